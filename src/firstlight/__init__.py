@@ -1,0 +1,1 @@
+"""The one door: every public name, fetched on first use, so that importing Firstlight costs nothing."""

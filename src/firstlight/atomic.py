@@ -1,0 +1,105 @@
+"""Writing that is either whole or not there: a file or folder appears under its name only when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from firstlight.errors import FirstlightError
+
+REASONS = {
+    errno.ENOSPC: "the disk is full; make room and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; make room and run the same command again",
+    errno.EACCES: "there is no permission to write there; choose another place or change the permission",
+    errno.EPERM: "there is no permission to write there; choose another place or change the permission",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+}
+
+
+def _reason(error: OSError) -> str:
+    return REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+@contextlib.contextmanager
+def told(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[None]:
+    """Turns an `OSError` inside the block into one sentence that names ``path``.
+
+    Args:
+        path: what is being written, for the sentence.
+        kind: the class of the error that is raised instead.
+
+    Raises:
+        FirstlightError: (or ``kind``) where the block raised an `OSError`.
+
+    Example:
+        >>> with told(Path("/nowhere/x")):
+        ...     raise OSError(errno.ENOSPC, "No space left on device")
+        Traceback (most recent call last):
+        firstlight.errors.FirstlightError: /nowhere/x could not be written: the disk is full; ...
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path} could not be written: {_reason(error)}.") from error
+
+
+@contextlib.contextmanager
+def new_file(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[Path]:
+    """Yields a temporary path beside ``path`` and renames it to ``path`` when the block ends well.
+
+    On any failure the temporary file is removed and what stood at ``path`` before is untouched.
+
+    Args:
+        path: where the finished file shall stand; its folder is made where it is missing.
+        kind: the class of the error that tells of a full disk or a missing permission.
+
+    Raises:
+        FirstlightError: (or ``kind``) where the file cannot be written.
+    """
+    path = Path(path)
+    with told(path, kind):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            _flush(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[Path]:
+    """Yields a temporary folder beside ``path`` and renames it to ``path`` when the block ends well.
+
+    Args:
+        path: where the finished folder shall stand. Where a folder stands already, the rename fails on
+            every system unless it is empty, so nothing is ever overwritten.
+        kind: the class of the error that tells of a full disk or a missing permission.
+
+    Raises:
+        FirstlightError: (or ``kind``) where the folder cannot be written.
+    """
+    path = Path(path)
+    with told(path, kind):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        try:
+            yield part
+            part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Asks the system to bring the file to the disk, so that a power cut leaves the old one or the new one."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,283 @@
+"""`Table`: one row an image, nothing decoded; its classes, its splits, how it is saved, its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.atomic import new_file
+from firstlight.errors import ArgumentError, DataError
+
+SPLITS = ("train", "validation", "test")
+
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),  # path below the root with forward slashes, or the name inside the zip
+        ("label", pa.dictionary(pa.int32(), pa.string())),  # index into the table's classes; null: not known
+        ("split", pa.dictionary(pa.int8(), pa.string())),  # index into SPLITS; null: not split
+        ("size", pa.int64()),  # bytes of the file
+        ("modified", pa.int64()),  # ns since 1970, as the file system says
+        ("digest", pa.string()),  # BLAKE2b-128 of the file's bytes, hexadecimal; null: not read yet
+        ("problem", pa.string()),  # why the image cannot be used; null: none known
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row per image of a folder, zip or list, with nothing decoded.
+
+    Made by `scan`; passed on to `split` and `load`. The rows are an Arrow table, so that a million
+    images need no million Python objects.
+
+    Attributes:
+        root: the folder or zip file, as an absolute path.
+        rows: Arrow table with the columns of `SCHEMA`; the dictionary of ``label`` is ``classes`` and the
+            dictionary of ``split`` is `SPLITS`.
+        classes: the class names in sorted order; one list for all splits.
+        layout: how the folder was understood, such as ``"root/split/class"``.
+        notes: what a person should know of the folder, a sentence each.
+        skipped: how many entries were left out, by reason.
+    """
+
+    root: str
+    rows: pa.Table
+    classes: tuple[str, ...]
+    layout: str = "root/class"
+    notes: tuple[str, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def build(
+        cls,
+        root: str,
+        keys: Iterable[str] | pa.Array,
+        *,
+        classes: tuple[str, ...],
+        labels: np.ndarray,
+        splits: np.ndarray,
+        columns: Mapping[str, Any] | None = None,
+        **about: Any,
+    ) -> Table:
+        """A table from plain columns.
+
+        Args:
+            root: the folder or zip file.
+            keys: (N,) names below the root.
+            classes: the class names in the order that ``labels`` counts in.
+            labels: (N,) integers, index into ``classes``; -1 where the class is not known.
+            splits: (N,) integers, index into `SPLITS`; -1 where there is no split.
+            columns: any of ``size``, ``modified``, ``digest``, ``problem``; the rest is null.
+            about: ``layout``, ``notes``, ``skipped``.
+
+        Returns:
+            The table, rows in the order given.
+        """
+        keys = keys if isinstance(keys, pa.Array | pa.ChunkedArray) else pa.array(keys, pa.string())
+        given = dict(columns or {})
+        arrays = [keys, _dictionary(labels, classes, pa.int32()), _dictionary(splits, SPLITS, pa.int8())]
+        for name in SCHEMA.names[3:]:
+            value = given.pop(name, None)
+            kind = SCHEMA.field(name).type
+            arrays.append(pa.nulls(len(keys), kind) if value is None else pa.array(value, kind))
+        if given:
+            raise TypeError(f"no such columns: {sorted(given)}")
+        return cls(root, pa.table(arrays, schema=SCHEMA), classes, **about)
+
+    def __len__(self) -> int:
+        return self.rows.num_rows
+
+    @property
+    def keys(self) -> list[str]:
+        """The (N,) names below the root, as Python strings."""
+        return self.rows["key"].to_pylist()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32: the index into ``classes``; -1 where the class is not known."""
+        return _codes(self.rows["label"], np.int32)
+
+    @property
+    def splits(self) -> np.ndarray:
+        """(N,) int8: the index into `SPLITS`; -1 where the row has no split."""
+        return _codes(self.rows["split"], np.int8)
+
+    def select(self, rows: str | Iterable[str] | np.ndarray) -> Table:
+        """The table with some of its rows, in their order.
+
+        Args:
+            rows: the name of a split, several names, or an array of booleans (N,) or row numbers.
+
+        Returns:
+            A table with the same classes.
+
+        Raises:
+            ArgumentError: where a name is no split's.
+        """
+        if isinstance(rows, str):
+            rows = (rows,)
+        if not isinstance(rows, np.ndarray):
+            wanted = list(rows)
+            for name in wanted:
+                if name not in SPLITS:
+                    raise ArgumentError(f"{name!r} is no split; choose from {', '.join(SPLITS)}.")
+            rows = np.isin(self.splits, [SPLITS.index(name) for name in wanted])
+        chosen = self.rows.filter(pa.array(rows)) if rows.dtype == bool else self.rows.take(pa.array(rows))
+        return replace(self, rows=chosen)
+
+    def with_columns(self, **columns: Any) -> Table:
+        """The table with columns replaced.
+
+        Args:
+            columns: ``splits`` as (N,) indices into `SPLITS`, or any of ``size``, ``modified``, ``digest``,
+                ``problem`` as values or an Arrow array.
+        """
+        rows = self.rows
+        for name, value in columns.items():
+            if name == "splits":
+                name, array = "split", _dictionary(value, SPLITS, pa.int8())
+            else:
+                kind = SCHEMA.field(name).type
+                array = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value, kind)
+            rows = rows.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), array)
+        return replace(self, rows=rows)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many images each split has of each class; rows without a split count under ``"all"``.
+
+        Returns:
+            ``{"train": {"3": 6131, "7": 6265}, ...}`` with the splits that have rows, in their order.
+        """
+        labels, splits = self.labels, self.splits
+        found = {}
+        for code, name in [*enumerate(SPLITS), (-1, "all")]:
+            inside = labels[(splits == code) & (labels >= 0)]
+            if (splits == code).any():
+                each = np.bincount(inside, minlength=len(self.classes)).tolist()
+                found[name] = dict(zip(self.classes, each, strict=True))
+        return found
+
+    @property
+    def fingerprint(self) -> str:
+        """BLAKE2b-128 over keys, labels, splits, sizes and classes: the same folder gives the same text.
+
+        The times of the files do not count, so that a copy of the folder has the same fingerprint.
+        """
+        codes = (self.labels, self.splits)
+        return self._hash(("key", "size"), json.dumps(self.classes).encode(), *(c.tobytes() for c in codes))
+
+    @property
+    def stamp(self) -> str:
+        """BLAKE2b-128 over root, keys, sizes and times: changes as soon as a file was written anew."""
+        return self._hash(("key", "size", "modified"), self.root.encode())
+
+    def _hash(self, columns: tuple[str, ...], *more: bytes) -> str:
+        whole = hashlib.blake2b(digest_size=16)
+        for name in columns:
+            part = hashlib.blake2b(digest_size=16)  # of each column its own: chunks leave no trace
+            lengths = hashlib.blake2b(digest_size=16)
+            for chunk in self.rows[name].chunks:
+                if pa.types.is_string(chunk.type):
+                    lengths.update(pc.binary_length(chunk).fill_null(-1).to_numpy(zero_copy_only=False))
+                    values = pa.array(pc.cast(chunk, pa.binary())).buffers()[2]
+                    start, end = _span(chunk)
+                    part.update(memoryview(values)[start:end] if values is not None else b"")
+                else:
+                    part.update(np.ascontiguousarray(chunk.fill_null(-1).to_numpy(zero_copy_only=False)))
+            whole.update(part.digest() + lengths.digest())
+        for text in more:
+            whole.update(hashlib.blake2b(text, digest_size=16).digest())
+        return whole.hexdigest()
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Writes the table as one Parquet file, atomically; `from_parquet` reads it back."""
+        import pyarrow.parquet as parquet
+
+        about = {"root": self.root, "classes": self.classes, "layout": self.layout}
+        about |= {"notes": self.notes, "skipped": dict(self.skipped)}
+        rows = self.rows.replace_schema_metadata({b"firstlight.table": json.dumps(about).encode()})
+        with new_file(Path(path), DataError) as part:
+            parquet.write_table(rows, part, compression="zstd")
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Table:
+        """Reads what `to_parquet` wrote.
+
+        Raises:
+            DataError: where the file is no table of Firstlight's.
+        """
+        import pyarrow.parquet as parquet
+
+        try:
+            rows = parquet.read_table(path)
+            about = json.loads((rows.schema.metadata or {})[b"firstlight.table"])
+            rows = rows.replace_schema_metadata(None).cast(SCHEMA)
+            classes = tuple(about["classes"])
+            labels = _recode(rows["label"], classes)
+            return cls.build(
+                about["root"],
+                rows["key"],
+                classes=classes,
+                labels=labels,
+                splits=_recode(rows["split"], SPLITS),
+                columns={name: rows[name].combine_chunks() for name in SCHEMA.names[3:]},
+                layout=about["layout"],
+                notes=tuple(about["notes"]),
+                skipped=about["skipped"],
+            )
+        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
+            raise DataError(
+                f"{path} is not a table that Firstlight wrote; make it anew with firstlight scan --out."
+            ) from error
+
+    def to_csv(self, path: str | Path) -> None:
+        """Writes key, label, split, size, digest and problem as CSV with a header, atomically."""
+        import pyarrow.csv as csv
+
+        rows = self.rows.drop_columns(["modified"])
+        for name in ("label", "split"):
+            index = rows.schema.get_field_index(name)
+            rows = rows.set_column(index, name, rows[name].cast(pa.string()))
+        with new_file(Path(path), DataError) as part:
+            csv.write_csv(rows, part)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self):,} images of {len(self.classes)} classes in {self.root} ({self.layout})"]
+        for split, counts in self.counts().items():
+            shown = "  ".join(f"{name} {count:,}" for name, count in list(counts.items())[:10])
+            more = f"  and {len(counts) - 10} more classes" if len(counts) > 10 else ""
+            lines.append(f"  {split:<11}{sum(counts.values()):>8,}   {shown}{more}")
+        lines += [f"  skipped    {count:>8,}   {reason}" for reason, count in self.skipped.items()]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def _dictionary(codes: np.ndarray, names: Iterable[str], kind: pa.DataType) -> pa.DictionaryArray:
+    codes = np.asarray(codes)
+    indices = pa.array(codes.astype(kind.to_pandas_dtype()), kind, mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(names), pa.string()))
+
+
+def _codes(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
+    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.zeros(0, dtype)
+
+
+def _recode(column: pa.ChunkedArray, names: tuple[str, ...]) -> np.ndarray:
+    found = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
+    return found.fill_null(-1).to_numpy()
+
+
+def _span(chunk: pa.Array) -> tuple[int, int]:
+    """The first and the last byte that a string chunk uses of its buffer."""
+    if not len(chunk):
+        return 0, 0
+    offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+    return int(offsets[0]), int(offsets[-1])

@@ -1,0 +1,40 @@
+"""Every expected failure: told in one sentence that says what was passed, what was expected and how to mend it."""
+
+
+class FirstlightError(Exception):
+    """The parent of every failure that Firstlight expects; its text is one sentence for a person."""
+
+
+class DataError(FirstlightError):
+    """A folder, archive, table or list of images that cannot be worked with as it is."""
+
+
+class DownloadError(FirstlightError):
+    """A dataset that could not be fetched, verified or unpacked; nothing half-done is left behind."""
+
+
+class RunError(FirstlightError):
+    """A run folder or model file that is missing, cut off, tampered with, or would be overwritten."""
+
+
+class ArgumentError(FirstlightError, ValueError):
+    """An argument whose value is not one of those that can be passed."""
+
+
+class MissingExtraError(FirstlightError, ImportError):
+    """An optional package that is not installed.
+
+    Args:
+        purpose: what it was wanted for, as the start of the sentence: ``"HEIC images"``.
+        extra: the name of the extra that installs it: ``"heif"``.
+
+    Example:
+        >>> print(MissingExtraError("HEIC images", "heif"))
+        HEIC images need an optional package; install it with: pip install "firstlight[heif]"
+    """
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(
+            f'{purpose} need an optional package; install it with: pip install "firstlight[{extra}]"'
+        )
+        self.extra = extra
