@@ -1,1 +1,67 @@
 """The one door: every public name, fetched on first use, so that importing Firstlight costs nothing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firstlight.data.download import get as get
+    from firstlight.data.pixels import Pixels as Pixels
+    from firstlight.data.pixels import load as load
+    from firstlight.data.sources import scan as scan
+    from firstlight.data.splits import split as split
+    from firstlight.data.table import Table as Table
+    from firstlight.errors import FirstlightError as FirstlightError
+    from firstlight.evaluation.compare import advise as advise
+    from firstlight.evaluation.compare import compare as compare
+    from firstlight.evaluation.metrics import evaluate as evaluate
+    from firstlight.evaluation.predictions import Predictions as Predictions
+    from firstlight.ladder import climb as climb
+    from firstlight.ladder import fit as fit
+    from firstlight.models.classifier import Classifier as Classifier
+    from firstlight.models.inference import predict as predict
+    from firstlight.models.sums import ClassSums as ClassSums
+    from firstlight.models.sums import class_sums as class_sums
+    from firstlight.runs import Run as Run
+    from firstlight.runs import read_run as read_run
+
+_ROOMS = {
+    "ClassSums": "models.sums",
+    "Classifier": "models.classifier",
+    "FirstlightError": "errors",
+    "Pixels": "data.pixels",
+    "Predictions": "evaluation.predictions",
+    "Run": "runs",
+    "Table": "data.table",
+    "advise": "evaluation.compare",
+    "class_sums": "models.sums",
+    "climb": "ladder",
+    "compare": "evaluation.compare",
+    "evaluate": "evaluation.metrics",
+    "fit": "ladder",
+    "get": "data.download",
+    "load": "data.pixels",
+    "predict": "models.inference",
+    "read_run": "runs",
+    "scan": "data.sources",
+    "split": "data.splits",
+}
+
+__all__ = [*_ROOMS, "__version__"]  # noqa: PLE0604 - the names are strings, held beside their rooms
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("firstlight")
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'firstlight' has no attribute {name!r}")
+    value = getattr(import_module(f"firstlight.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

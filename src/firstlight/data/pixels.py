@@ -1,1 +1,279 @@
 """`Pixels` and `load()`: a table's images decoded once to uint8 (N, H, W, C), memory-mapped after that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.data import cache as kept
+from firstlight.data.plan import Options
+from firstlight.data.resize import FITS, Colour, Fit
+from firstlight.data.stack import Progress, Stack, failures_of, stack
+from firstlight.data.table import SPLITS, Table
+from firstlight.errors import ArgumentError, DataError
+
+COLOURS = ("auto", "gray", "rgb")
+MOST_UNREADABLE = 0.05  # above this share it is not a few bad files: something is wrong with the folder
+LARGEST = 4096  # px; a slip of the keyboard in ``size`` should not ask for terabytes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pixels:
+    """The images of a table in one size and colour, each row aligned with the table's.
+
+    Made by `load`. Nothing may be written into ``values``: other processes may map the same file.
+
+    Attributes:
+        values: uint8 (N, H, W, C), C = 1 (gray) or 3 (RGB); read-only, in memory or mapped from the cache.
+        table: the N images that could be read.
+        unreadable: the images that are left out, each with its ``problem``.
+        size: (height, width) in px.
+        colour: ``"gray"`` or ``"rgb"``.
+        fit: ``"squish"``, ``"crop"`` or ``"pad"``.
+        reasons: why this size and this colour, and what went wrong with the cache, a sentence each.
+
+    Example:
+        >>> import firstlight as fl
+        >>> pixels = fl.load(fl.split(fl.scan(digits), validation=0.25))
+        >>> pixels
+        <Pixels: 1,797 images of 8 x 8 px, gray>
+        >>> len(pixels.select("train")) + len(pixels.select("validation"))
+        1797
+    """
+
+    values: np.ndarray
+    table: Table
+    unreadable: Table
+    size: tuple[int, int]
+    colour: Colour
+    fit: Fit
+    reasons: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        left_out = f", {len(self.unreadable):,} unreadable" if len(self.unreadable) else ""
+        return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.colour}{left_out}>"
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32: the index into ``classes``; -1 where the class is not known."""
+        return self.table.labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, one list for all splits."""
+        return self.table.classes
+
+    @property
+    def splits(self) -> np.ndarray:
+        """(N,) int8: the index into `SPLITS`; -1 where the image has no split."""
+        return self.table.splits
+
+    @property
+    def keys(self) -> list[str]:
+        """The (N,) names below the root."""
+        return self.table.keys
+
+    def select(self, rows: str | Iterable[str] | np.ndarray) -> Pixels:
+        """Some of the images, in their order: a view where the rows follow each other, else a copy in memory.
+
+        Args:
+            rows: the name of a split, several names, or an array of booleans (N,) or row numbers.
+
+        Returns:
+            The images with the same classes. Asked for by split, ``unreadable`` is narrowed to it as well.
+
+        Raises:
+            ArgumentError: where a name is no split's.
+        """
+        unreadable = self.unreadable
+        if not isinstance(rows, np.ndarray):
+            names = [rows] if isinstance(rows, str) else list(rows)
+            unreadable = unreadable.select(names)
+            rows = np.isin(self.splits, [SPLITS.index(name) for name in names])
+        numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if len(numbers) and (np.diff(numbers) == 1).all():
+            values = self.values[int(numbers[0]) : int(numbers[-1]) + 1]
+        else:
+            values = self.values[numbers]
+            values.flags.writeable = False
+        return replace(self, values=values, table=self.table.select(rows), unreadable=unreadable)
+
+
+def load(
+    table: Table,
+    *,
+    size: int | Literal["auto"] = "auto",
+    colour: Colour | Literal["auto"] = "auto",
+    fit: Fit = "squish",
+    allow_unreadable: bool = False,
+    cache: bool = True,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Decodes the images of a table into one array, or maps what was decoded before.
+
+    The cache knows the files by name, size and time: labels and splits may change without decoding anew, and
+    a file that was written anew is decoded anew. `firstlight.data.cache` says where it lies.
+
+    Args:
+        table: what `scan` or `split` gave. Rows with a ``problem`` are not read.
+        size: the side of the square in px, 1 to 4096. ``"auto"`` keeps the size that all images have
+            where its shorter side is at most 512 px; else the median of the shorter sides is rounded down to
+            32, 64, 128 or 224.
+        colour: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
+        fit: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
+        allow_unreadable: go on where more than 5 % of the images cannot be read.
+        cache: look into the cache, and keep there what is decoded.
+        progress: called with (images done, images in all) now and then while decoding; the first number falls
+            back when an image shows that the choice of size or colour has to be made anew.
+
+    Returns:
+        The images that could be read, with the others in ``unreadable``.
+
+    Raises:
+        ArgumentError: where an option is not one of those above.
+        DataError: where there is no image, none that can be read, or more than 5 % that cannot.
+
+    Example:
+        >>> import firstlight as fl
+        >>> pixels = fl.load(fl.scan(digits))
+        >>> pixels.values.shape, pixels.values.dtype
+        ((1797, 8, 8, 1), dtype('uint8'))
+        >>> pixels.reasons
+        ('Size 8 x 8 px, since every image has it.', 'Colour gray, since every image is gray.')
+        >>> fl.load(fl.scan(digits), size=32, colour="rgb").values.shape
+        (1797, 32, 32, 3)
+    """
+    _check(size, colour, fit)
+    options = Options(None if size == "auto" else (size, size), None if colour == "auto" else colour, fit)
+    usable = table
+    if table.rows["problem"].null_count < len(table):
+        usable = table.select(pc.is_null(table.rows["problem"]).to_numpy())
+    if not len(usable):
+        _refuse(table, allow_unreadable)
+
+    def checked(failures: dict[int, str]) -> Table:
+        found = _with_problems(table, failures)
+        _refuse(found, allow_unreadable)
+        return found
+
+    stacked: Stack | None = None
+    reasons: tuple[str, ...] = ()
+    if cache:
+        stacked, reasons = _through_cache(usable, options, checked, progress)
+    if stacked is None:
+        stacked = stack(usable, options, progress=progress)
+    table = checked(stacked.failures)
+    unreadable = replace(table, rows=table.rows.slice(0, 0))
+    if table.rows["problem"].null_count < len(table):
+        bad = pc.is_valid(table.rows["problem"]).to_numpy()
+        table, unreadable = table.select(~bad), table.select(bad)
+    height, width = stacked.values.shape[1:3]
+    return Pixels(
+        stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons)
+    )
+
+
+def _check(size: object, colour: object, fit: object) -> None:
+    whole = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= LARGEST
+    if not whole and size != "auto":
+        raise ArgumentError(
+            f'size={size!r} is no size; pass "auto" or a whole number of px from 1 to {LARGEST}.'
+        )
+    if colour not in COLOURS:
+        raise ArgumentError(f"colour={colour!r} is not known; choose from {', '.join(COLOURS)}.")
+    if fit not in FITS:
+        raise ArgumentError(f"fit={fit!r} is not known; choose from {', '.join(FITS)}.")
+
+
+def _through_cache(
+    table: Table, options: Options, check: Callable[[dict[int, str]], object], progress: Progress | None
+) -> tuple[Stack | None, tuple[str, ...]]:
+    """What the cache has, or will have from now on; or None and the reason why it has not."""
+    if table.rows["modified"].null_count or table.rows["size"].null_count:
+        return None, ("Not kept in the cache, since the table does not say when the files were written.",)
+    key = kept.key_of(table, options.size, options.colour, options.fit)
+    stacked = _read(key, table)
+    if stacked is not None:
+        return stacked, ()
+    about: dict[str, object] = {}
+    try:
+        with kept.write(key, table.root, about) as path:
+            stacked = stack(table, options, path=path, progress=progress)
+            check(stacked.failures)  # before it is kept: what is refused is not
+            about["shape"] = (len(table) - len(stacked.failures), *stacked.values.shape[1:])
+            about |= {"colour": stacked.colour, "reasons": stacked.reasons}
+            about["unreadable"] = list(stacked.failures)
+    except kept.CacheError as error:
+        return None, (f"Not kept in the cache: {error}",)
+    return _read(key, table), ()
+
+
+def _read(key: str, table: Table) -> Stack | None:
+    """An entry of the cache; None where none fits, or where an image that failed can be read now.
+
+    Images that failed are tried again at each reading: an optional package may have been installed since, or
+    a permission given, and neither changes the file's time.
+    """
+    found = kept.read(key)
+    if found is None:
+        return None
+    values, about = found
+    try:
+        rows = [int(row) for row in about["unreadable"]]
+        reasons = tuple(str(reason) for reason in about["reasons"])
+    except (KeyError, TypeError, ValueError):
+        rows, reasons = [-1], ()
+    fits = len(values) + len(set(rows)) == len(table) and all(0 <= row < len(table) for row in rows)
+    fits = fits and values.shape[3] in (1, 3)
+    failures = failures_of(table, rows) if fits and rows else {}
+    if not fits or len(failures) < len(rows):
+        kept.discard(key)
+        return None
+    return Stack(values, "gray" if values.shape[3] == 1 else "rgb", reasons, failures)
+
+
+def _with_problems(table: Table, failures: dict[int, str]) -> Table:
+    """The table with ``problem`` filled for the rows that failed, counted among those without a problem."""
+    if not failures:
+        return table
+    column = table.rows["problem"].combine_chunks()
+    rows = np.flatnonzero(pc.is_null(column).to_numpy(zero_copy_only=False))[list(failures)]
+    failed = np.zeros(len(table), bool)
+    failed[rows] = True
+    reasons = pa.array(list(failures.values()), pa.string())
+    return table.with_columns(problem=pc.replace_with_mask(column, pa.array(failed), reasons))
+
+
+def _refuse(table: Table, allow_unreadable: bool) -> None:
+    """Raises where the images with a problem are all, or more than a few."""
+    if not len(table):
+        raise DataError(f"{table.root} gave a table without images; pass a folder that has some.")
+    count = len(table) - table.rows["problem"].null_count
+    few = count <= MOST_UNREADABLE * len(table) or allow_unreadable
+    if few and count < len(table):
+        return
+    first = table.select(pc.is_valid(table.rows["problem"]).to_numpy()).rows.slice(0, 3)
+    named = "; ".join(
+        f"{key}: {problem}"
+        for key, problem in zip(first["key"].to_pylist(), first["problem"].to_pylist(), strict=True)
+    )
+    more = "; ..." if count > 3 else ""
+    if count == len(table):
+        raise DataError(
+            f"None of the {count:,} images in {table.root} can be read ({named}{more}); "
+            "open one of them in another program to see what it is, and pass a folder of images."
+        )
+    raise DataError(
+        f"{count:,} of {len(table):,} images in {table.root} cannot be read ({named}{more}), more than "
+        f"{MOST_UNREADABLE:.0%}; mend or remove them, or leave them out with --allow-unreadable "
+        "(allow_unreadable=True)."
+    )

@@ -1,0 +1,196 @@
+"""The command line: every verb of the library as a command, with `--json` for machines."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from firstlight.apps.screen import print_json
+from firstlight.errors import FirstlightError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    help="The first honest number that a folder of images gives, and what it is worth to go on.",
+    epilog="Start with: firstlight demo",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[str, typer.Argument(help="A folder of images by class, a .zip of one, a CSV list, or a saved table.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")]
+Seed = Annotated[int, typer.Option(help="Where all randomness comes from.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder to write; runs/NAME where left out.")]
+Size = Annotated[str, typer.Option(help="Side in px that images are brought to, or auto.")]
+Colour = Annotated[str, typer.Option(help="auto, gray or rgb.")]
+How = Annotated[str, typer.Option("--fit", help="How an image is brought to the size: squish, crop or pad.")]
+Unreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Go on when over 5 % cannot be read.")]
+Split = Annotated[str, typer.Option(help="What is measured on: validation, or test as the last reading.")]
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+def command(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Registers a command; its expected failures become one sentence and exit status 1, Ctrl-C becomes 130."""
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except FirstlightError as error:
+                print(f"firstlight: {error}", file=sys.stderr)
+                raise typer.Exit(1) from error
+            except KeyboardInterrupt as error:
+                again = shlex.join(["firstlight", *sys.argv[1:]])
+                print(f"\nInterrupted; nothing was lost. The same command goes on: {again}", file=sys.stderr)
+                raise typer.Exit(130) from error
+
+        app.command(epilog=f"Example: {example}")(run)
+        return run
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from firstlight import __version__
+
+        print(f"firstlight {__version__}")
+        raise typer.Exit
+
+
+@command("firstlight demo")
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the images and the runs are written.")] = Path("firstlight-demo"),
+    quiet: Quiet = False,
+) -> None:
+    """The whole story on real handwritten digits, without a network."""
+    from firstlight.apps.demo import tell
+
+    tell(folder, quiet=quiet)
+
+
+@command("firstlight get mnist_sample")
+def get(
+    name: Annotated[str | None, typer.Argument(help="A known name, an http(s) address, or a local archive.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where it is unpacked.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="What the archive must hash to.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a dataset, verify it, unpack it and print its folder; without a name, list those known."""
+    from firstlight.data.catalog import DATASETS
+    from firstlight.data.download import get as fetch
+
+    if name is None:
+        known = {one.name: {"about": one.about, "licence": one.licence, "url": one.url} for one in DATASETS.values()}
+        if as_json:
+            print_json(known)
+        else:
+            print(*(f"{key:<15} {one['about']}" for key, one in known.items()), sep="\n")
+        return
+    path = fetch(name, folder=folder, sha256=sha256, quiet=quiet)
+    print_json({"path": str(path)}) if as_json else print(path)
+
+
+@command("firstlight scan photos/ --out photos.parquet")
+def scan(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a folder holds: classes, splits, counts and what was skipped; nothing is decoded."""
+    from firstlight.data.sources import scan as scan_data
+
+    _show_table(scan_data(data, follow_links=follow_links), out, as_json)
+
+
+@command("firstlight split photos/ --validation 0.2 --test 0.2 --out photos.parquet")
+def split(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Set images aside for validation and test, by class, equal images together; files stay where they are."""
+    from firstlight.data.sources import scan as scan_data
+    from firstlight.data.splits import split as split_table
+
+    _show_table(split_table(scan_data(data), validation=validation, test=test, seed=seed), out, as_json)
+
+
+def _show_table(table: Table, out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
+    if not as_json:
+        print(table)
+        return
+    document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
+    document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}
+    print_json(document | {"fingerprint": table.fingerprint, "out": None if out is None else str(out)})
+
+
+@command("firstlight fit photos/ --rung centroid --distance l1")
+def fit(
+    data: Data,
+    rung: Annotated[str, typer.Option(help="Which rung: prior, ink or centroid.")] = "centroid",
+    distance: Annotated[str, typer.Option(help="For centroid: l1, l2 or cosine.")] = "l1",
+    centre: Annotated[str, typer.Option(help="For centroid: mean or median.")] = "mean",
+    size: Size = "auto",
+    colour: Colour = "auto",
+    how: How = "squish",
+    allow_unreadable: Unreadable = False,
+    out: Out = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit one rung, measure it on validation and keep it in a run folder."""
+    from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.models.rungs import centroid_name
+
+    name = centroid_name(distance, centre) if rung == "centroid" else rung
+    show_climb(data, Asked((name,), "validation", seed, size, colour, how, allow_unreadable, out, as_json, quiet))
+
+
+@command("firstlight climb photos/ --rungs prior,ink,centroid")
+def climb(
+    data: Data,
+    rungs: Annotated[
+        str, typer.Option(help="Names with commas between; centroid stands for its three distances.")
+    ] = "prior,ink,centroid",
+    split: Split = "validation",
+    size: Size = "auto",
+    colour: Colour = "auto",
+    how: How = "squish",
+    allow_unreadable: Unreadable = False,
+    out: Out = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Climb the ladder: each rung's accuracy with its interval, what it gained, and where to stop."""
+    from firstlight.apps.climbing import Asked, show_climb
+
+    names = tuple(name.strip() for name in rungs.split(",") if name.strip())
+    show_climb(data, Asked(names, split, seed, size, colour, how, allow_unreadable, out, as_json, quiet))

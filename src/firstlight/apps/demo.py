@@ -1,0 +1,59 @@
+"""`firstlight demo`: the whole story on the handwritten digits that come inside scikit-learn."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from firstlight.apps.climbing import Asked, show_climb
+from firstlight.apps.screen import drawn
+from firstlight.data.catalog import write_digits
+from firstlight.models.checkpoint import restore
+from firstlight.models.rungs import CLIMBED
+from firstlight.runs import Run
+
+STORY = """\
+{count:,} handwritten digits, 8 x 8 pixels each, are now a folder of PNG files by class:
+  {folder}
+"""
+
+NEXT = """\
+What to type next:
+  firstlight climb {folder}
+  firstlight scan YOUR_FOLDER        a folder of images by class: what it holds
+  firstlight climb YOUR_FOLDER       the same story on your images
+  firstlight get mnist_sample        28 x 28 pixels: the 3s and 7s of MNIST
+  firstlight --help
+"""
+
+
+def tell(folder: Path, *, quiet: bool) -> None:
+    """Writes the digits, climbs with two classes and then with ten, draws the ideal images, says what is next."""
+    pair, every = folder / "threes-and-sevens", folder / "digits"
+    for target, classes in ((pair, ("3", "7")), (every, None)):
+        if not target.is_dir():
+            write_digits(target, classes)
+
+    print(STORY.format(count=sum(1 for _ in every.glob("*/*.png")), folder=every))
+    print("First the 3s against the 7s.\n")
+    run = show_climb(pair, Asked(CLIMBED, out=_free(folder, pair.name), quiet=True))
+    print("\nTheir ideal images, the mean of each class; a new image belongs to the nearer one:\n")
+    print(_ideal(run), "\n")
+    print("Now all ten digits.\n")
+    run = show_climb(every, Asked(CLIMBED, out=_free(folder, every.name), quiet=True))
+    print()
+    if not quiet:
+        print(f"Each run is kept with its predictions, numbers and models: {run.path}\n", file=sys.stderr)
+    print(NEXT.format(folder=every), end="")
+
+
+def _free(folder: Path, name: str) -> Path:
+    from firstlight.runs import next_folder
+
+    return next_folder(folder / "runs", name)
+
+
+def _ideal(run: Run) -> str:
+    classifier = restore(run["centroid-l1"].model)
+    height, width, _ = classifier.shape
+    return drawn(classifier.model.ideal.reshape(-1, height, width), [f"class {name}" for name in run.classes])

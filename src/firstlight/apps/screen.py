@@ -1,0 +1,114 @@
+"""What the command line shows: the climb's table, ideal images drawn in characters, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.progress import Progress
+
+PATIENCE = 0.5  # seconds of silence before progress is shown
+LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+SHADES = " ░▒▓█"
+NAME_WIDTH = 15
+CLASS_COLUMNS = 4  # recall gets a column a class up to here, and the lowest recall alone beyond
+
+
+class Bar:
+    """Progress on standard error: a bar on a terminal, a plain line now and then elsewhere, nothing if quick."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        self.what, self.quiet = what, quiet
+        self.started = self.told = time.monotonic()
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self.quiet or now - self.started < PATIENCE:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total)
+        elif now - self.told >= LINE_EVERY:
+            self.told = now
+            print(f"{self.what}: {done:,} of {total:,}", file=sys.stderr)
+
+    def _draw(self, done: int, total: int) -> None:
+        if self.bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.bar.add_task(self.what, total=total)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def print_json(document: Any) -> None:
+    """One strict JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def climb_header(classes: Sequence[str]) -> str:
+    """The head of the climb's table."""
+    recalls = "".join(f"{name[:9]:>7}" for name in classes) if len(classes) <= CLASS_COLUMNS else "  lowest recall"
+    return (
+        f"{'rung':<{NAME_WIDTH}}  accuracy  95 % interval{'n':>8}{recalls:<15}  "
+        f"{'against the rung before':<38}{'fit':>9}{'predict':>18}"
+    )
+
+
+def climb_row(rung: dict[str, Any]) -> str:
+    """One row of the climb's table, from the rung's entry in the JSON document."""
+    recall = {name: part["correct"] / part["n"] for name, part in rung["recall"].items() if part["n"]}
+    if len(rung["recall"]) <= CLASS_COLUMNS:
+        recalls = "".join(f"{recall[name]:7.3f}" if name in recall else "      -" for name in rung["recall"])
+    else:
+        lowest = min(recall, key=lambda name: recall[name])
+        recalls = f"  {recall[lowest]:.3f} {lowest[:24]}"
+    low, high = rung["interval"]
+    seconds = rung["seconds"]
+    return (
+        f"{rung['name']:<{NAME_WIDTH}}  {rung['accuracy']:.3f}     {low:.3f} {high:.3f}  {rung['n']:>7}"
+        f"{recalls:<15}  {against(rung['against_previous']):<38}{_time(seconds['fit']):>9}"
+        f"{seconds['predict'] / rung['n'] * 1e6:>9.1f} us/image"
+    ).rstrip()
+
+
+def against(comparison: dict[str, Any] | None) -> str:
+    """``+0.015  p < 0.001``, with the words where nothing was shown."""
+    if comparison is None:
+        return ""
+    p = comparison["p"]
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"{comparison['difference']:+.3f}  {shown}{'' if p < 0.05 else '  no difference shown'}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def drawn(images: np.ndarray, names: Sequence[str]) -> str:
+    """Gray images side by side in characters, two columns a pixel; darker characters are brighter pixels.
+
+    Args:
+        images: (K, H, W) float in [0, 1].
+        names: (K,) what stands above each.
+    """
+    levels = (images * len(SHADES)).astype(int).clip(0, len(SHADES) - 1)
+    width = 2 * images.shape[2]
+    lines = ["   ".join(f"{name[:width]:<{width}}" for name in names)]
+    for row in range(images.shape[1]):
+        lines.append("   ".join("".join(2 * SHADES[level] for level in image[row]) for image in levels))
+    return "\n".join(lines)

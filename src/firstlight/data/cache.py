@@ -1,0 +1,195 @@
+"""The cache of decoded pixels: its folder and keys; entries written whole, checked, listed and cleared."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlight.atomic import new_folder
+from firstlight.data.table import Table
+from firstlight.errors import FirstlightError
+
+# Counted up whenever the same file and options would give other pixels or another about.json.
+FORMAT = 1
+
+# The only names that are ever removed: an entry is its key, an unfinished one what `new_folder` makes of it.
+ENTRY = re.compile(r"[0-9a-f]{32}")
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}\..*\.part")
+
+UNUSED_DAYS = 30  # an entry that nobody read for so long goes when the next one is written
+DAY = 24 * 60 * 60  # seconds
+
+
+class CacheError(FirstlightError):
+    """An entry could not be written; decoding goes on without it."""
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One decoded folder in the cache.
+
+    Attributes:
+        path: the folder of the entry.
+        root: the folder or zip file whose images it holds.
+        images: how many.
+        bytes: how much room it takes.
+        used: when it was last read or written, in seconds since 1970.
+    """
+
+    path: Path
+    root: str
+    images: int
+    bytes: int
+    used: float
+
+
+def folder() -> Path:
+    """Where decoded pixels are kept: below ``FIRSTLIGHT_CACHE``, else below the user's cache folder.
+
+    Example:
+        >>> folder().name
+        'pixels'
+    """
+    named = os.environ.get("FIRSTLIGHT_CACHE")
+    if not named:
+        import platformdirs
+
+        named = platformdirs.user_cache_dir("firstlight")
+    return Path(named).absolute() / "pixels"
+
+
+def key_of(table: Table, *options: object) -> str:
+    """The name of an entry: 32 hexadecimal digits over the files' names, sizes and times and the options.
+
+    Labels and splits are left out, so that splitting anew decodes nothing.
+    """
+    text = json.dumps([FORMAT, table.stamp, options])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def read(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """The pixels and the description of an entry; None where there is none or where it is not whole.
+
+    Args:
+        key: what `key_of` gave.
+
+    Returns:
+        uint8 (N, H, W, C), mapped read-only; and what was handed to `write`.
+    """
+    path = folder() / key
+    try:
+        about = json.loads((path / "about.json").read_bytes())
+        pixels = np.lib.format.open_memmap(path / "pixels.npy", mode="r")  # refuses objects
+        whole = (path / "pixels.npy").stat().st_size == pixels.offset + pixels.nbytes
+        if not whole or pixels.dtype != np.uint8 or list(pixels.shape) != about["shape"] or pixels.ndim != 4:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None  # missing, cut short or not ours: made anew
+    with contextlib.suppress(OSError):
+        os.utime(path / "about.json")
+    return pixels.view(np.ndarray), about
+
+
+@contextlib.contextmanager
+def write(key: str, root: str, about: dict[str, Any]) -> Iterator[Path]:
+    """Yields the path of the pixel file to be; the entry appears when the block ends well.
+
+    Where another process has finished the same entry meanwhile, that one stays and this one is dropped.
+
+    Args:
+        key: what `key_of` gave.
+        root: the folder or zip file, for the list.
+        about: JSON values to keep beside the pixels; the block may still add to it, and must add ``shape``.
+
+    Raises:
+        CacheError: where it cannot be written; the text says why.
+    """
+    path = folder() / key
+    _remove_unused()
+    try:
+        with new_folder(path, CacheError) as part:
+            yield part / "pixels.npy"
+            (part / "about.json").write_text(json.dumps({"root": root, **about}), "utf-8")
+            if path.exists() and read(key) is None:
+                discard(key)
+    except CacheError:
+        if read(key) is None:
+            raise
+
+
+def discard(key: str) -> None:
+    """Removes an entry, whole or not."""
+    shutil.rmtree(folder() / key, ignore_errors=True)
+
+
+def entries() -> list[CacheEntry]:
+    """The entries of the cache, the last used first.
+
+    Example:
+        >>> sum(entry.images for entry in entries())
+        0
+    """
+    found = []
+    for path in _ours(ENTRY):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
+            about = json.loads((path / "about.json").read_bytes())
+            used = (path / "about.json").stat().st_mtime
+            found.append(CacheEntry(path, str(about["root"]), int(about["shape"][0]), _bytes(path), used))
+    return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def clear() -> tuple[int, int]:
+    """Removes every entry, and what a killed process left unfinished; nothing else in the folder is touched.
+
+    Returns:
+        How many entries were removed, and how many bytes became free.
+    """
+    count = freed = 0
+    for path in [*_ours(ENTRY), *_ours(UNFINISHED)]:
+        size = _bytes(path)
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            count += ENTRY.fullmatch(path.name) is not None
+            freed += size
+    return count, freed
+
+
+def _ours(pattern: re.Pattern[str]) -> list[Path]:
+    try:
+        with os.scandir(folder()) as found:
+            return [
+                Path(entry.path)
+                for entry in found
+                if pattern.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+
+
+def _bytes(path: Path) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        total = sum(file.stat().st_size for file in path.iterdir())
+    return total
+
+
+def _remove_unused() -> None:
+    now = time.time()
+    for entry in entries():
+        if now - entry.used > UNUSED_DAYS * DAY:
+            shutil.rmtree(entry.path, ignore_errors=True)
+    for path in _ours(UNFINISHED):
+        with contextlib.suppress(OSError):
+            if now - path.stat().st_mtime > DAY:
+                shutil.rmtree(path, ignore_errors=True)

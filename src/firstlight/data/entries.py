@@ -1,0 +1,144 @@
+"""`Entries`: what lies in a folder or zip by name, size and time, and the list of a zip's members."""
+
+from __future__ import annotations
+
+import calendar
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.data.files import open_zip
+
+# Case counts for nothing. Extensions that the decoder may refuse are here too: what is refused is named.
+IMAGES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+    | {".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"}
+)
+LISTS = frozenset({".csv", ".jsonl", ".xml"})  # files that may hold labels
+
+HIDDEN = "dot file or folder"
+MACOS = "__MACOSX folder"
+NO_IMAGE = "no image by its extension"
+LINK = "link (followed only on request)"
+LINK_AGAIN = "link to a folder that was scanned already"
+LINK_BROKEN = "link that leads nowhere"
+NO_UTF8 = "name that is not UTF-8"
+NO_FILE = "neither file nor folder"
+GONE = "gone or out of reach while scanning"
+DENIED = "folder that cannot be read"
+OUTSIDE = "name that leads out of the zip"
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The images of a folder or zip in the order of their keys, and what else was met.
+
+    Attributes:
+        keys: (N,) paths below the root, or names in the zip; ascending by bytes.
+        sizes: (N,) int64, bytes.
+        modified: (N,) int64, nanoseconds since 1970.
+        folder_of: (N,) int32, index into ``folders``.
+        folders: every folder that was walked, ``""`` for the root, the others as ``"train/cats"``.
+        lists: the keys of files that may hold labels (CSV, JSON lines, XML), ascending.
+        skipped: how many entries were left out, by reason.
+        denied: the folders that could not be read, each with the reason.
+    """
+
+    keys: pa.StringArray
+    sizes: np.ndarray
+    modified: np.ndarray
+    folder_of: np.ndarray
+    folders: tuple[str, ...]
+    lists: pa.StringArray
+    skipped: Counter[str]
+    denied: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(F,) how many images lie directly in each folder."""
+        return np.bincount(self.folder_of, minlength=len(self.folders))
+
+
+def entries_of_zip(path: str) -> Entries:
+    """Reads the list of a zip's members, and unpacks none.
+
+    The keys are the members' whole names, so that reading needs no translation. The list itself is held by
+    Python's zipfile, with an object for each member.
+
+    Args:
+        path: an absolute path.
+
+    Returns:
+        What lies in it.
+
+    Raises:
+        DataError: where it is no zip that can be read.
+    """
+    skipped: Counter[str] = Counter()
+    passed_over: set[str] = set()
+    folders = {"": 0}
+    rows: list[tuple[str, int, int, int]] = []
+    lists: list[str] = []
+    with open_zip(path) as archive:
+        members = {
+            info.filename: info for info in archive.infolist()
+        }  # of equal names the last, as in reading
+    for name, info in members.items():
+        parts = name.rstrip("/").split("/")
+        barred = next(
+            (at for at, part in enumerate(parts) if part[:1] in (".", "") or part == "__MACOSX"), None
+        )
+        if barred is not None:
+            stem = "/".join(parts[: barred + 1])  # what lies in a skipped folder is not counted again
+            if stem not in passed_over:
+                passed_over.add(stem)
+                part = parts[barred]
+                skipped[OUTSIDE if part in ("", "..") else MACOS if part == "__MACOSX" else HIDDEN] += 1
+            continue
+        inside = parts if info.is_dir() else parts[:-1]
+        for depth in range(1, len(inside) + 1):
+            folders.setdefault("/".join(inside[:depth]), len(folders))
+        if info.is_dir():
+            continue
+        extension = name[name.rfind(".") :].lower()
+        if stat.S_ISLNK(info.external_attr >> 16):
+            skipped[LINK] += 1
+        elif extension in IMAGES:
+            # A zip knows local time without a zone, so it is read as UTC; it may hold a month 0.
+            seconds = (
+                calendar.timegm((*info.date_time, 0, 0, 0)) if info.date_time[1] and info.date_time[2] else 0
+            )
+            rows.append((name, info.file_size, seconds * 10**9, folders["/".join(inside)]))
+        elif extension in LISTS:
+            lists.append(name)
+        else:
+            skipped[NO_IMAGE] += 1
+    numbers = np.array([row[1:] for row in rows], np.int64).reshape(-1, 3)
+    return ordered(
+        pa.array([row[0] for row in rows], pa.string()),
+        [numbers[:, 0], numbers[:, 1], numbers[:, 2].astype(np.int32)],
+        folders=tuple(folders),
+        lists=pa.array(sorted(lists), pa.string()),
+        skipped=skipped,
+    )
+
+
+def ordered(keys: pa.StringArray, columns: list[np.ndarray], **rest: Any) -> Entries:
+    """Entries in the order of their keys.
+
+    Args:
+        keys: (N,) in any order.
+        columns: sizes, times and folder codes, (N,) each.
+        rest: the other attributes of `Entries`.
+    """
+    order = pc.sort_indices(keys)
+    places = order.to_numpy()
+    return Entries(keys.take(order), *(column[places] for column in columns), **rest)

@@ -1,0 +1,160 @@
+"""The header look: which decoder may take a file, decided by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from zlib import crc32
+
+PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a GiB of RGB; beyond it a file is taken for a bomb
+SMALL_PNG = 1 << 16  # pixels; kornia-rs holds Python's lock, so threads gain more with Pillow beyond
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+# Chunks that change no pixel, and the length that each must have; others leave the file to Pillow.
+PNG_HARMLESS = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32, b"pHYs": 9, b"tIME": 7}
+
+START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all Huffman coded
+START_OF_SCAN = 0xDA
+APP0, APP1, APP2, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD})  # Huffman, quantization, restart interval
+
+JPEG_PATHS = {1: "jpeg-gray", 3: "jpeg"}  # by the number of components
+
+EXTRA = 'needs an optional package: pip install "firstlight[heif]"'
+
+# What else a file with an image's name turns out to be.
+NO_IMAGES = (
+    (b"version https://git-lfs", "not an image (a Git LFS pointer; fetch the file with git lfs pull)"),
+    (b"%PDF", "not an image (a PDF)"),
+    (b"PK\x03\x04", "not an image (a zip archive)"),
+    (b"\x1f\x8b", "not an image (a gzip archive)"),
+    (b"\x00\x00\x00\x0cjP  ", "a format that is not read (JPEG 2000)"),
+    (b"8BPS", "a format that is not read (Photoshop)"),
+    (b"%!PS", "a format that is not read (PostScript)"),
+)
+
+
+def choose_path(data: bytes) -> str:
+    """Which decoder may take a file.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        ``"png"`` for a small plain 8-bit PNG, ``"jpeg"`` or ``"jpeg-gray"`` for a plain JPEG, which the fast
+        decoders read to the same bits as Pillow; else the name of the one format that Pillow shall read it as (``"PNG"``,
+        ``"TIFF"``, ...), or ``"AVIF"`` or ``"HEIC"``; or, in lower case with a space, the reason why nothing can.
+
+    Example:
+        >>> choose_path(b"GIF89a...."), choose_path(b"<html></html>"), choose_path(b"")
+        ('GIF', 'not an image (text)', 'empty file (0 bytes)')
+    """
+    if data.startswith(PNG):
+        return _png(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        return _jpeg(data)
+    return _other(data)
+
+
+def _png(data: bytes) -> str:
+    if len(data) < 57:
+        return "PNG"
+    width, height, depth, kind, _, _, interlaced = unpack_from(">IIBBBBB", data, 16)
+    if depth != 8 or kind not in (0, 2) or interlaced or not 0 < width * height <= SMALL_PNG:
+        return "PNG"
+    at, seen = 33, b""
+    while True:
+        length, name = unpack_from(">I4s", data, at)
+        if name == b"IDAT":
+            seen = name
+        elif name == b"IEND":
+            return "png" if seen and data.startswith(PNG_END, at) else "PNG"
+        elif seen or not _harmless(data, at, length, name):
+            return "PNG"
+        at += length + 12
+        if at + 12 > len(data):
+            return "PNG"
+
+
+def _harmless(data: bytes, at: int, length: int, name: bytes) -> bool:
+    """Whether Pillow and the fast decoder both pass over a chunk: known, whole, and without an orientation."""
+    if name == b"tEXt":
+        # The keyword is followed by a zero; ImageMagick hides Exif under a keyword of this beginning.
+        known = data.find(b"\0", at + 8, at + 8 + min(length, 80)) > 0 and not data.startswith(b"Raw profile", at + 8)
+    else:
+        known = PNG_HARMLESS.get(name) == length
+    end = at + 8 + length
+    return known and end + 4 <= len(data) and crc32(data[at + 4 : end]) == unpack_from(">I", data, end)[0]
+
+
+def _jpeg(data: bytes) -> str:
+    at, size, path = 2, len(data) - 4, ""
+    while at < size and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == START_OF_SCAN:
+            return path or "JPEG"
+        if marker in START_OF_FRAME:
+            if at + 10 > size or path:
+                return "JPEG"
+            precision, height, width, components = unpack_from(">BHHB", data, at + 4)
+            path = JPEG_PATHS.get(components, "")
+            if precision != 8 or not path or not 0 < height * width <= PIXEL_LIMIT:
+                return "JPEG"
+        elif marker not in JPEG_TABLES and marker != COMMENT and not _harmless_segment(data, at, marker):
+            return "JPEG"
+        at += 2 + (data[at + 2] << 8) + data[at + 3]
+    return "JPEG"
+
+
+def _harmless_segment(data: bytes, at: int, marker: int) -> bool:
+    """Whether an application segment holds no orientation and no second image, and is whole."""
+    if marker == APP0:
+        return data[at + 2 : at + 9] == b"\x00\x10JFIF\x00"
+    if marker == APP2:
+        return data.startswith(b"ICC_PROFILE\x00", at + 4)
+    return marker == APP14 and data[at + 2 : at + 9] == b"\x00\x0eAdobe"
+
+
+def _other(data: bytes) -> str:
+    if not data:
+        return "empty file (0 bytes)"
+    head = data[:32]
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if head[:2] == b"BM":
+        return "BMP"
+    if head[:2] in (b"P4", b"P5", b"P6") and head[2:3].isspace():
+        return "PPM"  # bitmap, graymap and pixmap in binary
+    if head[4:8] == b"ftyp":
+        return _container(data)
+    if data[:3] == b"\xff\xd8\xff" or head[:8] == PNG[:8]:
+        return "truncated file"
+    for start, reason in NO_IMAGES:
+        if data.startswith(start):
+            return reason
+    return "not an image (text)" if _is_text(data[:512]) else "not an image (unknown content)"
+
+
+def _container(data: bytes) -> str:
+    """What an ISO media file holds, by the brands in its first box."""
+    length = min(unpack_from(">I", data)[0], 256)
+    brands = {data[at : at + 4] for at in (8, *range(16, length, 4))}
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
+        return "HEIC"
+    return "not an image (a film or sound file)"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 3:  # not just a character that the cut went through
+            return False
+        text = start[: error.start].decode("utf-8")
+    return all(letter.isprintable() or letter.isspace() for letter in text)

@@ -1,0 +1,259 @@
+"""The class and the split of each image, decided from its folder or from a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.data.entries import Entries
+from firstlight.data.files import Read
+from firstlight.data.layout import SPLIT_WORDS, Layout, named
+from firstlight.data.lists import METADATA, LabelList, read_voc
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What was decided for each image.
+
+    Attributes:
+        layout: where it was read off, such as ``"root/split/class"`` or ``"CSV"``.
+        classes: the class names in sorted order.
+        labels: (N,) index into ``classes``; -1 where the class is not known.
+        splits: (N,) index into `SPLITS`; -1 where there is no split.
+        kept: (N,) bool, which images belong into the table.
+        notes: what a person should know of it, a sentence each.
+    """
+
+    layout: str
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    splits: np.ndarray
+    kept: np.ndarray
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Which row of a list belongs to which image.
+
+    Attributes:
+        rows: (N,) int64, the list's row of each image; -1 where the list does not name it.
+        missing: (M,) bool, which rows of the list name no image that is there.
+        contradicted: (M,) bool, which rows give an image another label than an earlier row.
+    """
+
+    rows: np.ndarray
+    missing: np.ndarray
+    contradicted: np.ndarray
+
+
+def by_folder(entries: Entries, layout: Layout) -> Labels:
+    """Labels as the folders say them.
+
+    With less than two classes every image is kept, since the folder is then a heap of images to predict.
+    """
+    kept = layout.kept[entries.folder_of] | (len(layout.classes) < 2)
+    notes = list(layout.notes)
+    if loose := int(np.count_nonzero(~kept)):
+        example = _example(entries.keys, ~kept)
+        notes.append(f"{images(loose)} beside the class folders, not in one, and left out, {example}.")
+    return Labels(
+        layout.name,
+        layout.classes,
+        layout.labels[entries.folder_of],
+        layout.splits[entries.folder_of],
+        kept,
+        tuple(notes),
+    )
+
+
+def by_list(
+    entries: Entries, layout: Layout, found: LabelList, matched: Match, *, alone: bool = False
+) -> Labels:
+    """Labels as a list says them; where it says no split, the folders may.
+
+    Args:
+        entries: the images.
+        layout: what the folders say.
+        found: the list.
+        matched: which of its rows belong to which image.
+        alone: whether images that it does not name are left out; else they stay, their class unknown.
+    """
+    source, named_rows = found.source, matched.rows >= 0
+    mine = found.labels.filter(pa.array(~matched.missing))
+    classes = tuple(sorted(name for name in pc.unique(mine).to_pylist() if name))
+    codes = pc.index_in(found.labels, pa.array(classes, pa.string())).fill_null(-1).to_numpy()
+    words = found.splits.dictionary_encode()
+    spelt = [str(word) for word in words.dictionary.to_pylist()]
+    known = [SPLIT_WORDS.get(word.lower(), -1) for word in spelt]
+    listed = np.array([*known, -1])[words.indices.to_numpy()]
+    splits = _pick(listed, matched.rows)
+    splits = np.where(splits >= 0, splits, layout.splits[entries.folder_of])
+
+    notes = []
+    if gone := int(np.count_nonzero(matched.missing)):
+        are = "image that is" if gone == 1 else "images that are"
+        example = _example(found.names, matched.missing)
+        notes.append(f"{source} names {gone:,} {are} not there, {example}.")
+    if not alone and (left := int(np.count_nonzero(~named_rows))):
+        notes.append(f"{images(left)} not named in {source}, {_example(entries.keys, ~named_rows)}.")
+    if twice := int(np.count_nonzero(matched.contradicted)):
+        example = _example(found.names, matched.contradicted)
+        notes.append(
+            f"{source} gives {twice:,} of its images a second, other label, which was not used, {example}."
+        )
+    if strange := [word for word, code in zip(spelt, known, strict=True) if word and code < 0]:
+        notes.append(f"{source} names splits that are none of train, validation and test: {named(strange)}.")
+    name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"
+    kept = named_rows if alone else np.ones(len(entries), bool)
+    return Labels(name, classes, _pick(codes, matched.rows), splits, kept, tuple(notes))
+
+
+def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: Read) -> Labels | None:
+    """Labels as Pascal VOC XML says them, one file beside each image.
+
+    Beside is in the same folder, or in ``Annotations`` where the image is in ``JPEGImages``.
+
+    Args:
+        entries: the images.
+        layout: what the folders say.
+        annotations: the keys of the XML files.
+        read: reads one of them.
+
+    Returns:
+        The class of each image's only object, or of the one with the largest box; None where no XML
+        belongs to an image.
+    """
+    places = pc.replace_substring_regex(_stem(annotations), r"(^|/)Annotations/", r"\1JPEGImages/")
+    stems = _stem(entries.keys)
+    own = pc.index_in(stems, _stem(annotations))
+    rows = pc.coalesce(own, pc.index_in(stems, places)).fill_null(-1).to_numpy()
+    if not (rows >= 0).any():
+        return None
+    code_of: dict[str, int] = {}
+    codes = np.full(len(entries), -1, np.int64)
+    several, unclear = [], []  # a sentence's end for each image
+    for at in np.flatnonzero(rows >= 0).tolist():
+        try:
+            objects = read_voc(read(str(annotations[int(rows[at])])))
+        except OSError as error:
+            objects = error.strerror or str(error)
+        if isinstance(objects, str):
+            unclear.append(f"{entries.keys[at]} ({objects})")
+            continue
+        codes[at] = code_of.setdefault(objects[0][0], len(code_of))
+        if len(objects) > 1:
+            rest = named(sorted({name for name, _ in objects[1:]}))
+            several.append(f"{entries.keys[at]} is {objects[0][0]}, beside {rest}")
+    classes = tuple(sorted(code_of))
+    order = np.array([*(classes.index(name) for name in code_of), -1])
+
+    notes = []
+    if several:
+        notes.append(
+            f"{images(len(several))} annotated with several objects and took the name of the largest box, "
+            f"for example {several[0]}."
+        )
+    if unclear:
+        notes.append(f"{images(len(unclear))} without a class in the XML, for example {unclear[0]}.")
+    if left := int(np.count_nonzero(rows < 0)):
+        notes.append(f"{images(left)} without XML, {_example(entries.keys, rows < 0)}.")
+    everything = np.ones(len(entries), bool)
+    splits = layout.splits[entries.folder_of]
+    return Labels("Pascal VOC XML", classes, order[codes], splits, everything, tuple(notes))
+
+
+def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Match) -> list[str]:
+    """Where a list contradicts the class folders: one sentence, or none where they agree.
+
+    They also agree where the list calls the classes by other names, such as 0 and 1, but by the same other
+    name throughout a folder.
+    """
+    labels = layout.labels[entries.folder_of]
+    both = (matched.rows >= 0) & (labels >= 0)
+    words = found.labels.dictionary_encode()
+    texts = words.dictionary.to_pylist()
+    ours, theirs = (
+        labels[both].astype(np.int64),
+        words.indices.to_numpy()[matched.rows[both]].astype(np.int64),
+    )
+    expected = np.full(len(layout.classes), -1)
+    place = {text: at for at, text in enumerate(texts)}
+    if any(name in place for name in layout.classes):
+        expected = np.array([place.get(name, -1) for name in layout.classes])
+    else:
+        pairs, counts = np.unique(ours * len(texts) + theirs, return_counts=True)
+        pairs = pairs[np.argsort(counts, kind="stable")]
+        expected[pairs // len(texts)] = pairs % len(texts)  # the commonest of a class is written last
+    differs = (theirs != expected[ours]) & (np.array([text != "" for text in texts], bool)[theirs])
+    if not differs.any():
+        return []
+    at = int(np.flatnonzero(both)[np.argmax(differs)])
+    return [
+        f"{found.source} disagrees with the folders on {images(int(differs.sum()), '')} and the folders were "
+        f"believed; for example it calls {entries.keys[at]} {texts[theirs[np.argmax(differs)]]}."
+    ]
+
+
+def match(found: LabelList, keys: pa.StringArray) -> Match:
+    """Finds the images that a list names.
+
+    Names are held against whole keys; where none fits, against the keys' last parts, and then against
+    these without their extension, provided that no two images share one.
+
+    Args:
+        found: the list.
+        keys: (N,) the images' keys.
+
+    Returns:
+        The row of each image; of several rows that name one image the first.
+    """
+    at = pc.index_in(found.names, keys).fill_null(-1).to_numpy()
+    short = keys
+    for shorter in (_last, _stem):
+        if (at >= 0).any():
+            break
+        short = shorter(short)
+        if pc.count_distinct(short).as_py() == len(keys):
+            at = pc.index_in(_last(found.names), short).fill_null(-1).to_numpy()
+    missing = at < 0
+    rows = np.full(len(keys), -1, np.int64)
+    named = np.flatnonzero(~missing)
+    rows[at[named][::-1]] = named[::-1]  # written last, the first row stays
+    contradicted = np.zeros(len(at), bool)
+    if len(named) > np.count_nonzero(rows >= 0):
+        codes = found.labels.dictionary_encode().indices.to_numpy()
+        contradicted[named] = codes[named] != codes[rows[at[named]]]
+    return Match(rows, missing, contradicted)
+
+
+def images(count: int, verb: str = " are") -> str:
+    """A count of images with its verb.
+
+    Example:
+        >>> images(1), images(2000)
+        ('1 image is', '2,000 images are')
+    """
+    if count == 1:
+        return "1 image" + verb.replace("are", "is")
+    return f"{count:,} images{verb}"
+
+
+def _example(keys: pa.StringArray, chosen: np.ndarray) -> str:
+    return f"for example {keys[int(np.argmax(chosen))]}"
+
+
+def _pick(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``codes`` at ``rows``, and -1 where the row is -1."""
+    return np.append(codes, -1).take(rows)
+
+
+def _last(keys: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring_regex(keys, r"^.*/", "")
+
+
+def _stem(keys: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring_regex(keys, r"\.[^./]*$", "")

@@ -1,0 +1,224 @@
+"""`split()`: who is for fitting, choosing and testing; seeded, stratified, equal images stay together."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.data import files
+from firstlight.data.table import SPLITS, Table
+from firstlight.data.threads import cores, in_order, keys_of, median_bytes, spans
+from firstlight.errors import ArgumentError, DataError
+
+TRAIN, VALIDATION, TEST = range(len(SPLITS))
+
+# Below this many bytes a file is read and hashed so fast that handing it to a thread costs more.
+WORTH_A_THREAD = 64 << 10
+SPAN_BYTES = 4 << 20  # what a thread takes on at once
+
+
+def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Table:
+    """Gives each labelled image a split where the folder has none of its own.
+
+    The side of an image is decided by a hash of the seed and of the file's bytes, not by its place in a list:
+    equal files are always on one side, and files that are added later leave the others where they are. The
+    shares ``validation`` and ``test`` are expected in each class. A class of two or more different images has
+    at least one in train and one in validation (with three or more also one in test, if a share for it was
+    asked for); these stand-ins of very small classes are the only images that files added later may move.
+
+    A table with train and test but no validation gets its validation out of train; a table with train and
+    validation is returned as it is.
+
+    Args:
+        table: what `scan` found.
+        validation: the share for choosing, in [0, 1).
+        test: the share for the last look, in [0, 1); both together below 1.
+        seed: another seed gives another split.
+
+    Returns:
+        The table with ``split`` and ``digest`` filled in for the images that were dealt out. A file that
+        could not be read has its ``problem`` and the split that it had, if any. ``notes`` say what was done.
+
+    Raises:
+        ArgumentError: where the shares or the seed are not such numbers.
+        DataError: where the folder has validation or test, but no train.
+
+    Example:
+        >>> import numpy as np
+        >>> table = Table.build(
+        ...     "photos",
+        ...     ["a.png", "b.png", "c.png"],
+        ...     classes=("cat",),
+        ...     labels=np.zeros(3, np.int32),
+        ...     splits=np.full(3, -1, np.int8),
+        ...     columns={"digest": ["0a", "0b", "0a"]},
+        ... )
+        >>> split(table, validation=0.5).counts()
+        {'train': {'cat': ...}, 'validation': {'cat': ...}}
+    """
+    _check(validation, test, seed)
+    labels, codes = table.labels, table.splits
+    own = [name for code, name in enumerate(SPLITS) if (codes == code).any()]
+    if "train" in own and "validation" in own:
+        if (validation, test) == (0.2, 0.0):
+            return table
+        return _noted(table, [f"the folder's own split ({', '.join(own)}) is kept; the shares are not used"])
+    if own and "train" not in own:
+        raise DataError(
+            f"{table.root} has images for {' and '.join(own)}, but none for train; "
+            "add a folder train beside it, or put the classes straight into the folder to have them split."
+        )
+    notes = []
+    if "test" in own:
+        if test:
+            notes.append(f"the folder's own test split is kept; the share test={test} is not used")
+        test = 0.0
+    pool = (labels >= 0) & (codes == (TRAIN if own else -1))
+    table = _with_digests(table, pool | (codes == TEST))
+    unread = pool & pc.is_null(table.rows["digest"]).to_numpy()
+    if unread.any():
+        notes.append(f"{_images(int(unread.sum()))} could not be read, so not dealt out")
+        pool &= ~unread
+
+    groups, digests = _groups(table)
+    rows = np.flatnonzero(pool)
+    hashes = _hashes(digests, groups[rows], seed)
+    new = codes.copy()
+    new[rows], alone = _deal(groups[rows], hashes, labels[rows], validation, test)
+
+    leaks = pool & np.isin(groups, groups[(codes == TEST) & (groups >= 0)])
+    if leaks.any():
+        notes.append(f"{_images(int(leaks.sum()))} of train equal an image in test; test is left as it is")
+    notes += _told(table, groups, rows, alone)
+    if "test" in own or own == ["train"]:
+        notes.append(f"validation is taken out of train by a hash (seed {seed})")
+    else:
+        notes.append(f"split by a hash of each file (seed {seed})")
+    return _noted(table.with_columns(splits=new), notes)
+
+
+def _check(validation: float, test: float, seed: int) -> None:
+    for name, share in (("validation", validation), ("test", test)):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ArgumentError(
+                f"{name}={share!r} is no share; pass a number from 0 to below 1, such as 0.2."
+            )
+    if validation + test >= 1 or math.isnan(validation + test):
+        raise ArgumentError(
+            f"validation={validation} and test={test} leave nothing for train; pass a sum below 1."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ArgumentError(f"seed={seed!r} is no seed; pass a whole number, such as 0.")
+
+
+def _deal(
+    groups: np.ndarray, hashes: np.ndarray, labels: np.ndarray, validation: float, test: float
+) -> tuple[np.ndarray, list[int]]:
+    """The splits of the rows (N,), and the classes that have one image only.
+
+    ``groups`` (N,) says which rows are the same image, and ``hashes`` (N,) in [0, 1) where each group falls.
+    An image that occurs under several classes counts for the first of them.
+    """
+    order = np.lexsort((labels, groups))
+    first = order[np.r_[True, np.diff(groups[order]) != 0]] if len(order) else order  # one row for each group
+    dealt = np.zeros(int(groups.max(initial=-1)) + 1, np.int8)
+    alone = []
+    for label in np.unique(labels[first]):
+        mine = first[labels[first] == label]
+        mine = mine[np.lexsort((groups[mine], hashes[mine]))]
+        count = len(mine)
+        if count == 1:
+            alone.append(int(label))
+            continue  # dealt says train
+        below = np.searchsorted(hashes[mine], (validation, validation + test))
+        for_test = 1 if test and count >= 3 else 0
+        chosen = min(max(below[0], 1 if validation else 0), count - 1 - for_test)
+        tested = min(max(below[1], chosen + for_test), count - 1)
+        dealt[groups[mine[:chosen]]] = VALIDATION
+        dealt[groups[mine[chosen:tested]]] = TEST
+    return dealt[groups], alone
+
+
+def _hashes(digests: list[str], wanted: np.ndarray, seed: int) -> np.ndarray:
+    """For each of the wanted groups (N,) a number in [0, 1) that depends on the seed and the bytes alone."""
+    salt = f"{seed} ".encode()
+    found = np.zeros(len(digests), np.uint64)
+    for group in np.unique(wanted).tolist():
+        mixed = hashlib.blake2b(salt + digests[group].encode(), digest_size=8).digest()
+        found[group] = int.from_bytes(mixed, "big")
+    numbers: np.ndarray = (found[wanted] >> np.uint64(11)) / 2.0**53  # what a double holds, so below 1
+    return numbers
+
+
+def _groups(table: Table) -> tuple[np.ndarray, list[str]]:
+    """(N,) the number of each row's digest, -1 where there is none; and the digests in that order."""
+    coded = table.rows["digest"].combine_chunks().dictionary_encode()
+    return coded.indices.fill_null(-1).to_numpy(), cast("list[str]", coded.dictionary.to_pylist())
+
+
+def _with_digests(table: Table, wanted: np.ndarray) -> Table:
+    """The table with ``digest`` filled where it was null, or ``problem`` where the file cannot be read."""
+    missing = pc.is_null(table.rows["digest"]).to_numpy() & pc.is_null(table.rows["problem"]).to_numpy()
+    missing &= wanted
+    if not missing.any():
+        return table
+    some = table.select(missing)
+    read = files.reader(some)
+
+    def look(span: range) -> list[tuple[str | None, str | None]]:
+        return [_digest(read, key) for key in keys_of(some, span)]
+
+    size = median_bytes(some)
+    threads = cores() if size >= WORTH_A_THREAD else 1
+    found = list(chain.from_iterable(in_order(look, spans(len(some), SPAN_BYTES // max(size, 1)), threads)))
+    columns = {}
+    for name, values in zip(("digest", "problem"), zip(*found, strict=True), strict=True):
+        column = table.rows[name].combine_chunks()
+        columns[name] = pc.replace_with_mask(column, pa.array(missing), pa.array(values, pa.string()))
+    return table.with_columns(**columns)
+
+
+def _digest(read: files.Read, key: str) -> tuple[str | None, str | None]:
+    """The digest of a file, or the reason why it cannot be read."""
+    try:
+        return files.digest(read(key)), None
+    except FileNotFoundError:
+        return None, "no longer there"
+    except OSError as error:
+        return None, f"cannot be read ({error.strerror or error})"
+
+
+def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) -> list[str]:
+    """What the deal came upon: images under several classes, and classes that stay in train as a whole."""
+    notes = []
+    pairs = np.unique(np.stack([groups[rows], table.labels[rows]]), axis=1)
+    several = np.flatnonzero(np.bincount(pairs[0]) > 1)
+    if len(several):
+        same = np.isin(groups, several[0]) & np.isin(np.arange(len(groups)), rows)
+        names = " and ".join(table.select(same).keys[:2])
+        occur = "occurs" if len(several) == 1 else "occur"
+        notes.append(
+            f"{_images(len(several))} {occur} under more than one class (such as {names}); "
+            "equal files stay on one side"
+        )
+    if alone:
+        first = [table.classes[label] for label in alone[:10]]
+        more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
+        notes.append(f"only one image, so all of it in train: {', '.join(first)}{more}")
+    return notes
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _noted(table: Table, notes: Iterable[str]) -> Table:
+    return replace(table, notes=(*table.notes, *notes))

@@ -1,0 +1,76 @@
+"""Rows of a table shared out among threads: spans of rows in, results in order out, few waiting."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar, cast
+
+import numpy as np
+
+from firstlight.data.table import Table
+
+T = TypeVar("T")
+
+SPAN = 256  # rows; what a thread takes on at once, so that handing it over costs nothing beside the work
+
+
+def spans(count: int, rows: int = SPAN) -> Iterator[range]:
+    """The rows 0 to ``count`` in runs of ``rows``, which is brought between 1 and `SPAN`.
+
+    Example:
+        >>> list(spans(5, 2))
+        [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    rows = min(max(rows, 1), SPAN)
+    return (range(first, min(first + rows, count)) for first in range(0, count, rows))
+
+
+def keys_of(table: Table, span: range) -> list[str]:
+    """The names of a run of rows; made when needed, since a list of all would cost memory for nothing."""
+    return cast("list[str]", table.rows["key"].slice(span.start, len(span)).to_pylist())
+
+
+def median_bytes(table: Table) -> int:
+    """The median size of the files; 0 where no size is known."""
+    sizes = table.rows["size"].drop_null().to_numpy()
+    return int(np.median(sizes)) if len(sizes) else 0
+
+
+def in_order(task: Callable[[range], T], over: Iterable[range], threads: int) -> Generator[T, None, None]:
+    """The results of a task over spans of rows, in their order.
+
+    A few spans are worked on ahead and no more, so memory does not grow where the results are used slowly.
+
+    Args:
+        task: what is done with a span; called in several threads at once.
+        over: the spans.
+        threads: how many; with one the task runs in the calling thread.
+
+    Example:
+        >>> list(in_order(len, spans(5, 2), 2))
+        [2, 2, 1]
+    """
+    if threads == 1:
+        yield from map(task, over)
+        return
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[T]] = deque()
+    try:
+        for span in over:
+            waiting.append(pool.submit(task, span))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,244 @@
+"""The walk of a folder: every name once, no file opened, sizes and times asked for in the background."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+
+from firstlight.data.entries import (
+    DENIED,
+    GONE,
+    HIDDEN,
+    IMAGES,
+    LINK,
+    LINK_AGAIN,
+    LINK_BROKEN,
+    LISTS,
+    MACOS,
+    NO_FILE,
+    NO_IMAGE,
+    NO_UTF8,
+    Entries,
+    ordered,
+)
+from firstlight.errors import DataError
+
+# Rows that wait together: enough to make the cost of a hand-over vanish, few enough to keep a million
+# files from ever being Python strings at once (CHUNK * (PENDING + 1) of them at most).
+CHUNK = 2048
+PENDING = 8
+
+# Two threads ask for sizes and times while a third walks; more gain nothing on two cores, where two took
+# 18 ms for 14,434 files, one 31 ms and DirEntry.stat 67 ms.
+WORKERS = 2
+
+
+def entries_of_folder(root: str, *, follow_links: bool = False) -> Entries:
+    """Walks a folder once, without recursion and without opening a file.
+
+    Args:
+        root: an absolute path.
+        follow_links: whether links to files and folders are followed. A folder is scanned once, however
+            many links lead to it, so loops of links come to an end.
+
+    Returns:
+        What lies there.
+
+    Raises:
+        DataError: where the root itself cannot be read.
+    """
+    prefix = os.path.join(root, "")  # noqa: PTH118 - strings all through: a pathlib object costs 2 us a file
+    with _Sizes(prefix) as sizes:
+        walk = _Walk(prefix, follow_links, sizes)
+        try:
+            walk.run()
+        except OSError as error:
+            raise DataError(
+                f"{root} cannot be read ({error.strerror}); change its permission or pass another folder."
+            ) from error
+        keys, columns = sizes.columns()
+    there = columns[0] >= 0
+    if gone := int(np.count_nonzero(~there)):
+        walk.skipped[GONE] = gone
+        keys, columns = keys.filter(pa.array(there)), [column[there] for column in columns]
+    return ordered(
+        keys,
+        columns,
+        folders=tuple(walk.folders),
+        lists=pa.array(sorted(walk.lists), pa.string()),
+        skipped=+walk.skipped,
+        denied=walk.denied,
+    )
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer of a directory entry; no, where it leads in a circle or to where nobody may look."""
+    try:
+        return question()
+    except OSError:
+        return False
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name has a UTF-8 form; one that the system handed over undecodable has lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Walk:
+    """The walk of one folder: what waits to be walked, and what was met."""
+
+    def __init__(self, prefix: str, follow_links: bool, sizes: _Sizes) -> None:
+        self.prefix = prefix
+        self.follow_links = follow_links
+        self.sizes = sizes
+        self.folders: list[str] = []
+        self.lists: list[str] = []
+        self.skipped: Counter[str] = Counter()
+        self.denied: dict[str, str] = {}
+        self._waiting = [""]
+        self._links: list[str] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def run(self) -> None:
+        while self._waiting or self._links:
+            if not self._waiting:
+                # Links last and in order: which of two ways to a folder is kept must not hang on chance.
+                self._waiting, self._links = sorted(self._links, reverse=True), []
+            folder = self._waiting.pop()
+            try:
+                self._folder(folder)
+            except OSError as error:
+                if not folder:
+                    raise
+                self.skipped[DENIED] += 1
+                self.denied[folder] = error.strerror or str(error)
+
+    def _folder(self, folder: str) -> None:
+        if self.follow_links and self._seen_before(folder):
+            self.skipped[LINK_AGAIN] += 1
+            return
+        below = f"{folder}/" if folder else ""
+        images: list[str] = []
+        with os.scandir(self.prefix + folder) as directory:
+            code = len(self.folders)
+            self.folders.append(folder)
+            for entry in directory:
+                name = entry.name
+                if name[0] == ".":
+                    self.skipped[HIDDEN] += 1
+                elif not entry.is_file(follow_symlinks=False) and not self._leads_to_file(
+                    entry, below + name
+                ):
+                    continue
+                elif (extension := name[name.rfind(".") :].lower()) in IMAGES:
+                    images.append(name)
+                    if len(images) == CHUNK:
+                        self._take(below, images, code)
+                        images = []
+                elif extension in LISTS and _is_utf8(name):
+                    self.lists.append(below + name)
+                else:
+                    self.skipped[NO_IMAGE] += 1
+        self._take(below, images, code)
+
+    def _leads_to_file(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Whether a link is to be taken as the file it leads to; folders are noted, the rest is counted."""
+        is_link = entry.is_symlink()
+        if entry.name == "__MACOSX":
+            self.skipped[MACOS] += 1
+        elif is_link and not self.follow_links:
+            self.skipped[LINK] += 1
+        elif is_link and _is(entry.is_file):
+            return True
+        elif not _is(entry.is_dir):
+            self.skipped[LINK_BROKEN if is_link else NO_FILE] += 1
+        elif not _is_utf8(path):
+            self.skipped[NO_UTF8] += 1
+        else:
+            (self._links if is_link else self._waiting).append(path)
+        return False
+
+    def _take(self, below: str, names: list[str], code: int) -> None:
+        kept = names if all(map(str.isascii, names)) else [name for name in names if _is_utf8(name)]
+        self.skipped[NO_UTF8] += len(names) - len(kept)
+        self.sizes.add([below + name for name in kept], code)
+
+    def _seen_before(self, folder: str) -> bool:
+        status = os.stat(self.prefix + folder)  # noqa: PTH116
+        mark = (status.st_dev, status.st_ino)
+        before = mark in self._seen
+        self._seen.add(mark)
+        return before
+
+
+class _Sizes:
+    """Asks the file system for sizes and times in the background while the walk goes on.
+
+    Arrow asks from C++ without the interpreter's lock, so the two really run at once.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        from pyarrow.fs import LocalFileSystem
+
+        self._ask = LocalFileSystem().get_file_info
+        self._prefix = prefix
+        self._pool = ThreadPoolExecutor(WORKERS)
+        self._gathered: list[str] = []
+        self._keys = [pa.array([], pa.string())]
+        self._codes: list[tuple[int, int]] = [(0, 0)]
+        self._pending: deque[Future[np.ndarray]] = deque()
+        self._done = [np.zeros((2, 0), np.int64)]
+
+    def __enter__(self) -> _Sizes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, keys: list[str], code: int) -> None:
+        """Takes images of the folder with this code."""
+        self._gathered += keys
+        self._codes.append((code, len(keys)))
+        if len(self._gathered) >= CHUNK:
+            self._hand_over()
+
+    def columns(self) -> tuple[pa.StringArray, list[np.ndarray]]:
+        """The keys of all images in the order they were added; their sizes, times and folder codes.
+
+        The size is -1 where the file is gone or out of reach.
+        """
+        self._hand_over()
+        keys = pa.concat_arrays(self._keys)
+        self._keys.clear()
+        code, length = np.array(self._codes, np.int32).T
+        self._done += [pending.result() for pending in self._pending]
+        sizes, modified = np.concatenate(self._done, axis=1)
+        return keys, [sizes, modified, np.repeat(code, length)]
+
+    def _hand_over(self) -> None:
+        keys, self._gathered = self._gathered, []
+        if len(self._pending) >= PENDING:
+            self._done.append(self._pending.popleft().result())
+        self._keys.append(pa.array(keys, pa.string()))
+        self._pending.append(self._pool.submit(self._status, keys))
+
+    def _status(self, keys: list[str]) -> np.ndarray:
+        """(2, n) int64: sizes and times; called on a worker's thread."""
+        paths = [self._prefix + key for key in keys]
+        try:
+            found = self._ask(paths)
+        except OSError:  # one that may not be looked at fails the whole list
+            if len(keys) == 1:
+                return np.array([[-1], [0]])
+            return np.concatenate([self._status([key]) for key in keys], axis=1)
+        sizes = [-1 if info.size is None else info.size for info in found]
+        return np.array([sizes, [info.mtime_ns or 0 for info in found]], np.int64)

@@ -1,0 +1,271 @@
+"""The closed-form rungs as scikit-learn estimators: prior, ink and centroid."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.models.calibration import fit_temperature
+from firstlight.models.centroid import HELD_OUT, Centroid, Ink, Prior, TrainingSet
+from firstlight.models.rungs import centroid_name
+from firstlight.models.sums import ClassSums
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
+    from sklearn.metrics import pairwise_distances  # type: ignore[import-untyped]
+    from sklearn.utils import Tags  # type: ignore[import-untyped]
+    from sklearn.utils.extmath import softmax  # type: ignore[import-untyped]
+    from sklearn.utils.metaestimators import available_if  # type: ignore[import-untyped]
+    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
+    from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
+except ImportError as missing:
+    raise MissingExtraError("The scikit-learn estimators", "sklearn") from missing
+
+
+class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """What the three share: class sums in, scores out; uint8 takes the integers of `firstlight.models`."""
+
+    centre = "mean"
+    _poor = False  # whether it is meant to score low
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Fits the classes' centres, and the temperature on every fifth image of a class (1,000 at most).
+
+        Args:
+            X: (N, P) numbers, or images (N, H, W) or (N, H, W, C); uint8 is added up exactly.
+            y: (N,) class names or numbers.
+
+        Returns:
+            The estimator itself.
+        """
+        samples, y = self._checked(X, y=y, reset=True)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        return self._learn(samples, labels, None)
+
+    @available_if(lambda self: self.centre == "mean")  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
+        """Adds samples to the class sums: in pieces or at once, uint8 gives the same centres to the bit.
+
+        The temperature is fitted on the last 1,000 samples that were scored before they were added
+        ("prequential", Dawid 1984, "Statistical Theory: The Prequential Approach"); a first call fits it as
+        `fit` does, and it is 1 until every class has been seen.
+
+        Args:
+            X: (N, P) numbers or images, as for `fit`.
+            y: (N,) class names or numbers.
+            classes: (K,) all the classes there will be; needed by the first call.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ArgumentError: where the classes are missing, change, or lack one of ``y``.
+
+        Example:
+            >>> nearest = CentroidClassifier().partial_fit([[0], [8]], [3, 7], classes=[3, 7])
+            >>> nearest.partial_fit([[2], [4]], [3, 3]).centres_.tolist()
+            [[2.0], [8.0]]
+        """
+        before = getattr(self, "_sums", None)
+        samples, y = self._checked(X, y=y, reset=before is None)
+        if before is None and classes is None:
+            raise ArgumentError("The first partial_fit came without classes; pass all that there will be.")
+        known = self.classes_ if classes is None else np.unique(classes)
+        if before is not None and not np.array_equal(known, self.classes_):
+            raise ArgumentError(f"The classes came as {known}, but were {self.classes_}; pass these or none.")
+        strange = np.setdiff1d(y, known)
+        if len(strange):
+            raise ArgumentError(
+                f"The labels {strange} are no classes; the classes are {known}: fit anew for more."
+            )
+        self.classes_ = known
+        return self._learn(samples, np.searchsorted(known, y), before)
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """The class of each sample, (N,); of equally near ones the first."""
+        best = self._fitted_scores(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """The probability of each class, (N, K) float64: softmax(scores / temperature_)."""
+        return np.asarray(softmax(self._fitted_scores(X) / self.temperature_))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.classifier_tags.poor_score = self._poor
+        return tags
+
+    def _checked(self, samples: Any, **checks: Any) -> Any:
+        """Flat uint8, or float64 where they were anything else; with their labels where ``y`` is given."""
+        if getattr(samples, "ndim", 2) > 2:
+            samples = samples.reshape(len(samples), int(np.prod(samples.shape[1:])))
+        return validate_data(self, samples, dtype=[np.float64, np.uint8], **checks)
+
+    def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
+        """Adds the samples to ``before``, and fits the temperature on samples that were scored unseen."""
+        added = self._added_up(samples, labels)
+        if before is None:
+            self.unit_ = 255.0 if samples.dtype == np.uint8 else float(np.abs(samples).max()) or 1.0
+            self._unseen = np.empty((0, len(self.classes_))), np.empty(0, np.int64)  # their scores and labels
+            rows, unaware = self._held_out(samples, labels, added)
+            self._sums = added
+        else:
+            rows, unaware = np.arange(0, len(labels), -(-len(labels) // HELD_OUT)), before
+            self._sums = before + added
+        if len(rows) and unaware.counts.all():
+            scores, truth = self._unseen
+            scores = np.concatenate([scores, self._scores(samples[rows], unaware)])[-HELD_OUT:]
+            self._unseen = scores, np.concatenate([truth, labels[rows]])[-HELD_OUT:]
+        self.temperature_ = fit_temperature(*self._unseen)
+        self.centres_ = self._sums.means
+        mean = self.centre == "mean"
+        self.counts_ = self._sums.counts if mean else np.bincount(labels, minlength=len(self.classes_))
+        return self
+
+    def _held_out(
+        self, samples: np.ndarray, labels: np.ndarray, added: ClassSums
+    ) -> tuple[np.ndarray, ClassSums]:
+        """The numbers of the held-out samples, the same that the rungs hold out, and the sums of the rest."""
+        numbers = TrainingSet(np.arange(len(labels)), labels, len(self.classes_))
+        rows = numbers.held_out.images
+        if self.centre == "mean" and len(rows):
+            return rows, added - self._added_up(samples[rows], labels[rows])
+        rest = np.delete(numbers.images, rows)
+        return rows, self._added_up(samples[rest], labels[rest])
+
+    def _added_up(self, samples: np.ndarray, labels: np.ndarray) -> ClassSums:
+        """Each class's centre as (K, P) over (K,): integers for uint8, else float64."""
+        classes = len(self.classes_)
+        if samples.dtype == np.uint8:
+            return TrainingSet(samples, labels, classes).centres(self.centre)
+        counts = np.bincount(labels, minlength=classes)
+        middle = np.sum if self.centre == "mean" else np.median
+        sums = np.zeros((classes, samples.shape[1]))
+        for label in np.flatnonzero(counts):
+            sums[label] = middle(samples[labels == label], axis=0)
+        return ClassSums(counts if self.centre == "mean" else np.minimum(counts, 1), sums)
+
+    def _fitted_scores(self, samples: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self._scores(self._checked(samples, reset=False), self._sums)
+
+    def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
+        """(N, K) float64, higher is better, by the centres ``sums``."""
+        raise NotImplementedError
+
+
+class CentroidClassifier(_ClosedForm):
+    """The class whose mean (or median) image is nearest.
+
+    For uint8 it gives the bits of the rung ``centroid``; any other numbers are taken as float64. It is the
+    simplest classifier that looks at every pixel, so it belongs in front of any search for a better one.
+
+    Args:
+        distance: ``"l1"``, the mean over pixels of |difference|; ``"l2"``, the root of the mean squared
+            difference; ``"cosine"``, one minus the cosine of the angle.
+        centre: ``"mean"`` or ``"median"``, the latter without `partial_fit`.
+
+    Attributes:
+        classes_: (K,) the class names, sorted.
+        n_features_in_: P.
+        centres_: (K, P) float64, each class's centre, in the numbers of ``X``.
+        counts_: (K,) int64, the training samples of each class.
+        unit_: what l1 and l2 are divided by: 255 for uint8, else the largest |number| of the first fit.
+        temperature_: probabilities are softmax(-distance / temperature_).
+
+    Raises:
+        ArgumentError: by `fit`, where there is no such distance or centre.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> images, names = load_digits(return_X_y=True)  # (1797, 64), numbers from 0 to 16
+        >>> nearest = CentroidClassifier(distance="l2").fit(images[:1000].astype("uint8"), names[:1000])
+        >>> nearest.predict(images[1000:1005].astype("uint8")), names[1000:1005]
+        (array([1, 4, 0, 5, 3]), array([1, 4, 0, 5, 3]))
+        >>> round(nearest.score(images[1000:].astype("uint8"), names[1000:]), 3)
+        0.891
+    """
+
+    def __init__(self, distance: str = "l1", centre: str = "mean") -> None:
+        self.distance = distance
+        self.centre = centre
+
+    def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
+        centroid_name(self.distance, self.centre)  # refuses what is neither a distance nor a centre
+        return super()._learn(samples, labels, before)
+
+    def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
+        if _exact(samples, sums):
+            return Centroid(sums.sums, sums.counts, self.distance).scores(samples)
+        images, centres = samples / self.unit_, sums.means / self.unit_
+        if self.distance == "l2":  # around their middle, since |x|^2 - 2 x.c + |c|^2 cancels far from zero
+            middle = centres.mean(axis=0)
+            images, centres = images - middle, centres - middle
+        terms = {"l1": images.shape[1], "l2": images.shape[1] ** 0.5, "cosine": 1}[self.distance]
+        distances = pairwise_distances(images, centres, metric=self.distance) / terms
+        return np.where(sums.counts > 0, -distances, -np.inf)
+
+
+class InkClassifier(_ClosedForm):
+    """The class whose samples have, on average, as large a mean number (as bright a mean pixel) as this one.
+
+    What a classifier reaches that sees one number of an image; above it the form of the image was used.
+
+    Attributes:
+        classes_: (K,) the class names, sorted.
+        n_features_in_: P.
+        centres_: (K, P) float64, each class's mean image; its mean over P is what is compared.
+        counts_: (K,) int64, the training samples of each class.
+        unit_: what distances are divided by: 255 for uint8, else the largest |number| of the first fit.
+        temperature_: probabilities are softmax(-distance / temperature_).
+
+    Example:
+        >>> dark_and_bright = np.array([[0, 10], [200, 220]], np.uint8)
+        >>> InkClassifier().fit(dark_and_bright, ["dark", "bright"]).predict(np.array([[90, 0]], np.uint8))
+        array(['dark'], dtype='<U6')
+    """
+
+    _poor = True
+
+    def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
+        if _exact(samples, sums):
+            return Ink(sums.sums.sum(axis=1), sums.counts * samples.shape[1]).scores(samples)
+        distances = np.abs(samples.mean(axis=1)[:, None] - sums.means.mean(axis=1)) / self.unit_
+        return np.where(sums.counts > 0, -distances, -np.inf)
+
+
+class PriorClassifier(_ClosedForm):
+    """The commonest training class, whatever the sample: what is reached without looking.
+
+    Attributes:
+        classes_: (K,) the class names, sorted.
+        n_features_in_: P.
+        counts_: (K,) int64, the training samples of each class.
+        temperature_: 1, since the scores are logarithms of the class shares already.
+
+    Example:
+        >>> PriorClassifier().fit([[1], [2], [3]], ["cat", "dog", "dog"]).predict([[1]])
+        array(['dog'], dtype='<U3')
+    """
+
+    _poor = True
+
+    def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
+        counts = np.bincount(labels, minlength=len(self.classes_))
+        self._sums = ClassSums(counts, np.zeros((len(counts), 0), np.int64))  # not a pixel is read
+        if before is not None:
+            self._sums = before + self._sums
+        self.counts_, self.temperature_ = self._sums.counts, 1.0
+        return self
+
+    def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
+        return Prior(sums.counts).scores(samples)
+
+
+def _exact(samples: np.ndarray, sums: ClassSums) -> bool:
+    """Whether the samples and all that was added up were uint8, so that nothing is rounded."""
+    return samples.dtype == np.uint8 and sums.sums.dtype == np.int64

@@ -1,0 +1,280 @@
+"""`compare()` and `advise()`: paired comparisons of predictions on the same images, and where to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+
+from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.evaluation.metrics import evaluate
+from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap
+
+if TYPE_CHECKING:
+    import pandas
+
+ALPHA = 0.05  # below this p a difference is called shown
+NOTHING = "no difference shown"
+
+
+class Holder(Protocol):
+    """Anything that holds predictions, such as a rung of a run."""
+
+    @property
+    def predictions(self) -> Predictions: ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One classifier beside another on the same images.
+
+    Attributes:
+        name: the one that is asked about.
+        against: the other.
+        n: the images.
+        difference: accuracy of ``name`` minus accuracy of ``against``.
+        interval: 95 % paired bootstrap interval of the difference.
+        only_this: images that only ``name`` gets right.
+        only_other: images that only ``against`` gets right.
+        p: exact two-sided McNemar; among several comparisons corrected by Holm's method.
+        verdict: ``"better"``, ``"worse"`` or ``"no difference shown"``.
+    """
+
+    name: str
+    against: str
+    n: int
+    difference: float
+    interval: tuple[float, float]
+    only_this: int
+    only_other: int
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        if self.p >= ALPHA:
+            return NOTHING
+        return "better" if self.difference > 0 else "worse"
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.name} against {self.against}: {self.difference:+.3f} [{low:+.3f}, {high:+.3f}]  "
+            f"{self.only_this} : {self.only_other}  {p_text(self.p)}  {self.verdict}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"interval": list(self.interval), "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Several classifiers beside one, p-values corrected for their number by Holm's method.
+
+    Attributes:
+        against: the one that the others stand beside.
+        rows: a comparison each.
+    """
+
+    against: str
+    rows: tuple[Comparison, ...]
+
+    def __str__(self) -> str:
+        wide = max((len(row.name) for row in self.rows), default=0)
+        head = f"against {self.against}, the same images; p by exact McNemar, corrected by Holm"
+        lines = [
+            f"  {row.name:<{wide}}  {row.difference:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]  "
+            f"{row.only_this:>5} : {row.only_other:<5}  {p_text(row.p):<9}  {row.verdict}"
+            for row in self.rows
+        ]
+        return "\n".join([head, *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"against": self.against, "rows": [row.to_dict() for row in self.rows]}
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a comparison."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("Data frames", "pandas") from error
+        return pandas.DataFrame([row.to_dict() for row in self.rows])
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Where to stop on the ladder.
+
+    Attributes:
+        rung: the simplest rung that no later rung beats.
+        sentence: the advice in words.
+        comparisons: of the later rungs with it.
+    """
+
+    rung: str
+    sentence: str
+    comparisons: tuple[Comparison, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "rung": self.rung,
+            "sentence": self.sentence,
+            "later": [one.to_dict() for one in self.comparisons],
+        }
+
+
+def p_text(p: float) -> str:
+    """A p-value as one prints it.
+
+    Example:
+        >>> p_text(0.00001), p_text(0.345)
+        ('p < 0.001', 'p = 0.345')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def compare(
+    predictions: Predictions | Holder | Iterable[Holder],
+    *,
+    against: Predictions | Holder | str,
+    seed: int = 0,
+) -> Comparison | Comparisons:
+    """Compares classifiers on the same images: by how much, how sure, and whether it is shown at all.
+
+    Args:
+        predictions: of one classifier; or a run, whose rungs are each compared with the one named.
+        against: the predictions to stand beside, or with a run the name of a rung; ``"centroid"`` is the
+            centroid rung that is right most often.
+        seed: of the bootstrap.
+
+    Returns:
+        A `Comparison`; of a run `Comparisons`, with p-values corrected for their number.
+
+    Raises:
+        ArgumentError: where the images or classes are not the same, or there is no such rung.
+
+    Example:
+        >>> import firstlight as fl
+        >>> run = fl.climb(digits)
+        >>> against_ink = fl.compare(run["centroid-l2"], against=run["ink"])
+        >>> against_ink.verdict
+        'better'
+        >>> [row.name for row in fl.compare(run, against="centroid-l1").rows]
+        ['prior', 'ink', 'centroid-l2', 'centroid-cosine']
+    """
+    if isinstance(against, str):
+        if isinstance(predictions, Predictions) or not isinstance(predictions, Iterable):
+            raise ArgumentError(f"A rung can be named, as {against!r} is, for a whole run; pass predictions instead.")
+        every = [_of(rung) for rung in predictions]
+        other = _named(every, against)
+        rows = [_compare(one, other, seed) for one in every if one is not other]
+        return Comparisons(other.name, _corrected(rows))
+    if not isinstance(predictions, Predictions) and isinstance(predictions, Iterable):
+        raise ArgumentError("A whole run is compared with one of its rungs; pass its name: against='centroid-l1'.")
+    return _compare(_of(predictions), _of(against), seed)
+
+
+def advise(rungs: Sequence[Predictions]) -> Advice:
+    """Where to stop: the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
+
+    Args:
+        rungs: predictions of each rung on the same images, simplest first.
+
+    Returns:
+        The advice, with the comparisons that it stands on.
+
+    Raises:
+        ArgumentError: where there is no rung, or the images differ.
+
+    Example:
+        >>> import firstlight as fl
+        >>> run = fl.climb(digits)
+        >>> fl.advise([rung.predictions for rung in run]).rung
+        'centroid-l2'
+    """
+    if not rungs:
+        raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")
+    for place, rung in enumerate(rungs):
+        later = _corrected([_compare(one, rung, 0) for one in rungs[place + 1 :]])
+        if not any(one.verdict == "better" for one in later):
+            return Advice(rung.name, _sentence(rungs, rung, later), later)
+    raise AssertionError("the last rung has no later one that could beat it")
+
+
+def _sentence(rungs: Sequence[Predictions], rung: Predictions, later: tuple[Comparison, ...]) -> str:
+    reached = evaluate(rung)
+    low, high = reached.interval
+    accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    if rung.name == "prior" and later:
+        text = (
+            f"Nothing was learnt: no rung beats always guessing the commonest class, {accuracy}; "
+            "look at the images and their labels first."
+        )
+    elif later:
+        best = max(later, key=lambda one: one.difference)
+        text = (
+            f"Stop at {rung.name}, {accuracy}: no later rung is shown to beat it "
+            f"({best.name} {best.difference:+.3f}, {p_text(best.p)})."
+        )
+    elif len(rungs) > 1:
+        text = f"{rung.name} is the best of these rungs, {accuracy}: the last one, and no simpler one comes near it."
+    else:
+        text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
+    if rung.split == "test":
+        text += " Measured on the test split: do not choose by it."
+    return text
+
+
+def _compare(first: Predictions, other: Predictions, seed: int) -> Comparison:
+    other = _aligned(other, first)
+    known = first.labels >= 0
+    right, wrong_there = first.correct[known], ~other.correct[known]
+    only_this = int(np.count_nonzero(right & wrong_there))
+    only_other = int(np.count_nonzero(~right & ~wrong_there))
+    n = len(right)
+    if not n:
+        raise ArgumentError(f"None of the images of {first.name} has a known class; there is nothing to compare.")
+    interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
+    difference = (only_this - only_other) / n
+    p = mcnemar(only_this, only_other)
+    return Comparison(first.name, other.name, n, difference, interval, only_this, only_other, p)
+
+
+def _aligned(other: Predictions, first: Predictions) -> Predictions:
+    """The other predictions in the order of the first."""
+    if other.classes == first.classes and len(other) == len(first):
+        if not other.keys.equals(first.keys):
+            rows = pc.index_in(first.keys, other.keys.combine_chunks())
+            if not rows.null_count:
+                other = other.select(rows.to_numpy())
+        if other.keys.equals(first.keys) and np.array_equal(other.labels, first.labels):
+            return other
+    raise ArgumentError(
+        f"{first.name} and {other.name} were not measured on the same images with the same labels; "
+        "predict both on one split of one table."
+    )
+
+
+def _corrected(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    adjusted = holm([row.p for row in rows])
+    return tuple(replace(row, p=float(p)) for row, p in zip(rows, adjusted, strict=True))
+
+
+def _of(one: Predictions | Holder | Any) -> Predictions:
+    return one if isinstance(one, Predictions) else one.predictions
+
+
+def _named(every: Sequence[Predictions], name: str) -> Predictions:
+    found = [one for one in every if one.name == name or one.name.startswith(f"{name}-")]
+    if not found:
+        raise ArgumentError(f"There is no rung {name!r} here; choose from {', '.join(one.name for one in every)}.")
+    return max(found, key=lambda one: int(one.correct.sum()))

@@ -1,0 +1,154 @@
+"""`Evaluation`: what one set of predictions reached, each number with its n and its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.uncertainty import wilson
+
+if TYPE_CHECKING:
+    import pandas
+
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of a class's images were found.
+
+    Attributes:
+        n: the images of the class.
+        correct: those that were found.
+        interval: Wilson's 95 % interval of correct / n.
+    """
+
+    n: int
+    correct: int
+    interval: tuple[float, float]
+
+    @property
+    def recall(self) -> float | None:
+        """correct / n; None for a class without images."""
+        return self.correct / self.n if self.n else None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The metrics of one rung on one split.
+
+    Attributes:
+        name: of the rung.
+        split: that was measured on.
+        n: images with a known class.
+        correct: those that were classified rightly.
+        accuracy: correct / n.
+        interval: Wilson's 95 % interval of the accuracy.
+        recall: by class.
+        balanced_accuracy: the mean recall of the classes that have images.
+        log_loss: minus the mean natural logarithm of the probability of the true class.
+        calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017).
+        confusion: (K, K) int64, rows are true classes and columns predicted ones.
+        prior: the share of the commonest class among these images.
+        unreadable: images that could not be read and were left out.
+    """
+
+    name: str
+    split: str | None
+    n: int
+    correct: int
+    accuracy: float
+    interval: tuple[float, float]
+    recall: dict[str, Recall]
+    balanced_accuracy: float
+    log_loss: float
+    calibration_error: float
+    confusion: np.ndarray
+    prior: float
+    unreadable: int
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        left_out = f"  {self.unreadable} unreadable" if self.unreadable else ""
+        return f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={self.n}  prior {self.prior:.3f}{left_out}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = {name: value for name, value in vars(self).items() if name not in ("recall", "confusion", "interval")}
+        recall = {
+            name: {"n": one.n, "correct": one.correct, "interval": list(one.interval)} for name, one in self.recall.items()
+        }
+        return plain | {"interval": list(self.interval), "recall": recall, "confusion": self.confusion.tolist()}
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a class: n, correct, recall and its interval."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("Data frames", "pandas") from error
+        rows = {
+            name: {"n": one.n, "correct": one.correct, "recall": one.recall, "low": one.interval[0], "high": one.interval[1]}
+            for name, one in self.recall.items()
+        }
+        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("class")
+
+
+def evaluate(predictions: Predictions) -> Evaluation:
+    """Measures predictions against the labels that are known.
+
+    Args:
+        predictions: of images of which at least one has a known class.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        ArgumentError: where no image has a known class.
+
+    Example:
+        >>> seen = Predictions("ink", ["a", "b"], ("3", "7"), np.array([0, 1]), np.array([[2.0, 0.0], [1.0, 0.0]]))
+        >>> print(evaluate(seen))
+        accuracy 0.500 [0.095, 0.905]  n=2  prior 0.500
+    """
+    known = predictions.labels >= 0
+    if not known.any():
+        raise ArgumentError(
+            f"None of the {len(predictions)} images of {predictions.name} has a known class; "
+            "measure on images that are sorted by class."
+        )
+    seen = predictions if known.all() else predictions.select(known)
+    n, k = len(seen), len(seen.classes)
+    confusion = np.bincount(seen.labels.astype(np.int64) * k + seen.predicted, minlength=k * k).reshape(k, k)
+    found, of = confusion.diagonal(), confusion.sum(axis=1)
+    correct = int(found.sum())
+    low, high = wilson(np.append(found, correct), np.append(of, n))
+    return Evaluation(
+        name=seen.name,
+        split=seen.split,
+        n=n,
+        correct=correct,
+        accuracy=correct / n,
+        interval=(float(low[-1]), float(high[-1])),
+        recall={
+            name: Recall(int(of[c]), int(found[c]), (float(low[c]), float(high[c]))) for c, name in enumerate(seen.classes)
+        },
+        balanced_accuracy=float((found[of > 0] / of[of > 0]).mean()),
+        log_loss=float(-seen.log_probabilities[np.arange(n), seen.labels].mean()),
+        calibration_error=_calibration_error(seen),
+        confusion=confusion,
+        prior=float(of.max() / n),
+        unreadable=predictions.unreadable,
+    )
+
+
+def _calibration_error(seen: Predictions) -> float:
+    """sum over bins of |right - confidence| / n, the confidence being the predicted class's probability."""
+    confidence = np.exp(seen.log_probabilities.max(axis=1))  # (N,)
+    # Bin m is ((m - 1) / 15, m / 15], as in the paper.
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gap = np.bincount(bins, weights=seen.correct - confidence, minlength=BINS)
+    return float(np.abs(gap).sum() / len(seen))

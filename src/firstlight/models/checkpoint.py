@@ -1,0 +1,93 @@
+"""A classifier as plain data and back: module, classes, preprocessing and fingerprint as JSON and arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from firstlight.errors import RunError
+from firstlight.models.centroid import Centroid, Ink, Prior
+from firstlight.models.classifier import Classifier, Model
+from firstlight.models.distances import DISTANCES
+from firstlight.runs import SavedModel
+
+KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid}
+
+
+def save(classifier: Classifier) -> SavedModel:
+    """The classifier as JSON and arrays.
+
+    Returns:
+        A `SavedModel`, which a run folder writes as model.json and model.safetensors.
+    """
+    model = classifier.model
+    kind = next(name for name, one in KINDS.items() if isinstance(model, one))
+    fields = vars(model)
+    config: dict[str, Any] = {
+        "kind": kind,
+        "name": classifier.name,
+        "classes": list(classifier.classes),
+        "temperature": classifier.temperature,
+        "shape": list(classifier.shape),
+        "preprocessing": dict(classifier.preprocessing),
+        "fingerprint": classifier.fingerprint,
+        "seed": classifier.seed,
+        "options": {name: value for name, value in fields.items() if isinstance(value, str)},
+    }
+    return SavedModel(config, {name: value for name, value in fields.items() if isinstance(value, np.ndarray)})
+
+
+def restore(saved: SavedModel) -> Classifier:
+    """The classifier that was saved.
+
+    Raises:
+        RunError: where the file's parts do not belong together; the sentence names the tensor that differs.
+    """
+    config = saved.config
+    try:
+        classes, shape = tuple(map(str, config["classes"])), tuple(map(int, config["shape"]))
+        temperature = float(config["temperature"])
+        if not 0 < temperature < float("inf"):
+            raise ValueError(f"temperature {temperature}")
+        model = _model(config, saved.tensors, len(classes), int(np.prod(shape)))
+        height, width, channels = shape
+        return Classifier(
+            name=str(config["name"]),
+            model=model,
+            classes=classes,
+            temperature=temperature,
+            shape=(height, width, channels),
+            preprocessing=dict(config["preprocessing"]),
+            fingerprint=str(config["fingerprint"]),
+            seed=int(config["seed"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The model's description is not whole ({error}); fit it anew.") from error
+
+
+def _model(config: dict[str, Any], tensors: dict[str, np.ndarray], classes: int, pixels: int) -> Model:
+    kind = config["kind"]
+    shapes = {
+        "prior": {"counts": (classes,)},
+        "ink": {"totals": (classes,), "pixels": (classes,)},
+        "centroid": {"sums": (classes, pixels), "counts": (classes,)},
+    }.get(kind)
+    if shapes is None:
+        raise RunError(f"The model is of the kind {kind!r}; this version knows {', '.join(KINDS)}.")
+    if tensors.keys() != shapes.keys():
+        raise RunError(f"The model has the tensors {sorted(tensors)}; {kind} has {sorted(shapes)}; fit it anew.")
+    for name, expected in shapes.items():
+        found = tensors[name]
+        if found.shape != expected or found.dtype != np.int64 or found.min(initial=0) < 0:
+            raise RunError(
+                f"The tensor {name!r} is {found.dtype} {found.shape}; {kind} has int64 {expected}, none negative; "
+                "fit it anew."
+            )
+    if kind != "centroid":
+        made: Model = KINDS[kind](**tensors)
+        return made
+    distance = config["options"]["distance"]
+    if distance not in DISTANCES:
+        raise RunError(f"The model's distance is {distance!r}; expected one of {', '.join(DISTANCES)}; fit it anew.")
+    return Centroid(**tensors, distance=distance)

@@ -1,0 +1,72 @@
+"""`predict()`: a fitted classifier and pixels -> `Predictions`, the currency of everything after the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firstlight.errors import ArgumentError
+from firstlight.evaluation.predictions import Predictions
+from firstlight.models.checkpoint import restore
+from firstlight.models.classifier import Classifier
+from firstlight.runs import RungResult, SavedModel
+
+if TYPE_CHECKING:
+    from firstlight.data.pixels import Pixels
+
+
+def predict(classifier: Classifier | RungResult | SavedModel, pixels: Pixels, *, split: str | None = None) -> Predictions:
+    """Scores every image.
+
+    Args:
+        classifier: what `fit` gave, or a rung of a run: ``run["centroid-l1"]``.
+        pixels: images of the shape that the classifier was fitted on.
+        split: ``"train"``, ``"validation"`` or ``"test"``: only those; everything where it is left out.
+
+    Returns:
+        One row per image: its key, its label as an index into the classifier's classes (-1 where the image
+        has none, or one that the classifier does not know) and its scores (N, K).
+
+    Raises:
+        ArgumentError: where the images have another shape, or the split has no images.
+
+    Example:
+        >>> import firstlight as fl
+        >>> pixels = fl.load(fl.split(fl.scan(digits)))
+        >>> seen = fl.predict(fl.fit("centroid", pixels, distance="l2"), pixels, split="validation")
+        >>> seen.scores.shape == (len(seen), 10)
+        True
+    """
+    if isinstance(classifier, RungResult):
+        classifier = classifier.model
+    if isinstance(classifier, SavedModel):
+        classifier = restore(classifier)
+    chosen = pixels if split is None else pixels.select(split)
+    if not len(chosen):
+        raise ArgumentError(f"There is no image in the {split or 'pixels'}; choose a split that has some.")
+    shape = tuple(chosen.values.shape[1:])
+    if shape != classifier.shape:
+        raise ArgumentError(
+            f"The images are {'x'.join(map(str, shape))} but {classifier.name} was fitted on "
+            f"{'x'.join(map(str, classifier.shape))}; load them with the size and colour it was fitted on."
+        )
+    return Predictions(
+        name=classifier.name,
+        keys=chosen.table.rows["key"],
+        classes=classifier.classes,
+        labels=_labels(chosen, classifier.classes),
+        scores=classifier.model.scores(chosen.values),
+        temperature=classifier.temperature,
+        split=split,
+        unreadable=len(pixels.unreadable if split is None else pixels.unreadable.select(split)),
+    )
+
+
+def _labels(pixels: Pixels, classes: tuple[str, ...]) -> np.ndarray:
+    """The labels as indices into ``classes``, which may be another list than the folder's own."""
+    if pixels.classes == classes:
+        return pixels.labels
+    index = {name: number for number, name in enumerate(classes)}
+    translated = np.array([*(index.get(name, -1) for name in pixels.classes), -1], np.int32)
+    return translated[pixels.labels]

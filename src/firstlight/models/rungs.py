@@ -1,0 +1,109 @@
+"""The ladder on one page: every rung by name, simplest first, and what fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from firstlight.errors import ArgumentError
+from firstlight.models.calibration import fit_temperature
+from firstlight.models.centroid import CENTRES, Centroid, Ink, Prior, TrainingSet
+from firstlight.models.classifier import Model
+from firstlight.models.distances import DISTANCES
+from firstlight.models.sums import ClassSums
+
+Fitted = tuple[Model, float]  # the model and its temperature
+
+
+def _prior(training: TrainingSet) -> Fitted:
+    counts = np.bincount(training.labels, minlength=training.classes)
+    return Prior(counts), 1.0  # its scores are logarithms of probabilities already
+
+
+def _ink(training: TrainingSet) -> Fitted:
+    def of(sums: ClassSums) -> Ink:
+        return Ink(sums.sums.sum(axis=1), sums.counts * sums.sums.shape[1])
+
+    return of(training.sums), _temperature(of(training.centres_without_held_out("mean")), training)
+
+
+def _centroid(training: TrainingSet, distance: str, centre: str) -> Fitted:
+    def of(centres: ClassSums) -> Centroid:
+        return Centroid(centres.sums, centres.counts, distance)
+
+    return of(training.centres(centre)), _temperature(of(training.centres_without_held_out(centre)), training)
+
+
+def _temperature(model: Model, training: TrainingSet) -> float:
+    held = training.held_out
+    return fit_temperature(model.scores(held.images), held.labels)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder.
+
+    Attributes:
+        name: what it is called in tables, files and on the command line.
+        about: what it does, in a few words.
+        fit: from the training images to the fitted model and its temperature.
+    """
+
+    name: str
+    about: str
+    fit: Callable[[TrainingSet], Fitted]
+
+
+def centroid_name(distance: str, centre: str = "mean") -> str:
+    """The name of the centroid rung with this distance and centre.
+
+    Raises:
+        ArgumentError: where there is no such distance or centre.
+
+    Example:
+        >>> centroid_name("l1"), centroid_name("l1", "median")
+        ('centroid-l1', 'centroid-l1-median')
+    """
+    for value, choices in ((distance, DISTANCES), (centre, CENTRES)):
+        if value not in choices:
+            raise ArgumentError(f"{value!r} is none of {', '.join(choices)}.")
+    return f"centroid-{distance}" if centre == "mean" else f"centroid-{distance}-{centre}"
+
+
+def _centroid_rung(distance: str, centre: str) -> Rung:
+    about = f"the nearest {centre} image by {distance}"
+    return Rung(centroid_name(distance, centre), about, partial(_centroid, distance=distance, centre=centre))
+
+
+RUNGS: tuple[Rung, ...] = (
+    Rung("prior", "always the commonest class", _prior),
+    Rung("ink", "the class with as bright a mean pixel", _ink),
+    *(_centroid_rung(distance, centre) for centre in CENTRES for distance in DISTANCES),
+)
+FAMILIES = {"centroid": tuple(f"centroid-{distance}" for distance in DISTANCES)}
+CLIMBED = ("prior", "ink", "centroid")  # what a climb takes where nothing was asked
+
+
+def named(names: Iterable[str]) -> tuple[Rung, ...]:
+    """The rungs of these names, in the order asked; ``"centroid"`` stands for its three distances.
+
+    Raises:
+        ArgumentError: where a name is no rung's, or none is given.
+
+    Example:
+        >>> [rung.name for rung in named(["prior", "centroid"])]
+        ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
+    """
+    known = {rung.name: rung for rung in RUNGS}
+    chosen: dict[str, Rung] = {}
+    for name in names:
+        for one in FAMILIES.get(name, (name,)):
+            if one not in known:
+                raise ArgumentError(f"There is no rung {name!r}; choose from {', '.join([*FAMILIES, *known])}.")
+            chosen[one] = known[one]
+    if not chosen:
+        raise ArgumentError("No rung was named; name at least one, such as centroid-l1.")
+    return tuple(chosen.values())

@@ -1,0 +1,132 @@
+"""The model file: a model as plain data, arrays as safetensors and the rest as JSON; nothing can run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlight.errors import RunError
+from firstlight.seal import digest, seal, unseal
+
+# What a tensor may hold: the numbers that NumPy and safetensors both know without a further package.
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+
+AGAIN = "make the run anew or take the file from a copy"
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A model as plain data, which every rung can be turned into and made from again.
+
+    Attributes:
+        config: what kind of model it is, its classes, its preprocessing, the table's fingerprint, the seed,
+            versions: values that JSON knows.
+        tensors: its arrays by name; finite numbers of one of `DTYPES`, any shape.
+
+    Example:
+        >>> model = SavedModel({"kind": "centroid", "classes": ["3", "7"]}, {"sums": np.zeros((2, 784), int)})
+        >>> print(model)
+        centroid with sums int64 (2, 784)
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray] = field(repr=False)
+
+    def __str__(self) -> str:
+        parts = [f"{name} {array.dtype} {array.shape}" for name, array in self.tensors.items()]
+        return f"{self.config.get('kind', 'model')} with {', '.join(parts) or 'no tensors'}"
+
+
+def pack(model: SavedModel) -> tuple[bytes, bytes]:
+    """The two files of a model: the JSON that describes it and the safetensors that it describes.
+
+    Args:
+        model: what shall be written; its numbers must be finite.
+
+    Returns:
+        The JSON and the safetensors, as bytes. The JSON states every tensor's dtype and shape, and the
+        size and the digest of the safetensors.
+
+    Raises:
+        RunError: where a tensor holds NaN or infinity, or something else than plain numbers.
+
+    Example:
+        >>> text, data = pack(SavedModel({"kind": "prior"}, {"counts": np.array([6131, 6265])}))
+        >>> unpack(text, data, Path("model.json")).tensors["counts"]
+        array([6131, 6265])
+    """
+    from safetensors.numpy import save
+
+    tensors = {}
+    for name, value in model.tensors.items():
+        array = np.asarray(value)
+        if array.dtype.name not in DTYPES:
+            raise RunError(
+                f"Tensor {name!r} of a {model.config.get('kind', 'model')} has dtype {array.dtype}; "
+                f"a model file takes {', '.join(DTYPES)}."
+            )
+        _finite(name, array, f"a {model.config.get('kind', 'model')} that shall be written")
+        # In native order and without gaps, since safetensors copies the memory as it lies.
+        tensors[name] = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
+    data = save(tensors)
+    stated = {name: _shape(array) for name, array in tensors.items()}
+    file = {"bytes": len(data), "blake2b": digest(data)}
+    return seal("model", {"config": model.config, "tensors": stated, "file": file}), data
+
+
+def unpack(text: bytes, data: bytes, path: Path) -> SavedModel:
+    """Reads what `pack` made and holds every array against what the JSON says of it.
+
+    Args:
+        text: the bytes of the JSON file.
+        data: the bytes of the safetensors file.
+        path: where the JSON stands, for the sentence; the arrays stand beside it as ``.safetensors``.
+
+    Returns:
+        The model; its arrays are views of ``data`` and cannot be written to.
+
+    Raises:
+        RunError: where a file was changed, cut off or is of another kind, or a tensor is missing, extra,
+            of another dtype or shape, or not finite; the sentence names the tensor.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content, beside = unseal("model", text, path), path.with_suffix(".safetensors")
+    match content:
+        case {"config": dict() as config, "tensors": dict() as stated, "file": dict() as file}:
+            pass
+        case _:
+            raise RunError(f"{path} lacks the config, the tensors or the file of a model; {AGAIN}.")
+    if len(data) != file.get("bytes"):
+        raise RunError(f"{beside} has {len(data)} bytes and not {file.get('bytes')} as {path} says; {AGAIN}.")
+    if digest(data) != file.get("blake2b"):
+        raise RunError(f"{beside} was changed after it was written: its digest differs; {AGAIN}.")
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RunError(f"{beside} is no safetensors file of plain numbers; {AGAIN}.") from error
+    for name in sorted(stated.keys() | tensors.keys()):
+        if name not in tensors:
+            raise RunError(f"{beside} has no tensor {name!r}, which {path} names; {AGAIN}.")
+        found = _shape(tensors[name])
+        if found != stated.get(name) or found["dtype"] not in DTYPES:
+            raise RunError(f"{beside} has tensor {name!r} as {found} and not {stated.get(name)}; {AGAIN}.")
+        _finite(name, tensors[name], str(beside))
+    return SavedModel(config, {name: tensors[name] for name in stated})  # in the order that went in
+
+
+def _shape(array: np.ndarray) -> dict[str, Any]:
+    return {"dtype": array.dtype.name, "shape": list(array.shape)}
+
+
+def _finite(name: str, array: np.ndarray, where: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RunError(f"Tensor {name!r} of {where} holds NaN or infinity; fit the model anew.")

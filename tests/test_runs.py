@@ -1,0 +1,443 @@
+"""The run folder: whole or not there, never overwritten, and every damage told instead of read."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstlight import runs
+from firstlight.errors import ArgumentError, FirstlightError, RunError
+from firstlight.evaluation.predictions import Predictions
+from firstlight.results import Run, RungResult, versions
+from firstlight.runs import count_test_reading, next_folder, read_run, write_run
+from firstlight.seal import seal, unseal
+from firstlight.tensors import SavedModel
+
+needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+
+CLASSES = ("3", "7", "ä ö")
+
+
+def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centroid-l1"), n: int = 12) -> Run:
+    """A run with numbers of no meaning, equal in every call."""
+    generator = np.random.default_rng(0)
+    results = []
+    for name in rungs:
+        predictions = Predictions(
+            name=name,
+            keys=tuple(f"valid/3/{row}.png" for row in range(n)),
+            classes=CLASSES,
+            labels=generator.integers(-1, 3, n).astype(np.int32),
+            scores=generator.normal(size=(n, 3)),
+            temperature=1.5,
+            split=split,
+            unreadable=2,
+        )
+        metrics = {
+            "n": n,
+            "correct": 5,
+            "accuracy": 5 / n,
+            "interval": (0.1, 0.7),
+            "recall": {"3": {"n": 4, "correct": 2}},
+            "log_loss": float("inf"),
+        }
+        tensors = {
+            "sums": generator.integers(0, 2**40, (3, 784)),
+            "means": generator.random((3, 4), np.float32),
+        }
+        model = SavedModel({"kind": "centroid", "classes": list(CLASSES), "seed": 0}, tensors)
+        before = {"difference": 0.1, "p": 1e-17} if results else None
+        results.append(
+            RungResult(
+                name=name,
+                predictions=predictions,
+                metrics=metrics,
+                model=model,
+                against_previous=before,
+                seconds={"fit": 0.25, "predict": 1e-6},
+            )
+        )
+    return Run(
+        asked={"data": "photos", "rungs": list(rungs)},
+        decided=["size 28 x 28: all images have it", {"what": "colour", "why": "all are gray"}],
+        versions=versions(),
+        seed=7,
+        fingerprint="00ff",
+        classes=CLASSES,
+        split=split,
+        unreadable=2,
+        rungs=tuple(results),
+        advice={"rung": "centroid-l1", "why": "the rungs after it show no gain"},
+    )
+
+
+def everything(run: Run) -> list[Any]:
+    """All that a run folder holds, as values that can be compared."""
+    names = ("asked", "decided", "versions", "seed", "fingerprint")
+    values: list[Any] = [run.to_dict() | {"run": None}, *(getattr(run, name) for name in names)]
+    for rung in run:
+        seen, model = rung.predictions, rung.model
+        values += [
+            seen.name,
+            list(seen.keys),
+            tuple(seen.classes),
+            seen.temperature,
+            seen.split,
+            seen.unreadable,
+        ]
+        values += [seen.labels.tolist(), seen.scores.tobytes(), dict(model.config)]
+        values += [(name, a.dtype, a.shape, a.tobytes()) for name, a in model.tensors.items()]
+    return values
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any], inside: str = "run.json") -> None:
+    """Changes a sealed document and seals it again, as a forger would."""
+    path = folder / inside
+    kind = {"run.json": "run", "readings.json": "readings"}.get(inside, "model")
+    content = unseal(kind, path.read_bytes(), path)
+    change(content)
+    path.write_bytes(seal(kind, content))
+
+
+def sentence(caught: pytest.ExceptionInfo[FirstlightError]) -> str:
+    """The error's text, held to be one sentence for a person."""
+    text = str(caught.value)
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert "; " in text
+    return text
+
+
+def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """Predictions, models, metrics and decisions are equal after a round trip, floats to the last bit."""
+    written = write_run(made(), tmp_path / "runs" / "photos")
+    assert everything(written) == everything(read_run(tmp_path / "runs" / "photos"))
+    assert tmp_path / "runs" / "photos" == written.path
+
+
+def test_a_run_that_was_read_can_be_written_elsewhere(tmp_path: Path) -> None:
+    """A copy through read and write holds the same."""
+    write_run(made(), tmp_path / "a")
+    write_run(read_run(tmp_path / "a"), tmp_path / "b")
+    assert everything(read_run(tmp_path / "a")) == everything(read_run(tmp_path / "b"))
+
+
+def test_the_folder_holds_these_files_and_no_others(tmp_path: Path) -> None:
+    """The layout is part of what is promised, and nothing temporary stays beside it."""
+    write_run(made(rungs=("prior",)), tmp_path / "run")
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    home = "run/rungs/prior"
+    expected = [f"{home}/model.json", f"{home}/model.safetensors", f"{home}/predictions.parquet"]
+    assert sorted([*expected, "run/run.json", "run/readings.json"]) == found
+
+
+def test_the_document_is_strict_json_with_the_promised_keys() -> None:
+    """What --json prints has the agreed keys, and an infinite log loss is null."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    document = json.loads(json.dumps(made().to_dict()), parse_constant=refuse)
+    keys = ["classes", "split", "unreadable", "rungs", "advice", "test_readings", "run"]
+    assert keys == list(document)
+    first, second = document["rungs"]
+    expected = {
+        **{"name": "prior", "n": 12, "correct": 5, "accuracy": 5 / 12, "interval": [0.1, 0.7]},
+        **{"recall": {"3": {"n": 4, "correct": 2}}, "log_loss": None},
+        **{"against_previous": None, "seconds": {"fit": 0.25, "predict": 1e-6}},
+    }
+    assert expected == first
+    assert {"difference": 0.1, "p": 1e-17} == second["against_previous"]
+
+
+def test_rungs_are_found_by_name_in_their_order() -> None:
+    """A run is a sequence of rungs that can be asked by name."""
+    run = made()
+    assert ["prior", "centroid-l1"] == [rung.name for rung in run]
+    assert 2 == len(run)
+    assert run.rungs[1] is run["centroid-l1"]
+    assert "prior" in run
+    assert "cnn" not in run
+    with pytest.raises(ArgumentError, match="no rung 'cnn'; choose from: prior, centroid-l1"):
+        run["cnn"]
+
+
+def test_a_run_prints_as_a_summary(tmp_path: Path) -> None:
+    """The summary names the folder, and each rung with its interval and n."""
+    lines = str(write_run(made("test"), tmp_path / "photos")).splitlines()
+    assert f"{tmp_path / 'photos'}: 2 rungs on test, 3 classes, seed 7" in lines[0]
+    assert "2 unreadable images" in lines[0]
+    assert "  prior  0.417 [0.100, 0.700]  n=12" == lines[1]
+
+
+def test_predictions_and_models_are_read_once_and_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The summary of a big run costs no reading of its arrays."""
+    write_run(made(), tmp_path / "run")
+    read = []
+    for name in ("_whole", "unpack"):
+        real = getattr(runs, name)
+        monkeypatch.setattr(runs, name, lambda *a, _real=real, _name=name: (read.append(_name), _real(*a))[1])
+    run = read_run(tmp_path / "run")
+    assert "prior" in str(run)
+    assert [] == read
+    assert run["prior"].model is run["prior"].model
+    assert ["_whole", "_whole", "unpack"] == read
+    assert run["prior"].predictions is run["prior"].predictions
+    assert 4 == len(read)
+
+
+# --- never overwriting --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["run", "folder", "empty folder", "file", pytest.param("link to nothing", marks=needs_links)]
+)
+def test_whatever_stands_there_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    """A folder, a file or a link under the name is never overwritten, and the sentence says what to do."""
+    out = tmp_path / "out"
+    if kind == "run":
+        write_run(made(), out)
+    elif kind in ("folder", "empty folder"):
+        out.mkdir()
+        if kind == "folder":
+            (out / "mine.txt").write_text("mine")
+    elif kind == "file":
+        out.write_text("mine")
+    else:
+        out.symlink_to(tmp_path / "nowhere")
+    before = sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    with pytest.raises(RunError, match="stands already and is not overwritten") as caught:
+        write_run(made(), out)
+    assert str(out) in sentence(caught)
+    assert "--out" in str(caught.value)
+    assert before == sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+
+
+def test_a_folder_that_appears_during_the_writing_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another process was faster, its folder stays and this one is told."""
+    out, real = tmp_path / "out", runs._write
+
+    def slow(run: Run, folder: Path) -> Run:
+        if not out.exists():
+            (out / "theirs").mkdir(parents=True)
+        return real(run, folder)
+
+    monkeypatch.setattr(runs, "_write", slow)
+    with pytest.raises(RunError, match="stands already"):
+        write_run(made(), out)
+    assert [out, out / "theirs"] == sorted(tmp_path.rglob("*"))
+    assert tmp_path / "out-2" == write_run(made(), out, or_next=True).path
+
+
+def test_the_next_free_name_is_counted_on(tmp_path: Path) -> None:
+    """runs/photos, runs/photos-2 and so on, and a gap is filled."""
+    found = []
+    for _ in range(3):
+        found.append(next_folder(tmp_path, "photos"))
+        found[-1].mkdir()
+    assert ["photos", "photos-2", "photos-3"] == [path.name for path in found]
+    found[1].rmdir()
+    assert found[1] == next_folder(tmp_path, "photos")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/x"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    """A run folder stands right below its parent."""
+    with pytest.raises(ArgumentError, match="without slashes"):
+        next_folder(tmp_path, name)
+
+
+def test_many_writers_at_once_each_get_a_folder_of_their_own(tmp_path: Path) -> None:
+    """Eight writers of one name end with eight whole folders."""
+    run, barrier = made(rungs=("prior",)), threading.Barrier(8)
+    paths: list[Path | None] = []
+
+    def write() -> None:
+        barrier.wait()
+        paths.append(write_run(run, tmp_path / "run", or_next=True).path)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(tmp_path / f"run{end}" for end in ["", *(f"-{k}" for k in range(2, 9))]) == sorted(
+        map(Path, paths)
+    )
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    for path in paths:
+        assert everything(read_run(path))[1:] == everything(run)[1:]
+
+
+# --- failing while writing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [0, 3])
+def test_a_full_disk_leaves_nothing_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """Where the disk is full at any point, no file is left and the sentence says what to do."""
+    calls = iter(range(100))
+
+    def full(handle: int) -> None:
+        if next(calls) >= call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match="the disk is full; make room") as caught:
+        write_run(made(), tmp_path / "out")
+    assert str(tmp_path / "out") in sentence(caught)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_while_an_array_is_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer itself may run out of room."""
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(runs, "_put", full)
+    with pytest.raises(RunError, match="the disk is full"):
+        write_run(made(), tmp_path / "out", or_next=True)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_folder_without_write_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No permission is one sentence that names the path."""
+    if sys.platform != "win32" and os.geteuid() != 0:
+        tmp_path.chmod(0o500)
+    else:  # root may write anywhere, so the refusal is made by hand
+
+        def denied(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr("tempfile.mkdtemp", denied)
+    try:
+        with pytest.raises(RunError, match="no permission to write there") as caught:
+            write_run(made(), tmp_path / "out")
+        assert str(tmp_path / "out") in sentence(caught)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_path_below_a_file_is_told(tmp_path: Path) -> None:
+    """A run folder cannot stand inside a file."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="out could not be written"):
+        write_run(made(), tmp_path / "file" / "out")
+
+
+def test_an_array_that_cannot_be_saved_leaves_nothing(tmp_path: Path) -> None:
+    """NaN in the last rung's model takes back what the first one wrote."""
+    run = made()
+    run.rungs[1].model.tensors["means"][0, 0] = np.nan  # type: ignore[index]
+    with pytest.raises(RunError, match=r"'means'.* holds NaN"):
+        write_run(run, tmp_path / "out")
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "names", [("../x",), ("",), ("a/b",), ("a.b",), ("a b",), ("prior", "Prior"), ("a", "a")]
+)
+def test_rung_names_that_make_no_safe_path_are_not_written(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """A rung's name is a folder's name on every system."""
+    with pytest.raises(RunError):
+        write_run(made(rungs=names), tmp_path / "out")
+    assert [] == list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import firstlight.runs as runs
+from test_runs import made
+def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
+if {point!r} == "in the middle":
+    runs._put = kill
+else:
+    Path.rename = kill
+runs.write_run(made(), Path({out!r}))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.parametrize("point", ["in the middle", "before the renaming"])
+def test_a_killed_writer_leaves_no_folder_under_the_name(tmp_path: Path, point: str) -> None:
+    """After a kill nothing stands under the final name, and the same command goes through."""
+    out = tmp_path / "out"
+    code = KILLED.format(tests=str(Path(__file__).parent), point=point, out=str(out))
+    assert -9 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+    assert not out.exists()
+    assert list(tmp_path.glob(".out.*.part"))
+    write_run(made(), out)
+    assert everything(read_run(out))[1:] == everything(made())[1:]
+
+
+# --- the readings of the test split -------------------------------------------------------------------
+
+
+def test_readings_of_the_test_split_are_counted(tmp_path: Path) -> None:
+    """A run on validation starts with none, a run on test with one, and each reading adds one."""
+    assert 0 == write_run(made(), tmp_path / "a").test_readings
+    assert 1 == write_run(made("test"), tmp_path / "b").test_readings
+    assert [1, 2] == [count_test_reading(tmp_path / "a") for _ in range(2)]
+    assert 2 == count_test_reading(tmp_path / "b")
+    assert (2, 2) == tuple(read_run(tmp_path / name).test_readings for name in "ab")
+    assert 2 == read_run(tmp_path / "a").to_dict()["test_readings"]
+
+
+@pytest.mark.parametrize("test", [-1, 1.5, "1", None])
+def test_a_count_that_is_none_is_refused(tmp_path: Path, test: object) -> None:
+    """Readings are counted in whole numbers from zero on."""
+    write_run(made(), tmp_path / "run")
+    edit(tmp_path / "run", lambda content: content.update(test=test), "readings.json")
+    with pytest.raises(RunError):
+        count_test_reading(tmp_path / "run")
+
+
+def test_a_count_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk does not lose what was counted."""
+    write_run(made("test"), tmp_path / "run")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            count_test_reading(tmp_path / "run")
+    assert 1 == read_run(tmp_path / "run").test_readings
+    assert 2 == len([path for path in (tmp_path / "run").iterdir() if path.is_file()])
+
+
+def test_reading_a_summary_imports_neither_safetensors_nor_parquet(tmp_path: Path) -> None:
+    """What is imported only for the arrays is not paid for by whoever wants the numbers."""
+    write_run(made(), tmp_path / "run")
+    code = (
+        "import sys; from firstlight.runs import read_run; print(read_run(sys.argv[1]));"
+        "late = {'safetensors', 'pyarrow.parquet', 'pandas', 'torch', 'sklearn', 'PIL', 'numba'};"
+        "assert not late & set(sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], check=False, capture_output=True, text=True
+    )
+    assert (0, "") == (found.returncode, found.stderr)
