@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from folders import files, folder, read
 from PIL import Image
-from rounds import Benchmark, Target
 
 from firstlight import climb, scan
+from folders import files, folder, read
+from rounds import Benchmark, Target
 
 
 def chapter(root: Path) -> tuple[float, float]:

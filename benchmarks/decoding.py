@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from folders import files, folder, read
 from PIL import Image
-from rounds import Benchmark, Target
 
 from firstlight import load, scan
+from folders import files, folder, read
+from rounds import Benchmark, Target
 
 
 def _decoding(name: str, about: str, root: Path, times: float) -> Benchmark:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rounds import Benchmark, Target
 from scipy.spatial.distance import cdist
 
 from firstlight.models.distances import to_centres
+from rounds import Benchmark, Target
 
 
 def in_c(images: np.ndarray, means: np.ndarray) -> Callable[[], np.ndarray] | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -93,7 +94,17 @@ def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What it ran on."""
-    packages = ("firstlight", "numpy", "pillow", "kornia-rs", "simplejpeg", "numba", "pyarrow", "torch", "scipy")
+    packages = (
+        "firstlight",
+        "numpy",
+        "pillow",
+        "kornia-rs",
+        "simplejpeg",
+        "numba",
+        "pyarrow",
+        "torch",
+        "scipy",
+    )
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -105,7 +116,7 @@ def machine() -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     except OSError:
         names = []

@@ -34,7 +34,7 @@ def unpacked(name: str) -> Path:
     return home / name
 
 
-def folder_of(name: str):  # noqa: ANN201 - a fixture, typed by pytest
+def folder_of(name: str):
     @pytest.fixture(scope="session", name=name)
     def fixture() -> Path:
         return unpacked(name)

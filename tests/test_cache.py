@@ -186,9 +186,7 @@ def test_several_processes_may_write_the_same_entry(tmp_path: Path) -> None:
     assert [path.name for path in cache.folder().iterdir()] == [only_entry().name]
 
 
-def test_who_comes_second_uses_what_the_first_has_written(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_comes_second_uses_what_the_first_has_written(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that appears while this process decodes is kept, and this process's own is dropped."""
     expected = load(table, cache=False).values
     plain = stack.decode
@@ -220,9 +218,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     assert cache.clear() == (0, 0)
 
 
-def test_a_full_disk_costs_the_cache_and_not_the_pixels(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_costs_the_cache_and_not_the_pixels(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails half-way leaves nothing behind; the reason names the disk."""
 
     def full(handle: int) -> None:

@@ -103,18 +103,16 @@ def test_numbers_mean_the_same_in_any_dtype(estimator: Any) -> None:
 @each([CentroidClassifier("l1"), CentroidClassifier("l2"), InkClassifier()])
 def test_fractions_are_not_cut_off_where_pixels_were_fitted(estimator: Any) -> None:
     """1.4 is nearer to 2 than to 0, though a pixel of 1 would be as near to both."""
-    fitted = clone(estimator).fit(np.array([[0], [2]], np.uint8), ["dark", "bright"])
-    assert ["bright", "dark"] == fitted.predict([[1.4], [0.6]]).tolist()
-    assert ["bright"] == fitted.predict(np.array([[1]], np.uint8)).tolist()  # a tie: the first by name
+    fitted = clone(estimator).fit(np.array([[0], [2]], np.uint8), ["black", "white"])
+    assert ["white", "black"] == fitted.predict([[1.4], [0.6]]).tolist()
+    assert ["black"] == fitted.predict(np.array([[1]], np.uint8)).tolist()  # a tie: the first by name
 
 
 @each([*CENTROIDS, InkClassifier()])
 def test_samples_that_are_all_zero_tell_nothing(estimator: Any) -> None:
     """Every class is as probable."""
     zeros = np.zeros((20, 3))
-    assert np.array_equal(
-        np.full((20, 2), 0.5), clone(estimator).fit(zeros, np.arange(20) % 2).predict_proba(zeros)
-    )
+    assert np.array_equal(np.full((20, 2), 0.5), clone(estimator).fit(zeros, np.arange(20) % 2).predict_proba(zeros))
 
 
 @each(CENTROIDS)
@@ -230,7 +228,7 @@ def test_a_fit_goes_on_in_pieces(estimator: Any) -> None:
 
 
 def test_temperature_is_fitted_on_the_last_thousand_samples_that_were_scored_before_they_were_added() -> None:
-    """First those held out of the first piece, then each piece; of one beyond a thousand, evenly spaced ones."""
+    """First those held out of the first piece, then each piece; of a longer one, evenly spaced ones."""
     held = TrainingSet(np.arange(300), LABELS[:300], 10).held_out.images
     rest = np.delete(np.arange(300), held)
     steps = [(rest, held), (np.arange(300), np.arange(300, 750)), (np.arange(750), np.arange(750, 1797, 2))]

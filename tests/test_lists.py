@@ -184,9 +184,7 @@ def test_folders_go_before_a_list_and_the_disagreement_is_said(tmp_path: Path) -
     assert (expected + "for example it calls cat/2.png dog.",) == table.notes
 
 
-@pytest.mark.parametrize(
-    "other", [{"cat": "cat", "dog": "dog"}, {"cat": "0", "dog": "1"}, {"cat": "n02", "dog": ""}]
-)
+@pytest.mark.parametrize("other", [{"cat": "cat", "dog": "dog"}, {"cat": "0", "dog": "1"}, {"cat": "n02", "dog": ""}])
 def test_a_list_that_agrees_is_not_spoken_of(tmp_path: Path, other: dict[str, str]) -> None:
     """It agrees too where it calls each class by one other name throughout, or has nothing to say."""
     keys = [f"train/{name}/{number}.png" for name in ("cat", "dog") for number in range(5)]
@@ -197,9 +195,7 @@ def test_a_list_that_agrees_is_not_spoken_of(tmp_path: Path, other: dict[str, st
 def test_one_wrong_number_among_other_names_is_found(tmp_path: Path) -> None:
     """Where classes are numbered, the commonest number of a folder is its name."""
     keys = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(5)]
-    text = "name,label\n" + "".join(
-        f"{key},{int((key[:3] == 'dog') != (key == 'cat/3.png'))}\n" for key in keys
-    )
+    text = "name,label\n" + "".join(f"{key},{int((key[:3] == 'dog') != (key == 'cat/3.png'))}\n" for key in keys)
     note(scan(grow(tmp_path, *keys, labels_csv=text)), "on 1 image and", "calls cat/3.png 1.")
 
 
@@ -257,10 +253,7 @@ def test_hugging_face_metadata_labels_the_images_beside_it(tmp_path: Path, kind:
     grow(tmp_path, *(place + name for name, _ in rows))
     lines = ["file_name,label", *(f"{name},{label}" for name, label in rows)]
     if kind == "jsonl":
-        lines = [
-            json.dumps({"file_name": name, "label": label, "objects": {"bbox": [[1]]}})
-            for name, label in rows
-        ]
+        lines = [json.dumps({"file_name": name, "label": label, "objects": {"bbox": [[1]]}}) for name, label in rows]
     (tmp_path / place / f"metadata.{kind}").write_text("\n".join(lines))
     table = scan(tmp_path)
     split = "train" if place else None
@@ -391,10 +384,7 @@ def test_class_folders_go_before_xml(tmp_path: Path) -> None:
     "lists",
     [
         {"labels.csv": "name,label\na.png,cat\ni/b.png,dog\n"},
-        {
-            "metadata.jsonl": '{"file_name": "a.png", "label": "cat"}\n'
-            '{"file_name": "i/b.png", "label": "dog"}\n'
-        },
+        {"metadata.jsonl": '{"file_name": "a.png", "label": "cat"}\n{"file_name": "i/b.png", "label": "dog"}\n'},
         {"a.xml": voc(("cat", 1, 1)), "i/b.xml": voc(("dog", 1, 1))},
     ],
 )

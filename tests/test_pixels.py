@@ -65,9 +65,7 @@ def test_a_size_that_is_not_square_is_kept_where_all_have_it(tmp_path: Path) -> 
         ([300, 301, 302], 224),
     ],
 )
-def test_images_that_differ_get_their_median_rounded_down(
-    tmp_path: Path, sides: list[int], expected: int
-) -> None:
+def test_images_that_differ_get_their_median_rounded_down(tmp_path: Path, sides: list[int], expected: int) -> None:
     """The median of the shorter sides goes down to 32, 64, 128 or 224, and up to 32 at the least."""
     write_images(tmp_path, {f"a/{i}.png": noise(side, side + 7 * i) for i, side in enumerate(sides)})
     pixels = load(table_of(tmp_path), cache=False)
@@ -98,10 +96,21 @@ def test_an_odd_size_late_in_a_large_folder_changes_the_choice(tmp_path: Path) -
 
 def test_a_late_image_of_the_size_that_large_ones_shrink_to_differs_too(tmp_path: Path) -> None:
     """An image that already has the target size still breaks the hope that all are alike."""
-    write_images(
-        tmp_path, {f"a/{i:02}.png": noise(520, 520) for i in range(9)} | {"a/99.png": noise(224, 224)}
-    )
+    write_images(tmp_path, {f"a/{i:02}.png": noise(520, 520) for i in range(9)} | {"a/99.png": noise(224, 224)})
     assert "images differ (shorter sides 224 to 520 px)" in load(table_of(tmp_path), cache=False).reasons[0]
+
+
+def test_broken_files_and_orientation_do_not_count_for_the_median(tmp_path: Path) -> None:
+    """A photo on its side has the same shorter side, and what is no image has none."""
+    upright, turned = Image.fromarray(noise(40, 90, 3)), Image.Exif()
+    turned[0x0112] = 6
+    images: dict[str, np.ndarray | bytes] = {f"a/{i:02}.png": noise(70 + i, 70) for i in range(20)}
+    write_images(tmp_path, images | {"a/99.png": b"no image"})
+    upright.save(tmp_path / "a" / "50.jpg", exif=turned)
+    pixels = load(table_of(tmp_path), cache=False)
+    assert pixels.size == (64, 64)
+    assert "shorter sides 40 to 70 px" in pixels.reasons[0]
+    assert pixels.unreadable.keys == ["a/99.png"]
 
 
 def test_one_coloured_image_among_gray_ones_makes_all_rgb(tmp_path: Path) -> None:
@@ -173,9 +182,7 @@ def test_few_broken_images_are_left_out_and_listed(tmp_path: Path, cache: bool) 
 def test_more_than_five_per_cent_broken_is_refused_with_the_first_names(tmp_path: Path) -> None:
     """The count, three names with reasons and the way on are told; five in a hundred still pass."""
     table = table_of(gray_folder(tmp_path / "6", count=100, broken=6))
-    with pytest.raises(
-        DataError, match=r"^6 of 100 images .*a/000\.png: .*; a/002\.png: .*--allow-unreadable"
-    ):
+    with pytest.raises(DataError, match=r"^6 of 100 images .*a/000\.png: .*; a/002\.png: .*--allow-unreadable"):
         load(table)
     assert len(load(table_of(gray_folder(tmp_path / "5", count=100, broken=5))).unreadable) == 5
 

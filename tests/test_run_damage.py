@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from firstlight import runs
 from firstlight.errors import RunError
-from firstlight.runs import read_run, write_run
-from firstlight.seal import digest
+from firstlight.runs import folder as runs
+from firstlight.runs.folder import read_run, write_run
+from firstlight.runs.seal import digest
 from test_runs import edit, everything, made, needs_links, sentence
 from test_tensors import Bomb
 
@@ -174,9 +174,7 @@ def test_a_file_beyond_its_bound_is_refused_unread(
     write_run(made(), tmp_path / "run")
     with (tmp_path / "run" / inside).open("rb+") as file:
         file.truncate(runs.LIMITS[Path(inside).name] + 1)  # with a hole: no block is used
-    monkeypatch.setattr(
-        Path, "read_bytes", lambda path: pytest.fail(f"{path} was read")
-    ) if inside == "run.json" else 0
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read")) if inside == "run.json" else 0
     with pytest.raises(RunError, match=said) as caught:
         read_run(tmp_path / "run")
     sentence(caught)

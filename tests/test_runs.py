@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstlight import runs
 from firstlight.errors import ArgumentError, FirstlightError, RunError
 from firstlight.evaluation.predictions import Predictions
-from firstlight.results import Run, RungResult, versions
-from firstlight.runs import count_test_reading, next_folder, read_run, write_run
-from firstlight.seal import seal, unseal
-from firstlight.tensors import SavedModel
+from firstlight.runs import folder as runs
+from firstlight.runs.folder import count_test_reading, next_folder, read_run, write_run
+from firstlight.runs.results import Run, RungResult, versions
+from firstlight.runs.seal import seal, unseal
+from firstlight.runs.tensors import SavedModel
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 
@@ -275,9 +275,7 @@ def test_many_writers_at_once_each_get_a_folder_of_their_own(tmp_path: Path) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(tmp_path / f"run{end}" for end in ["", *(f"-{k}" for k in range(2, 9))]) == sorted(
-        map(Path, paths)
-    )
+    assert sorted(tmp_path / f"run{end}" for end in ["", *(f"-{k}" for k in range(2, 9))]) == sorted(map(Path, paths))
     assert sorted(paths) == sorted(tmp_path.iterdir())
     for path in paths:
         assert everything(read_run(path))[1:] == everything(run)[1:]
@@ -287,9 +285,7 @@ def test_many_writers_at_once_each_get_a_folder_of_their_own(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("call", [0, 3])
-def test_a_full_disk_leaves_nothing_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
-) -> None:
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """Where the disk is full at any point, no file is left and the sentence says what to do."""
     calls = iter(range(100))
 
@@ -352,9 +348,7 @@ def test_an_array_that_cannot_be_saved_leaves_nothing(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "names", [("../x",), ("",), ("a/b",), ("a.b",), ("a b",), ("prior", "Prior"), ("a", "a")]
-)
+@pytest.mark.parametrize("names", [("../x",), ("",), ("a/b",), ("a.b",), ("a b",), ("prior", "Prior"), ("a", "a")])
 def test_rung_names_that_make_no_safe_path_are_not_written(tmp_path: Path, names: tuple[str, ...]) -> None:
     """A rung's name is a folder's name on every system."""
     with pytest.raises(RunError):
@@ -412,9 +406,7 @@ def test_a_count_that_is_none_is_refused(tmp_path: Path, test: object) -> None:
         count_test_reading(tmp_path / "run")
 
 
-def test_a_count_that_cannot_be_written_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_count_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk does not lose what was counted."""
     write_run(made("test"), tmp_path / "run")
 
@@ -433,7 +425,7 @@ def test_reading_a_summary_imports_neither_safetensors_nor_parquet(tmp_path: Pat
     """What is imported only for the arrays is not paid for by whoever wants the numbers."""
     write_run(made(), tmp_path / "run")
     code = (
-        "import sys; from firstlight.runs import read_run; print(read_run(sys.argv[1]));"
+        "import sys; from firstlight.runs.folder import read_run; print(read_run(sys.argv[1]));"
         "late = {'safetensors', 'pyarrow.parquet', 'pandas', 'torch', 'sklearn', 'PIL', 'numba'};"
         "assert not late & set(sys.modules)"
     )

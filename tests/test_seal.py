@@ -12,15 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.errors import RunError
-from firstlight.seal import plain, seal, unseal
+from firstlight.runs.seal import plain, seal, unseal
 
 WHERE = Path("some") / "file.json"
-LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
-VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
-)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
 @given(VALUES)

@@ -78,13 +78,9 @@ def test_mnist_sample_has_the_books_counts(mnist_sample: Path) -> None:
 def test_sizes_and_times_are_the_file_systems(sign_digits: Path) -> None:
     """Each row carries what os.stat says of its file."""
     table = scan(sign_digits)
-    expected = [
-        ((sign_digits / key).stat().st_size, (sign_digits / key).stat().st_mtime_ns) for key in table.keys
-    ]
+    expected = [((sign_digits / key).stat().st_size, (sign_digits / key).stat().st_mtime_ns) for key in table.keys]
     assert 2062 == len(table)
-    assert expected == list(
-        zip(*(table.rows[name].to_pylist() for name in ("size", "modified")), strict=True)
-    )
+    assert expected == list(zip(*(table.rows[name].to_pylist() for name in ("size", "modified")), strict=True))
 
 
 # Layouts
@@ -93,9 +89,7 @@ def test_sizes_and_times_are_the_file_systems(sign_digits: Path) -> None:
 def test_class_folders_are_the_classes(tmp_path: Path) -> None:
     """root/class: rows in the order of their keys, no split."""
     table = scan(grow(tmp_path, "dog/2.png", "cat/9.png", "dog/10.png"))
-    assert {"cat/9.png": ("cat", None), "dog/10.png": ("dog", None), "dog/2.png": ("dog", None)} == told(
-        table
-    )
+    assert {"cat/9.png": ("cat", None), "dog/10.png": ("dog", None), "dog/2.png": ("dog", None)} == told(table)
     assert ["cat/9.png", "dog/10.png", "dog/2.png"] == table.keys
     assert ("root/class", ()) == (table.layout, table.notes)
 
@@ -120,9 +114,7 @@ def test_split_folders_are_known_by_their_whole_name(tmp_path: Path, word: str, 
     assert "root/split/class" == table.layout
 
 
-@pytest.mark.parametrize(
-    "word", ["trains", "my train", "testament", "evaluation", "latest", "dev2", "valid_3"]
-)
+@pytest.mark.parametrize("word", ["trains", "my train", "testament", "evaluation", "latest", "dev2", "valid_3"])
 def test_a_split_word_inside_a_name_is_no_split(tmp_path: Path, word: str) -> None:
     """Folder and file names that only contain a word stay classes and files."""
     table = scan(grow(tmp_path, f"{word}/train.png", "cat/test_1.png"))
@@ -160,9 +152,7 @@ def test_splits_inside_class_folders_are_splits(tmp_path: Path) -> None:
 
 def test_one_folder_too_high_finds_the_splits(tmp_path: Path) -> None:
     """A single folder around split folders is taken as the root, and that is said."""
-    table = scan(
-        grow(tmp_path, "set/train/a/1.png", "set/train/b/1.png", "set/test/a/2.png", "set/test/b/2.png")
-    )
+    table = scan(grow(tmp_path, "set/train/a/1.png", "set/train/b/1.png", "set/test/a/2.png", "set/test/b/2.png"))
     assert {"train": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}} == table.counts()
     note(table, "folder set", "taken as the root")
 
@@ -313,9 +303,7 @@ def test_one_class_only_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["test", "Val", "training"])
-def test_a_split_folder_of_images_among_class_folders_is_a_split_without_classes(
-    tmp_path: Path, word: str
-) -> None:
+def test_a_split_folder_of_images_among_class_folders_is_a_split_without_classes(tmp_path: Path, word: str) -> None:
     """cats, dogs and test with images in it: the test images are no third class."""
     table = scan(grow(tmp_path, "cats/1.png", "dogs/1.png", f"{word}/1.png"))
     assert (("cats", "dogs"), (None, entries_split(word))) == (table.classes, told(table)[f"{word}/1.png"])
@@ -385,9 +373,7 @@ def test_names_that_are_not_utf8_are_counted(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_read_is_counted_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_read_is_counted_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest of the scan goes on; a root that cannot be read is an error."""
     grow(tmp_path, "cat/1.png", "dog/1.png", "locked/1.png")
     scandir = os.scandir
@@ -527,9 +513,7 @@ def test_an_empty_zip_is_told(tmp_path: Path) -> None:
 
 def test_the_order_of_creation_does_not_count(tmp_path: Path) -> None:
     """Two folders with the same files, made in another order, give the same fingerprint and order of rows."""
-    keys = [
-        f"{word}/{name}/{number}.png" for word in ("train", "test") for name in "abc" for number in range(20)
-    ]
+    keys = [f"{word}/{name}/{number}.png" for word in ("train", "test") for name in "abc" for number in range(20)]
     first = scan(grow(tmp_path / "1", *keys))
     keys = [keys[at] for at in np.random.default_rng(1).permutation(len(keys))]
     second = scan(grow(tmp_path / "2", *keys))
@@ -538,17 +522,11 @@ def test_the_order_of_creation_does_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7])
-def test_the_size_of_the_chunks_does_not_count(
-    tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_the_chunks_does_not_count(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders that fill a chunk exactly, partly or several times are scanned alike."""
     grow(
         tmp_path,
-        *(
-            f"{name}/{number}.png"
-            for name, count in zip("abcd", (1, 6, 7, 30), strict=True)
-            for number in range(count)
-        ),
+        *(f"{name}/{number}.png" for name, count in zip("abcd", (1, 6, 7, 30), strict=True) for number in range(count)),
     )
     before = scan(tmp_path)
     monkeypatch.setattr(walk, "CHUNK", chunk)
@@ -618,18 +596,16 @@ class Endless:
         return np.zeros((2, len(keys)), np.int64)
 
 
-@pytest.mark.parametrize(("pending", "few"), [(walk.PENDING, True), (10**6, False)])
-def test_a_great_many_files_need_no_python_objects_each(
-    monkeypatch: pytest.MonkeyPatch, pending: int, few: bool
-) -> None:
-    """While 200,000 names pass, a few chunks of them wait as strings; without the bound nearly all do."""
+@pytest.mark.parametrize(("chunk", "few"), [(walk.CHUNK, True), (10**6, False)])
+def test_a_great_many_files_need_no_python_objects_each(monkeypatch: pytest.MonkeyPatch, chunk: int, few: bool) -> None:
+    """While 200,000 names pass, one chunk of them waits as strings; without the bound all do."""
+    bound = walk.CHUNK
     folder = Endless(200_000)
     monkeypatch.setattr(walk.os, "scandir", lambda path: folder)
     monkeypatch.setattr(walk._Sizes, "_status", lambda sizes, keys: folder.status(keys))
-    monkeypatch.setattr(walk, "PENDING", pending)
+    monkeypatch.setattr(walk, "CHUNK", chunk)
     assert 200_000 == len(walk.entries_of_folder("/nowhere"))
-    # One chunk is being gathered, PENDING wait, and one may be done but not yet counted.
-    assert few == (folder.most <= walk.CHUNK * (8 + 2))
+    assert few == (folder.most <= bound)
 
 
 def test_scanning_imports_neither_pillow_nor_torch(tmp_path: Path) -> None:
@@ -639,7 +615,5 @@ def test_scanning_imports_neither_pillow_nor_torch(tmp_path: Path) -> None:
         "import sys; from firstlight.data.sources import scan; scan(sys.argv[1]); "
         "print([name for name in ('PIL', 'torch', 'numba', 'pyarrow.parquet') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()

@@ -139,7 +139,7 @@ def test_validation_is_taken_out_of_train_where_only_that_is_missing() -> None:
     table = split(before, validation=0.25, test=0.4)
     assert table.splits[100:].tolist() == [TEST] * 50
     assert set(table.splits[:100].tolist()) == {TRAIN, VALIDATION}
-    assert any("taken out of train" in note for note in table.notes)
+    assert any("taken out for validation" in note for note in table.notes)
     assert any("test=0.4 is not used" in note for note in table.notes)
 
 

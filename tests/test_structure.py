@@ -24,7 +24,19 @@ MODULES = sorted(
     for _, name, folder in pkgutil.walk_packages([str(PACKAGE)], "firstlight.")
     if not folder and name != "firstlight.estimators"
 )
-SLOW = ("torch", "sklearn", "scipy", "pandas", "matplotlib", "numba", "PIL", "requests", "pooch", "pi_heif", "onnx")
+SLOW = (
+    "torch",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "numba",
+    "PIL",
+    "requests",
+    "pooch",
+    "pi_heif",
+    "onnx",
+)
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -127,9 +139,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("name", ["firstlight", *MODULES])
-def test_examples_in_docstrings_run(
-    name: str, digits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_examples_in_docstrings_run(name: str, digits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example prints what it says; ``digits`` is a folder of the ten handwritten digits."""
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import save
 
 from firstlight.errors import RunError
-from firstlight.seal import digest, seal
-from firstlight.tensors import DTYPES, SavedModel, pack, unpack
+from firstlight.runs.seal import digest, seal
+from firstlight.runs.tensors import DTYPES, SavedModel, pack, unpack
 
 WHERE = Path("rungs") / "prior" / "model.json"
 CONFIG = {"kind": "centroid", "classes": ["3", "7"], "preprocessing": {"size": [28, 28]}, "seed": 0}
@@ -53,9 +53,7 @@ def test_transposed_strided_and_big_endian_arrays_keep_their_values() -> None:
 
 def test_the_description_states_each_shape_and_dtype() -> None:
     """The JSON can be read without the arrays and says what they are."""
-    text, _ = pack(
-        SavedModel(CONFIG, {"sums": np.zeros((2, 784), np.int64), "counts": np.ones(2, np.float32)})
-    )
+    text, _ = pack(SavedModel(CONFIG, {"sums": np.zeros((2, 784), np.int64), "counts": np.ones(2, np.float32)}))
     expected = {"sums": {"dtype": "int64", "shape": [2, 784]}, "counts": {"dtype": "float32", "shape": [2]}}
     assert expected == json.loads(text)["tensors"]
 
@@ -163,8 +161,6 @@ def test_a_cut_off_file_is_noticed(kept: float) -> None:
 def test_a_description_without_a_part_is_refused(missing: str) -> None:
     """A description that lacks a part is refused in one sentence."""
     text, data = pack(SavedModel(CONFIG, {"x": np.arange(4.0)}))
-    content = {
-        key: value for key, value in json.loads(text).items() if key not in ("format", "blake2b", missing)
-    }
+    content = {key: value for key, value in json.loads(text).items() if key not in ("format", "blake2b", missing)}
     with pytest.raises(RunError, match="lacks the config, the tensors or the file"):
         unpack(seal("model", content), data, WHERE)

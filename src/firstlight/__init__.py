@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from firstlight.models.inference import predict as predict
     from firstlight.models.sums import ClassSums as ClassSums
     from firstlight.models.sums import class_sums as class_sums
-    from firstlight.runs import Run as Run
-    from firstlight.runs import read_run as read_run
+    from firstlight.runs.folder import read_run as read_run
+    from firstlight.runs.results import Run as Run
 
 _ROOMS = {
     "ClassSums": "models.sums",
@@ -32,7 +32,7 @@ _ROOMS = {
     "FirstlightError": "errors",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
-    "Run": "runs",
+    "Run": "runs.results",
     "Table": "data.table",
     "advise": "evaluation.compare",
     "class_sums": "models.sums",
@@ -43,12 +43,12 @@ _ROOMS = {
     "get": "data.download",
     "load": "data.pixels",
     "predict": "models.inference",
-    "read_run": "runs",
+    "read_run": "runs.folder",
     "scan": "data.sources",
     "split": "data.splits",
 }
 
-__all__ = [*_ROOMS, "__version__"]  # noqa: PLE0604 - the names are strings, held beside their rooms
+__all__ = [*_ROOMS, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +18,7 @@ REASONS = {
     errno.EACCES: "there is no permission to write there; choose another place or change the permission",
     errno.EPERM: "there is no permission to write there; choose another place or change the permission",
     errno.EROFS: "the file system is read-only; choose another place",
+    errno.EEXIST: "a file stands where a folder is needed; choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
 }
 
@@ -65,9 +66,8 @@ def new_file(path: Path, kind: type[FirstlightError] = FirstlightError) -> Itera
     path = Path(path)
     with told(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
+        part = _beside(path)
+        part.touch(exist_ok=False)  # with the permissions that the user's umask leaves, as tempfile does not
         try:
             yield part
             _flush(part)
@@ -91,12 +91,18 @@ def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError) -> Ite
     path = Path(path)
     with told(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        part = _beside(path)
+        part.mkdir()
         try:
             yield part
             part.rename(path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name in the same folder, so that renaming stays within one file system."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _flush(path: Path) -> None:

@@ -34,7 +34,5 @@ class MissingExtraError(FirstlightError, ImportError):
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(
-            f'{purpose} need an optional package; install it with: pip install "firstlight[{extra}]"'
-        )
+        super().__init__(f'{purpose} need an optional package; install it with: pip install "firstlight[{extra}]"')
         self.extra = extra

@@ -13,13 +13,13 @@ from firstlight.models.rungs import centroid_name
 from firstlight.models.sums import ClassSums
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
-    from sklearn.metrics import pairwise_distances  # type: ignore[import-untyped]
-    from sklearn.utils import Tags  # type: ignore[import-untyped]
-    from sklearn.utils.extmath import softmax  # type: ignore[import-untyped]
-    from sklearn.utils.metaestimators import available_if  # type: ignore[import-untyped]
-    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
-    from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.metrics import pairwise_distances
+    from sklearn.utils import Tags
+    from sklearn.utils.extmath import softmax
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as missing:
     raise MissingExtraError("The scikit-learn estimators", "sklearn") from missing
 
@@ -78,9 +78,7 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ArgumentError(f"The classes came as {known}, but were {self.classes_}; pass these or none.")
         strange = np.setdiff1d(y, known)
         if len(strange):
-            raise ArgumentError(
-                f"The labels {strange} are no classes; the classes are {known}: fit anew for more."
-            )
+            raise ArgumentError(f"The labels {strange} are no classes; the classes are {known}: fit anew for more.")
         self.classes_ = known
         return self._learn(samples, np.searchsorted(known, y), before)
 
@@ -126,9 +124,7 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.counts_ = self._sums.counts if mean else np.bincount(labels, minlength=len(self.classes_))
         return self
 
-    def _held_out(
-        self, samples: np.ndarray, labels: np.ndarray, added: ClassSums
-    ) -> tuple[np.ndarray, ClassSums]:
+    def _held_out(self, samples: np.ndarray, labels: np.ndarray, added: ClassSums) -> tuple[np.ndarray, ClassSums]:
         """The numbers of the held-out samples, the same that the rungs hold out, and the sums of the rest."""
         numbers = TrainingSet(np.arange(len(labels)), labels, len(self.classes_))
         rows = numbers.held_out.images

@@ -21,12 +21,11 @@ from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.inference import predict
 from firstlight.models.rungs import CLIMBED, Rung, centroid_name, named
-from firstlight.runs import Run, RungResult, versions, write_run
+from firstlight.runs.folder import refuse_taken, write_run
+from firstlight.runs.results import Run, RungResult, versions
 
 
-def fit(
-    rung: str, pixels: Pixels, *, distance: str = "l1", centre: str = "mean", seed: int = 0
-) -> Classifier:
+def fit(rung: str, pixels: Pixels, *, distance: str = "l1", centre: str = "mean", seed: int = 0) -> Classifier:
     """Fits one rung on the training images.
 
     Args:
@@ -52,7 +51,8 @@ def fit(
     """
     name = centroid_name(distance, centre) if rung == "centroid" else rung
     arranged = replace(pixels, table=arrange(pixels.table, seed=seed))
-    return _fit(*named([name]), arranged, training_set(arranged), seed)
+    (one,) = named([name])
+    return _fit(one, arranged, training_set(arranged), seed)
 
 
 def climb(
@@ -90,6 +90,8 @@ def climb(
         ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
     """
     chosen = named(rungs)
+    if out is not None:
+        refuse_taken(out)
     pixels = load_for(data, split=split, seed=seed)
     training = training_set(pixels)
     results: list[RungResult] = []
@@ -98,7 +100,12 @@ def climb(
         if on_rung is not None:
             on_rung(results[-1])
     run = Run(
-        asked={"data": pixels.table.root, "rungs": [rung.name for rung in chosen], "split": split, "seed": seed},
+        asked={
+            "data": pixels.table.root,
+            "rungs": [rung.name for rung in chosen],
+            "split": split,
+            "seed": seed,
+        },
         decided=[*pixels.reasons, *pixels.table.notes],
         versions=versions(),
         seed=seed,
@@ -148,10 +155,10 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
             f"{table.root} has no test split; put its images into a folder named test, "
             "or make one with firstlight split."
         )
-    note = "measured on test: everything else was fitted on, and nothing was held out of it"
+    note = "Measured on test: everything else is fitted on, and nothing is held out of it."
     return replace(
         table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),
-        notes=(*table.notes, note),
+        notes=(*(one for one in table.notes if one != note), note),
     )
 
 

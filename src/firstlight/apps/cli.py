@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-import json
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
 from firstlight.apps.screen import print_json
 from firstlight.errors import FirstlightError
+
+if TYPE_CHECKING:
+    from firstlight.data.table import Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -170,7 +172,8 @@ def fit(
     from firstlight.models.rungs import centroid_name
 
     name = centroid_name(distance, centre) if rung == "centroid" else rung
-    show_climb(data, Asked((name,), "validation", seed, size, colour, how, allow_unreadable, out, as_json, quiet))
+    loading = _loading(size, colour, how, allow_unreadable)
+    show_climb(data, Asked((name,), "validation", seed, loading, out, as_json, quiet))
 
 
 @command("firstlight climb photos/ --rungs prior,ink,centroid")
@@ -193,4 +196,67 @@ def climb(
     from firstlight.apps.climbing import Asked, show_climb
 
     names = tuple(name.strip() for name in rungs.split(",") if name.strip())
-    show_climb(data, Asked(names, split, seed, size, colour, how, allow_unreadable, out, as_json, quiet))
+    loading = _loading(size, colour, how, allow_unreadable)
+    show_climb(data, Asked(names, split, seed, loading, out, as_json, quiet))
+
+
+def _loading(size: str, colour: str, fit: str, allow_unreadable: bool) -> dict[str, Any]:
+    """The options of `load`, which says what is wrong with them."""
+    side = int(size) if size.isdecimal() else size
+    return {"size": side, "colour": colour, "fit": fit, "allow_unreadable": allow_unreadable}
+
+
+@command("firstlight compare runs/photos --against centroid")
+def compare(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare every rung of a run with one of them, on the same images."""
+    from firstlight.evaluation.compare import compare as compare_rungs
+    from firstlight.runs.folder import read_run
+
+    found = compare_rungs(read_run(run), against=against)
+    print_json(found.to_dict()) if as_json else print(found)
+
+
+@command("firstlight predict runs/photos images/ --out predictions.parquet")
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[str, typer.Argument(help="Images: a file, a folder, a .zip, a CSV list or a saved table.")],
+    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only train, validation or test.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions here, as .parquet or .csv.")] = None,
+    allow_unreadable: Unreadable = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Name the class of each image, as a rung of a run sees it."""
+    from firstlight.apps.predicting import Wanted, show_predictions
+
+    show_predictions(run, data, Wanted(rung, split, out, allow_unreadable, as_json, quiet))
+
+
+@command("firstlight cache --clear")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what was decoded before: where it lies and how large it is."""
+    from firstlight.data import cache as kept
+
+    if clear:
+        count, size = kept.clear()
+        print_json({"deleted": count, "bytes": size}) if as_json else print(f"{count} entries, {size:,} bytes deleted")
+        return
+    entries = kept.entries()
+    if as_json:
+        print_json(
+            [{"path": str(one.path), "root": one.root, "images": one.images, "bytes": one.bytes} for one in entries]
+        )
+        return
+    for one in entries:
+        print(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
+    print(f"{sum(one.bytes for one in entries):>15,} bytes in {len(entries)} entries in {kept.folder()}")

@@ -8,9 +8,11 @@ from pathlib import Path
 from firstlight.apps.climbing import Asked, show_climb
 from firstlight.apps.screen import drawn
 from firstlight.data.catalog import write_digits
+from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import restore
 from firstlight.models.rungs import CLIMBED
-from firstlight.runs import Run
+from firstlight.runs.folder import next_folder
+from firstlight.runs.results import Run
 
 STORY = """\
 {count:,} handwritten digits, 8 x 8 pixels each, are now a folder of PNG files by class:
@@ -48,12 +50,11 @@ def tell(folder: Path, *, quiet: bool) -> None:
 
 
 def _free(folder: Path, name: str) -> Path:
-    from firstlight.runs import next_folder
-
     return next_folder(folder / "runs", name)
 
 
 def _ideal(run: Run) -> str:
     classifier = restore(run["centroid-l1"].model)
     height, width, _ = classifier.shape
+    assert isinstance(classifier.model, Centroid)
     return drawn(classifier.model.ideal.reshape(-1, height, width), [f"class {name}" for name in run.classes])

@@ -60,6 +60,11 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def remark(*lines: str) -> None:
+    """Lines for the person who watches, on standard error."""
+    print(*lines, sep="\n", file=sys.stderr)
+
+
 def climb_header(classes: Sequence[str]) -> str:
     """The head of the climb's table."""
     recalls = "".join(f"{name[:9]:>7}" for name in classes) if len(classes) <= CLASS_COLUMNS else "  lowest recall"

@@ -88,14 +88,10 @@ def entries_of_zip(path: str) -> Entries:
     rows: list[tuple[str, int, int, int]] = []
     lists: list[str] = []
     with open_zip(path) as archive:
-        members = {
-            info.filename: info for info in archive.infolist()
-        }  # of equal names the last, as in reading
+        members = {info.filename: info for info in archive.infolist()}  # of equal names the last, as in reading
     for name, info in members.items():
         parts = name.rstrip("/").split("/")
-        barred = next(
-            (at for at, part in enumerate(parts) if part[:1] in (".", "") or part == "__MACOSX"), None
-        )
+        barred = next((at for at, part in enumerate(parts) if part[:1] in (".", "") or part == "__MACOSX"), None)
         if barred is not None:
             stem = "/".join(parts[: barred + 1])  # what lies in a skipped folder is not counted again
             if stem not in passed_over:
@@ -113,9 +109,7 @@ def entries_of_zip(path: str) -> Entries:
             skipped[LINK] += 1
         elif extension in IMAGES:
             # A zip knows local time without a zone, so it is read as UTC; it may hold a month 0.
-            seconds = (
-                calendar.timegm((*info.date_time, 0, 0, 0)) if info.date_time[1] and info.date_time[2] else 0
-            )
+            seconds = calendar.timegm((*info.date_time, 0, 0, 0)) if info.date_time[1] and info.date_time[2] else 0
             rows.append((name, info.file_size, seconds * 10**9, folders["/".join(inside)]))
         elif extension in LISTS:
             lists.append(name)

@@ -70,9 +70,7 @@ def by_folder(entries: Entries, layout: Layout) -> Labels:
     )
 
 
-def by_list(
-    entries: Entries, layout: Layout, found: LabelList, matched: Match, *, alone: bool = False
-) -> Labels:
+def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, *, alone: bool = False) -> Labels:
     """Labels as a list says them; where it says no split, the folders may.
 
     Args:
@@ -102,9 +100,7 @@ def by_list(
         notes.append(f"{images(left)} not named in {source}, {_example(entries.keys, ~named_rows)}.")
     if twice := int(np.count_nonzero(matched.contradicted)):
         example = _example(found.names, matched.contradicted)
-        notes.append(
-            f"{source} gives {twice:,} of its images a second, other label, which was not used, {example}."
-        )
+        notes.append(f"{source} gives {twice:,} of its images a second, other label, which was not used, {example}.")
     if strange := [word for word, code in zip(spelt, known, strict=True) if word and code < 0]:
         notes.append(f"{source} names splits that are none of train, validation and test: {named(strange)}.")
     name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"

@@ -99,16 +99,12 @@ def understand(
 
     if len(base) > archive:
         notes.append(f"The folder {'/'.join(base)} holds everything, so it was taken as the root.")
-    spoken_of = {
-        (*base, *word, *_path(name)) for name in classes for word in [(), *((each,) for each in words)]
-    }
+    spoken_of = {(*base, *word, *_path(name)) for name in classes for word in [(), *((each,) for each in words)]}
     notes += _about_empty_folders(set(paths) - spoken_of, filled, lists_in)
     notes += _about_nested_classes(classes)
     notes += _about_similar_names(classes)
     return Layout(
-        _name(
-            set(map(bool, (word_of.get(path) for path in filled if class_of[path]))), turned, bool(word_of)
-        ),
+        _name(set(map(bool, (word_of.get(path) for path in filled if class_of[path]))), turned, bool(word_of)),
         "/".join(base),
         classes,
         np.array([code.get(class_of.get(path, ""), -1) for path in paths], np.int32),
@@ -165,9 +161,7 @@ def _split_folders(below: list[Path]) -> tuple[set[str], list[str]]:
         and {p for p in below if p[:1] == (word,)} == {(word,)}
     ):
         # A train is a class in Pascal VOC, COCO and CIFAR-100; no other split's word is the name of a thing.
-        return set(), [
-            f"The folder {word} stands among class folders and holds images, so it was taken as a class."
-        ]
+        return set(), [f"The folder {word} stands among class folders and holds images, so it was taken as a class."]
     listed = named(others)
     return words, [
         f"The folder {named(sorted(words))} stands beside {listed} and was taken as a split by its name; "
@@ -200,9 +194,7 @@ def _about_nested_classes(classes: Sequence[str]) -> list[str]:
         parts = name.split("/")
         for at in range(1, len(parts)):
             if (outer := "/".join(parts[:at])) in names:
-                return [
-                    f"The folder {outer} holds images and folders of images such as {name}; each is a class."
-                ]
+                return [f"The folder {outer} holds images and folders of images such as {name}; each is a class."]
     return []
 
 
@@ -215,12 +207,6 @@ def _about_similar_names(classes: Sequence[str]) -> list[str]:
         if other == name:
             continue
         same = plain == unicodedata.normalize("NFC", other)
-        how = (
-            "look alike but are spelt with different Unicode characters"
-            if same
-            else "differ only in letter case"
-        )
-        notes.append(
-            f"The classes {other} and {name} {how}; they count as two, so rename one if they are the same."
-        )
+        how = "look alike but are spelt with different Unicode characters" if same else "differ only in letter case"
+        notes.append(f"The classes {other} and {name} {how}; they count as two, so rename one if they are the same.")
     return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -111,7 +111,7 @@ class Pixels:
 def load(
     table: Table,
     *,
-    size: int | Literal["auto"] = "auto",
+    size: int | Sequence[int] | Literal["auto"] = "auto",
     colour: Colour | Literal["auto"] = "auto",
     fit: Fit = "squish",
     allow_unreadable: bool = False,
@@ -125,9 +125,9 @@ def load(
 
     Args:
         table: what `scan` or `split` gave. Rows with a ``problem`` are not read.
-        size: the side of the square in px, 1 to 4096. ``"auto"`` keeps the size that all images have
-            where its shorter side is at most 512 px; else the median of the shorter sides is rounded down to
-            32, 64, 128 or 224.
+        size: the side of the square in px, or (height, width), each 1 to 4096. ``"auto"`` keeps the size that
+            all images have where its shorter side is at most 512 px; else the median of the shorter sides is
+            rounded down to 32, 64, 128 or 224.
         colour: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
         fit: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
         allow_unreadable: go on where more than 5 % of the images cannot be read.
@@ -152,8 +152,8 @@ def load(
         >>> fl.load(fl.scan(digits), size=32, colour="rgb").values.shape
         (1797, 32, 32, 3)
     """
-    _check(size, colour, fit)
-    options = Options(None if size == "auto" else (size, size), None if colour == "auto" else colour, fit)
+    options = Options(_sides(size), None if colour == "auto" else colour, fit)
+    _check(colour, fit)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(pc.is_null(table.rows["problem"]).to_numpy())
@@ -177,17 +177,23 @@ def load(
         bad = pc.is_valid(table.rows["problem"]).to_numpy()
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
-    return Pixels(
-        stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons)
-    )
+    return Pixels(stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons))
 
 
-def _check(size: object, colour: object, fit: object) -> None:
-    whole = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= LARGEST
-    if not whole and size != "auto":
+def _sides(size: object) -> tuple[int, int] | None:
+    """(height, width) in px as asked for; None where the images shall decide."""
+    if size == "auto":
+        return None
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    whole = (isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= LARGEST for side in sides)
+    if len(sides) != 2 or not all(whole):
         raise ArgumentError(
-            f'size={size!r} is no size; pass "auto" or a whole number of px from 1 to {LARGEST}.'
+            f'size={size!r} is no size; pass "auto", a whole number of px from 1 to {LARGEST}, or two of them.'
         )
+    return sides
+
+
+def _check(colour: object, fit: object) -> None:
     if colour not in COLOURS:
         raise ArgumentError(f"colour={colour!r} is not known; choose from {', '.join(COLOURS)}.")
     if fit not in FITS:
@@ -263,8 +269,7 @@ def _refuse(table: Table, allow_unreadable: bool) -> None:
         return
     first = table.select(pc.is_valid(table.rows["problem"]).to_numpy()).rows.slice(0, 3)
     named = "; ".join(
-        f"{key}: {problem}"
-        for key, problem in zip(first["key"].to_pylist(), first["problem"].to_pylist(), strict=True)
+        f"{key}: {problem}" for key, problem in zip(first["key"].to_pylist(), first["problem"].to_pylist(), strict=True)
     )
     more = "; ..." if count > 3 else ""
     if count == len(table):

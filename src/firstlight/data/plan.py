@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,11 +118,14 @@ def _by_median(plan: Plan, table: Table, read: Read) -> Plan:
     """The size that the headers of all images ask for; a file without a readable header does not count."""
 
     def sides(span: range) -> list[int]:
-        found = (_shorter_side(read, key) for key in keys_of(table, span))
-        return [side for side in found if side]
+        return [_shorter_side(read, key) for key in keys_of(table, span)]
 
-    with contextlib.closing(in_order(sides, spans(len(table)), plan.threads)) as parts:
-        every = np.array([side for part in parts for side in part])
+    with (
+        warnings.catch_warnings(),
+        contextlib.closing(in_order(sides, spans(len(table)), plan.threads)) as parts,
+    ):
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; the decoder knows its own limits
+        every = np.array([side for part in parts for side in part if side])
     median = float(np.median(every))
     side = _rounded(median)
     why = (
@@ -132,14 +136,22 @@ def _by_median(plan: Plan, table: Table, read: Read) -> Plan:
 
 
 def _shorter_side(read: Read, key: str) -> int:
-    """The shorter side in px as the header tells, whatever the orientation; 0 where there is no header."""
+    """The shorter side in px as the header tells, whatever the orientation; 0 where it is no image."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(read(key))) as picture:
-            return min(picture.size)
-    except Exception:  # what is wrong with the file is told when it is decoded
+        data = read(key)
+    except OSError:
         return 0
+    path = choose_path(data)
+    if " " in path:
+        return 0
+    try:
+        with Image.open(io.BytesIO(data), formats=[path.removesuffix("-gray").upper()]) as picture:
+            return min(picture.size)
+    except Exception:  # no format of Pillow's, or damaged: the decoder has the last word
+        image = decode(data)
+        return 0 if isinstance(image, str) else min(image.shape[:2])
 
 
 def _sized(plan: Plan, size: tuple[int, int], why: str) -> Plan:

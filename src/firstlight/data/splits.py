@@ -70,7 +70,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     if "train" in own and "validation" in own:
         if (validation, test) == (0.2, 0.0):
             return table
-        return _noted(table, [f"the folder's own split ({', '.join(own)}) is kept; the shares are not used"])
+        return _noted(table, [f"The folder's own split ({', '.join(own)}) is kept; the shares are not used."])
     if own and "train" not in own:
         raise DataError(
             f"{table.root} has images for {' and '.join(own)}, but none for train; "
@@ -79,13 +79,13 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     notes = []
     if "test" in own:
         if test:
-            notes.append(f"the folder's own test split is kept; the share test={test} is not used")
+            notes.append(f"The folder's own test split is kept; the share test={test} is not used.")
         test = 0.0
     pool = (labels >= 0) & (codes == (TRAIN if own else -1))
     table = _with_digests(table, pool | (codes == TEST))
     unread = pool & pc.is_null(table.rows["digest"]).to_numpy()
     if unread.any():
-        notes.append(f"{_images(int(unread.sum()))} could not be read, so not dealt out")
+        notes.append(f"{_images(int(unread.sum()))} could not be read and went to no split.")
         pool &= ~unread
 
     groups, digests = _groups(table)
@@ -96,25 +96,22 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
 
     leaks = pool & np.isin(groups, groups[(codes == TEST) & (groups >= 0)])
     if leaks.any():
-        notes.append(f"{_images(int(leaks.sum()))} of train equal an image in test; test is left as it is")
+        notes.append(f"{_images(int(leaks.sum()))} of train equal an image in test; test is left as it is.")
     notes += _told(table, groups, rows, alone)
     if "test" in own or own == ["train"]:
-        notes.append(f"validation is taken out of train by a hash (seed {seed})")
+        notes.append(f"{validation:.0%} of the train images are taken out for validation, by a hash (seed {seed}).")
     else:
-        notes.append(f"split by a hash of each file (seed {seed})")
+        aside = f"{validation:.0%} for validation" + (f" and {test:.0%} for test" if test else "")
+        notes.append(f"The folder has no split, so {aside} are set aside, by a hash of each file (seed {seed}).")
     return _noted(table.with_columns(splits=new), notes)
 
 
 def _check(validation: float, test: float, seed: int) -> None:
     for name, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(
-                f"{name}={share!r} is no share; pass a number from 0 to below 1, such as 0.2."
-            )
+            raise ArgumentError(f"{name}={share!r} is no share; pass a number from 0 to below 1, such as 0.2.")
     if validation + test >= 1 or math.isnan(validation + test):
-        raise ArgumentError(
-            f"validation={validation} and test={test} leave nothing for train; pass a sum below 1."
-        )
+        raise ArgumentError(f"validation={validation} and test={test} leave nothing for train; pass a sum below 1.")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ArgumentError(f"seed={seed!r} is no seed; pass a whole number, such as 0.")
 
@@ -206,13 +203,12 @@ def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) 
         names = " and ".join(table.select(same).keys[:2])
         occur = "occurs" if len(several) == 1 else "occur"
         notes.append(
-            f"{_images(len(several))} {occur} under more than one class (such as {names}); "
-            "equal files stay on one side"
+            f"{_images(len(several))} {occur} under more than one class (such as {names}); equal files stay on one side."
         )
     if alone:
         first = [table.classes[label] for label in alone[:10]]
         more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
-        notes.append(f"only one image, so all of it in train: {', '.join(first)}{more}")
+        notes.append(f"These classes have one image, which stays in train: {', '.join(first)}{more}.")
     return notes
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ class Table:
                 found[name] = dict(zip(self.classes, each, strict=True))
         return found
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """BLAKE2b-128 over keys, labels, splits, sizes and classes: the same folder gives the same text.
 
@@ -174,7 +175,7 @@ class Table:
         codes = (self.labels, self.splits)
         return self._hash(("key", "size"), json.dumps(self.classes).encode(), *(c.tobytes() for c in codes))
 
-    @property
+    @cached_property
     def stamp(self) -> str:
         """BLAKE2b-128 over root, keys, sizes and times: changes as soon as a file was written anew."""
         return self._hash(("key", "size", "modified"), self.root.encode())
@@ -191,7 +192,7 @@ class Table:
                     start, end = _span(chunk)
                     part.update(memoryview(values)[start:end] if values is not None else b"")
                 else:
-                    part.update(np.ascontiguousarray(chunk.fill_null(-1).to_numpy(zero_copy_only=False)))
+                    part.update(np.ascontiguousarray(chunk.fill_null(-1).to_numpy(zero_copy_only=False)).data)
             whole.update(part.digest() + lengths.digest())
         for text in more:
             whole.update(hashlib.blake2b(text, digest_size=16).digest())
@@ -201,7 +202,7 @@ class Table:
         """Writes the table as one Parquet file, atomically; `from_parquet` reads it back."""
         import pyarrow.parquet as parquet
 
-        about = {"root": self.root, "classes": self.classes, "layout": self.layout}
+        about: dict[str, Any] = {"root": self.root, "classes": self.classes, "layout": self.layout}
         about |= {"notes": self.notes, "skipped": dict(self.skipped)}
         rows = self.rows.replace_schema_metadata({b"firstlight.table": json.dumps(about).encode()})
         with new_file(Path(path), DataError) as part:

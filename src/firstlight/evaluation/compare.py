@@ -204,10 +204,13 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
     if not rungs:
         raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")
     for place, rung in enumerate(rungs):
-        later = _corrected([_compare(one, rung, 0) for one in rungs[place + 1 :]])
-        if not any(one.verdict == "better" for one in later):
-            return Advice(rung.name, _sentence(rungs, rung, later), later)
-    raise AssertionError("the last rung has no later one that could beat it")
+        later = rungs[place + 1 :]
+        counts = [_counts(one, rung) for one in later]
+        adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
+        if not any(p < ALPHA and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)):
+            break
+    comparisons = _corrected([_compare(one, rung, 0) for one in later])
+    return Advice(rung.name, _sentence(rungs, rung, comparisons), comparisons)
 
 
 def _sentence(rungs: Sequence[Predictions], rung: Predictions, later: tuple[Comparison, ...]) -> str:
@@ -235,18 +238,21 @@ def _sentence(rungs: Sequence[Predictions], rung: Predictions, later: tuple[Comp
 
 
 def _compare(first: Predictions, other: Predictions, seed: int) -> Comparison:
+    only_this, only_other, n = _counts(first, other)
+    interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
+    difference, p = (only_this - only_other) / n, mcnemar(only_this, only_other)
+    return Comparison(first.name, other.name, n, difference, interval, only_this, only_other, p)
+
+
+def _counts(first: Predictions, other: Predictions) -> tuple[int, int, int]:
+    """How many labelled images only the first gets right, only the other, and how many there are."""
     other = _aligned(other, first)
     known = first.labels >= 0
-    right, wrong_there = first.correct[known], ~other.correct[known]
-    only_this = int(np.count_nonzero(right & wrong_there))
-    only_other = int(np.count_nonzero(~right & ~wrong_there))
-    n = len(right)
-    if not n:
+    if not known.any():
         raise ArgumentError(f"None of the images of {first.name} has a known class; there is nothing to compare.")
-    interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
-    difference = (only_this - only_other) / n
-    p = mcnemar(only_this, only_other)
-    return Comparison(first.name, other.name, n, difference, interval, only_this, only_other, p)
+    only_this = np.count_nonzero(first.correct & ~other.correct & known)
+    only_other = np.count_nonzero(~first.correct & other.correct & known)
+    return int(only_this), int(only_other), int(np.count_nonzero(known))
 
 
 def _aligned(other: Predictions, first: Predictions) -> Predictions:

@@ -80,9 +80,14 @@ class Evaluation:
         """Plain values for JSON."""
         plain = {name: value for name, value in vars(self).items() if name not in ("recall", "confusion", "interval")}
         recall = {
-            name: {"n": one.n, "correct": one.correct, "interval": list(one.interval)} for name, one in self.recall.items()
+            name: {"n": one.n, "correct": one.correct, "interval": list(one.interval)}
+            for name, one in self.recall.items()
         }
-        return plain | {"interval": list(self.interval), "recall": recall, "confusion": self.confusion.tolist()}
+        return plain | {
+            "interval": list(self.interval),
+            "recall": recall,
+            "confusion": self.confusion.tolist(),
+        }
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""
@@ -91,7 +96,13 @@ class Evaluation:
         except ImportError as error:
             raise MissingExtraError("Data frames", "pandas") from error
         rows = {
-            name: {"n": one.n, "correct": one.correct, "recall": one.recall, "low": one.interval[0], "high": one.interval[1]}
+            name: {
+                "n": one.n,
+                "correct": one.correct,
+                "recall": one.recall,
+                "low": one.interval[0],
+                "high": one.interval[1],
+            }
             for name, one in self.recall.items()
         }
         return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("class")
@@ -134,7 +145,8 @@ def evaluate(predictions: Predictions) -> Evaluation:
         accuracy=correct / n,
         interval=(float(low[-1]), float(high[-1])),
         recall={
-            name: Recall(int(of[c]), int(found[c]), (float(low[c]), float(high[c]))) for c, name in enumerate(seen.classes)
+            name: Recall(int(of[c]), int(found[c]), (float(low[c]), float(high[c])))
+            for c, name in enumerate(seen.classes)
         },
         balanced_accuracy=float((found[of > 0] / of[of > 0]).mean()),
         log_loss=float(-seen.log_probabilities[np.arange(n), seen.labels].mean()),

@@ -8,9 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 
-def wilson(
-    correct: int | np.ndarray, n: int | np.ndarray, *, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
+def wilson(correct: int | np.ndarray, n: int | np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's score interval for a share such as an accuracy.
 
     It keeps its promise for small n and near 0 and 1, where the textbook's p +- 1.96 s does not.
@@ -72,7 +70,7 @@ def paired_bootstrap(
     n: int,
     *,
     generator: np.random.Generator,
-    draws: int = 10_000,
+    draws: int = 2_000,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """The percentile interval of the difference of two accuracies on the same images.

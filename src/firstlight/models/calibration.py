@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 STEPS = 50  # Newton needs about eight; bisection alone, the way out, halves the bracket each time
-SOFTEST, SHARPEST = 1e-6, 1e9  # bounds of 1 / temperature: where scores tell nothing, and where they never err
+SOFTEST, SHARPEST = (
+    1e-6,
+    1e9,
+)  # bounds of 1 / temperature: where scores tell nothing, and where they never err
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:

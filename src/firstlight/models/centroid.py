@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,7 +38,7 @@ class TrainingSet:
     @cached_property
     def held_out(self) -> TrainingSet:
         """Every fifth image of a class, fewer where they would pass 1,000; temperatures are fitted on them."""
-        rows = self._held_out_rows
+        rows = self.held_out_rows
         return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 
     def centres(self, centre: str) -> ClassSums:
@@ -48,11 +49,12 @@ class TrainingSet:
         """The same from the images that are not held out; for means by subtraction, which is exact."""
         if centre == "mean":
             return self.sums - self.held_out.sums
-        kept = np.delete(np.arange(len(self.labels)), self._held_out_rows)
+        kept = np.delete(np.arange(len(self.labels)), self.held_out_rows)
         return _medians(self.images[kept], self.labels[kept], self.classes)
 
     @cached_property
-    def _held_out_rows(self) -> np.ndarray:
+    def held_out_rows(self) -> np.ndarray:
+        """(M,) row numbers of the images that are held out."""
         share = min(0.2, HELD_OUT / max(len(self.labels), 1))
         counts = np.bincount(self.labels, minlength=self.classes)
         order = np.argsort(self.labels, kind="stable")
@@ -63,7 +65,7 @@ class TrainingSet:
 
 def _medians(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSums:
     """Each class's median image as (twice the median) / 2: medians of integers are multiples of a half."""
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), math.prod(images.shape[1:]))
     counts = np.bincount(labels, minlength=classes)
     doubled = np.zeros((classes, flat.shape[1]), np.int64)
     for label in np.flatnonzero(counts):
@@ -101,7 +103,7 @@ class Ink:
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Minus the distance of the mean pixel to each class's, (N, K) float64 in [-1, 0]."""
-        flat = images.reshape(len(images), -1)
+        flat = images.reshape(len(images), math.prod(images.shape[1:]))
         inks = flat.sum(axis=1, dtype=np.int64) / flat.shape[1]  # (N,)
         classes = self.totals / np.maximum(self.pixels, 1)  # (K,)
         distances = np.abs(inks[:, None] - classes) / 255
@@ -133,6 +135,6 @@ class Centroid:
         """Minus the distance to each class's centre, (N, K) float64."""
         scores = np.full((len(images), len(self.counts)), NEVER)
         there = self.counts > 0
-        flat = np.ascontiguousarray(images.reshape(len(images), -1))
+        flat = np.ascontiguousarray(images.reshape(len(images), math.prod(images.shape[1:])))
         scores[:, there] = -to_centres(flat, self.sums[there], self.counts[there], self.distance)
         return scores

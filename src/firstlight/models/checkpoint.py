@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from firstlight.errors import RunError
 from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.distances import DISTANCES
-from firstlight.runs import SavedModel
+from firstlight.runs.tensors import SavedModel
 
 KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid}
 
@@ -66,13 +67,14 @@ def restore(saved: SavedModel) -> Classifier:
         raise RunError(f"The model's description is not whole ({error}); fit it anew.") from error
 
 
-def _model(config: dict[str, Any], tensors: dict[str, np.ndarray], classes: int, pixels: int) -> Model:
+def _model(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], classes: int, pixels: int) -> Model:
     kind = config["kind"]
-    shapes = {
+    known: dict[str, dict[str, tuple[int, ...]]] = {
         "prior": {"counts": (classes,)},
         "ink": {"totals": (classes,), "pixels": (classes,)},
         "centroid": {"sums": (classes, pixels), "counts": (classes,)},
-    }.get(kind)
+    }
+    shapes = known.get(kind)
     if shapes is None:
         raise RunError(f"The model is of the kind {kind!r}; this version knows {', '.join(KINDS)}.")
     if tensors.keys() != shapes.keys():

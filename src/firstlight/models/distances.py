@@ -12,7 +12,7 @@ import numpy as np
 DISTANCES = ("l1", "l2", "cosine")
 
 FRACTION = 1 << 16  # centres are rounded to 1/65536 of a gray level, which moves a mean L1 by less than 3e-8
-COMPILED_FROM = 250_000_000  # pixel differences; NumPy takes about 1 ns for each, Numba 0.3-1 s to start
+COMPILED_FROM = 500_000_000  # pixel differences; NumPy takes 1 to 1.5 ns for each, Numba 0.7 s to start
 NUMPY_BYTES = 1 << 18  # of a temporary array, so that it stays in the second-level cache
 
 

@@ -10,13 +10,16 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
-from firstlight.runs import RungResult, SavedModel
+from firstlight.runs.results import RungResult
+from firstlight.runs.tensors import SavedModel
 
 if TYPE_CHECKING:
     from firstlight.data.pixels import Pixels
 
 
-def predict(classifier: Classifier | RungResult | SavedModel, pixels: Pixels, *, split: str | None = None) -> Predictions:
+def predict(
+    classifier: Classifier | RungResult | SavedModel, pixels: Pixels, *, split: str | None = None
+) -> Predictions:
     """Scores every image.
 
     Args:

@@ -8,7 +8,8 @@ import numpy as np
 BLOCK = 256  # 256 pixels * 255 * 2**16 < 2**32: a block's sum fits 32 bits, where the vector units are widest
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+# Not cached on disk: Numba would keep an index that is a pickle, and compiling takes half a second.
+@numba.njit(nogil=True)
 def l1(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
     """Writes the sum over pixels of ``|65536 * image - centre|``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def class_sums(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSum
     """
     if images.dtype != np.uint8:
         raise ArgumentError(f"Images came as {images.dtype}; class sums are exact for uint8 pixels in 0..255.")
-    flat = images.reshape(len(images), -1)  # (N, P)
+    flat = images.reshape(len(images), math.prod(images.shape[1:]))  # (N, P)
     counts = np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
     sums = np.zeros((classes, flat.shape[1]), np.int64)
     for label in range(classes):

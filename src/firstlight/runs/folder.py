@@ -16,9 +16,9 @@ from typing import Any
 from firstlight.atomic import new_file, new_folder
 from firstlight.errors import ArgumentError, FirstlightError, RunError
 from firstlight.evaluation.predictions import Predictions
-from firstlight.results import Run, RungResult
-from firstlight.seal import digest, plain, seal, unseal
-from firstlight.tensors import SavedModel, pack, unpack
+from firstlight.runs.results import Run, RungResult
+from firstlight.runs.seal import digest, plain, seal, unseal
+from firstlight.runs.tensors import SavedModel, pack, unpack
 
 # run.json, readings.json, and of every rung: rungs/NAME/{predictions.parquet, model.json, model.safetensors}
 RUN, READINGS, RUNGS = "run.json", "readings.json", "rungs"
@@ -85,6 +85,16 @@ def next_folder(parent: str | Path, name: str) -> Path:
     return next(path for path in (Path(parent) / each for each in names) if not _taken(path))
 
 
+def refuse_taken(folder: str | Path) -> None:
+    """Says at once, before any work, that a run could not be written there.
+
+    Raises:
+        RunError: where something stands there already.
+    """
+    if _taken(Path(folder)):
+        raise RunError(f"{folder} stands already and is not overwritten; pass another --out or remove it.")
+
+
 def write_run(run: Run, folder: str | Path, *, or_next: bool = False) -> Run:
     """Writes a run folder, which appears under its name only when it is whole.
 
@@ -122,9 +132,7 @@ def write_run(run: Run, folder: str | Path, *, or_next: bool = False) -> Run:
                 if not _taken(target):  # else another process was faster
                     raise
         if not or_next:
-            raise RunError(
-                f"{folder} stands already and is not overwritten; pass another --out or remove it."
-            )
+            refuse_taken(folder)
 
 
 def read_run(folder: str | Path) -> Run:

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
-from firstlight.seal import plain
-from firstlight.tensors import SavedModel
+from firstlight.runs.seal import plain
+from firstlight.runs.tensors import SavedModel
 
 Value = TypeVar("Value")
 
@@ -27,7 +27,7 @@ class _Late(Generic[Value]):
         value = vars(rung)[self.name]
         if callable(value):
             value = vars(rung)[self.name] = value()
-        return value  # type: ignore[no-any-return]
+        return value
 
     def __set__(self, rung: object, value: Value | Callable[[], Value]) -> None:
         vars(rung)[self.name] = value
@@ -66,7 +66,7 @@ class RungResult:
     def to_dict(self) -> dict[str, Any]:
         """The rung's numbers as plain values: name, metrics, comparison and times in one dict."""
         about = {"name": self.name, "against_previous": self.against_previous, "seconds": self.seconds}
-        return plain({"name": self.name, **self.metrics, **about})  # type: ignore[no-any-return]
+        return plain({"name": self.name, **self.metrics, **about})
 
     def __repr__(self) -> str:
         metrics = self.to_dict()
@@ -150,7 +150,7 @@ class Run:
         names = ("classes", "split", "unreadable", "rungs", "advice", "test_readings")
         about = {name: getattr(self, name) for name in names}
         about["rungs"] = [rung.to_dict() for rung in self.rungs]
-        return plain({**about, "run": self.path})  # type: ignore[no-any-return]
+        return plain({**about, "run": self.path})
 
     def __repr__(self) -> str:
         head = (

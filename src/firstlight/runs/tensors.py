@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import RunError
-from firstlight.seal import digest, seal, unseal
+from firstlight.runs.seal import digest, seal, unseal
 
 # What a tensor may hold: the numbers that NumPy and safetensors both know without a further package.
 DTYPES = (
