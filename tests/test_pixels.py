@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +146,21 @@ def test_each_image_is_what_the_one_for_single_images_makes_of_it(tmp_path: Path
         np.testing.assert_array_equal(expected, found)
 
 
+def test_a_height_and_width_may_be_asked_for(tmp_path: Path) -> None:
+    """Two numbers are (height, width), as in ``size`` of the result."""
+    table = table_of(gray_folder(tmp_path, count=4))
+    pixels = load(table, size=(8, 12), cache=False)
+    assert pixels.values.shape == (4, 8, 12, 1)
+    assert pixels.size == (8, 12)
+    assert pixels.reasons[0] == "Size 12 x 8 px as asked."
+    assert load(table, size=[8, 12]).size == load(table, size=(8, 12)).size
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"size": (8, 12, 3)},
+        {"size": (8, 0)},
         {"size": 0},
         {"size": 4097},
         {"size": 28.0},
@@ -159,8 +172,8 @@ def test_each_image_is_what_the_one_for_single_images_makes_of_it(tmp_path: Path
 )
 def test_an_option_that_is_not_known_is_refused(tmp_path: Path, options: dict) -> None:
     """The sentence names the option, its value and what can be passed."""
-    name, value = next(iter(options.items()))
-    with pytest.raises(ArgumentError, match=rf"^{name}={value!r} .*(pass|choose)"):
+    passed = "{}={!r}".format(*next(iter(options.items())))
+    with pytest.raises(ArgumentError, match=rf"^{re.escape(passed)} .*(pass|choose)"):
         load(table_of(gray_folder(tmp_path)), **options)
 
 

@@ -81,7 +81,7 @@ def climb_row(rung: dict[str, Any]) -> str:
         recalls = "".join(f"{recall[name]:7.3f}" if name in recall else "      -" for name in rung["recall"])
     else:
         lowest = min(recall, key=lambda name: recall[name])
-        recalls = f"  {recall[lowest]:.3f} {lowest[:24]}"
+        recalls = f"  {recall[lowest]:.3f} ({lowest[:20]})"
     low, high = rung["interval"]
     seconds = rung["seconds"]
     return (

@@ -1,40 +1,25 @@
-"""`get()`: a dataset by name, address or archive becomes a folder of images: fetch, resume, verify, unpack."""
+"""`get()`: a dataset by name, address or archive becomes a folder of images: fetched, verified, unpacked."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
 import shutil
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from firstlight.atomic import new_file, new_folder, told
 from firstlight.data.catalog import DATASETS, Dataset, write_digits
-from firstlight.data.unpack import CHUNK, MOST_BYTES, Progress, unpack
+from firstlight.data.transfer import Meter, Transfer
+from firstlight.data.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
 
-if TYPE_CHECKING:
-    from requests import Response
-
-TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
-ASKED = 4  # times that an address is asked before it counts as out of reach or out of order
-PAUSE = 0.3  # seconds before the third asking, twice as long before each later one (urllib3 waits so)
-BROKEN = (429, 500, 502, 503, 504)  # answers after which asking again may help
-RESUMED = 5  # times that a transfer which breaks off is taken up again; pooch waits 1 s, 2 s, ... between
-
-PATIENCE = 0.5  # seconds of silence before progress is shown
-LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
-
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)
-LOCAL_WAY = "firstlight get path/to/archive.tgz"
+UNSAFE = re.compile(r"[^\w. -]")  # what some system does not take in a file name, and more
 
 
 def get(
@@ -47,7 +32,7 @@ def get(
     """Fetches, verifies and unpacks a dataset; what is there already is returned at once.
 
     A download that breaks off is resumed, within the call and by the next one. The folder appears only when
-    everything is in it, and after a refusal nothing is left behind.
+    everything is in it, and a refusal leaves nothing behind.
 
     Args:
         name: a name known to the catalog such as ``"mnist_sample"`` or ``"digits"``, an http(s) address, or
@@ -80,28 +65,18 @@ def get(
     if sha256 is not None:
         if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
             raise ArgumentError(f"{sha256!r} is no SHA-256; expected 64 hexadecimal digits.")
-        dataset = replace(dataset, sha256=sha256.lower(), size=None, md5_of_start=None)
+        sha256 = sha256.lower()
+        dataset = replace(dataset, sha256=sha256, size=None, md5_of_start=None)
     home = Path(os.path.abspath(data_folder() if folder is None else folder))  # noqa: PTH100 - keeps links
     target = home / dataset.name
     if dataset.url is None:
         return target if target.is_dir() else write_digits(target)
-    if _is_there(target, dataset, asked=sha256):
-        return target / dataset.images
-    with told(target, DownloadError):
-        if local is not None:
-            _verify(local, dataset)
-            _install(local, target, dataset, quiet)
-        else:
-            archive = _fetched(dataset, home / ".downloads", quiet)
-            try:
-                _verify(archive, dataset)
-                _install(archive, target, dataset, quiet)
-            except (DownloadError, OSError):
-                archive.unlink()  # whether it is not what it should be or the disk is full
-                raise
-            archive.unlink()
-            with contextlib.suppress(OSError):
-                archive.parent.rmdir()
+    if not _is_there(target, dataset, sha256):
+        with told(target, DownloadError):
+            if local is not None:
+                _install(local, target, dataset, quiet)
+            else:
+                _fetch_and_install(target, dataset, quiet)
     return target / dataset.images
 
 
@@ -119,13 +94,17 @@ def data_folder() -> Path:
 
 
 def _local(name: str | os.PathLike[str]) -> Path | None:
-    """The path, where an archive is named by one."""
+    """The archive, where the name is the path of one that can be read."""
     path = Path(name)
-    if name in DATASETS or _is_address(str(name)):
+    if name in DATASETS or _is_address(os.fspath(name)) or not path.exists():
         return None
     if path.is_dir():
         raise ArgumentError(f"{name} is a folder already, so there is nothing to get; scan it as it is.")
-    return path if path.is_file() else None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DownloadError(f"{name} cannot be read ({error.strerror}); pass an archive that can.") from error
+    return path
 
 
 def _is_address(name: str) -> bool:
@@ -137,56 +116,93 @@ def _dataset(name: str) -> Dataset:
         return DATASETS[name]
     if not _is_address(name):
         raise ArgumentError(
-            f"{name!r} is no known dataset, http(s) address or archive; known are {', '.join(DATASETS)}."
+            f"{name!r} is no known dataset, no http(s) address and no archive; known are {', '.join(DATASETS)}."
         )
-    address = urlsplit(name)
-    stem = ENDING.sub("", unquote(address.path).rpartition("/")[2]) or address.hostname or ""
-    return Dataset(re.sub(r"[^\w. -]", "_", stem).strip(". ") or "images", name)
+    return Dataset(_stem(unquote(urlsplit(name).path).rpartition("/")[2]), name)
 
 
-def _dataset_of(path: Path) -> Dataset:
-    """The known dataset whose archive this is, or one that is made up for it."""
-    with told(path, DownloadError):
-        about = path.stat()
-        for dataset in DATASETS.values():
-            if dataset.size == about.st_size and _difference(path, dataset) is None:
-                return dataset
-        stem = ENDING.sub("", path.name).strip(". ") or "images"
-        return Dataset(stem, f"{path.resolve()} {about.st_size} {about.st_mtime_ns}")
+def _dataset_of(archive: Path) -> Dataset:
+    """The known dataset whose archive this is, fetched by another way; else one of its own."""
+    about = archive.stat()
+    for dataset in DATASETS.values():
+        if dataset.size == about.st_size and _difference(archive, dataset) is None:
+            return dataset
+    return Dataset(_stem(archive.name), f"{archive.resolve()} {about.st_size} {about.st_mtime_ns}")
 
 
-def _is_there(target: Path, dataset: Dataset, asked: str | None) -> bool:
-    """Whether the folder stands and came from the same source, which the file beside it says."""
-    if not target.exists():
-        return False
-    try:
-        url, sha256 = _origin(target).read_text("utf-8").splitlines()
-    except (OSError, ValueError):
-        url = sha256 = ""
-    if url == dataset.url and asked in (None, sha256):
-        return True
-    raise DownloadError(
-        f"{target} is there already and does not come from {_shown(dataset)}; remove it or choose another folder."
-    )
+def _stem(name: str) -> str:
+    return UNSAFE.sub("_", ENDING.sub("", name)).strip(". ") or "images"
 
 
 def _origin(target: Path) -> Path:
-    return target.parent / f".{target.name}.source"
+    """The file beside a dataset's folder that says where it came from."""
+    return target.with_name(f".{target.name}.source")
 
 
-def _shown(dataset: Dataset) -> str:
-    return f"{dataset.name} with this SHA-256" if dataset.name in DATASETS else f"this {dataset.name}"
+def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
+    """Whether the folder is there, from the same address and, where it was asked for, with the same SHA-256."""
+    if not target.exists():
+        return False
+    try:
+        url, verified = _origin(target).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        url = verified = ""
+    if url != dataset.url or sha256 not in (None, verified):
+        raise DownloadError(
+            f"{target} is there already and came from elsewhere or from another version of the archive; remove it "
+            "or choose another folder."
+        )
+    return True
 
 
-def _verify(archive: Path, dataset: Dataset) -> None:
+def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
+    downloads = target.with_name(".downloads")
+    # A name of its own for each address: two addresses may end in the same name.
+    unique = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
+    try:
+        with Meter(f"fetching {dataset.name}", quiet) as meter:
+            archive = Transfer(dataset, downloads / f"{dataset.name}-{unique}.part", meter).fetch()
+        try:
+            _install(archive, target, dataset, quiet)
+        except (DownloadError, OSError):  # but an interruption keeps it for the next time
+            archive.unlink()
+            raise
+        archive.unlink()
+    finally:
+        with contextlib.suppress(OSError):  # it may hold the part of this download, or of another
+            downloads.rmdir()
+
+
+def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:
+    """Verifies, unpacks beside the target, labels, notes the source, and puts everything in place at once."""
     if difference := _difference(archive, dataset):
         raise DownloadError(
             f"{dataset.name} was refused, since its archive has {difference}; get it again, or from elsewhere."
         )
+    with new_folder(target, DownloadError) as part:
+        unpacked = part / ".unpacked"
+        unpacked.mkdir()
+        with Meter(f"unpacking {dataset.name}", quiet) as meter:
+            links = unpack(archive, unpacked, progress=meter)
+        if links and not quiet:
+            print(f"{dataset.name}: {links:,} links inside the archive were left out", file=sys.stderr)
+        for path in _single_folder(unpacked).iterdir():
+            path.rename(part / path.name)
+        shutil.rmtree(unpacked)
+        if dataset.finish is not None:
+            try:
+                dataset.finish(part)
+            except (ValueError, FileNotFoundError) as error:
+                raise DownloadError(
+                    f"{dataset.name} was refused, since its archive is not laid out as expected ({error}); get it "
+                    "from elsewhere."
+                ) from error
+        with new_file(_origin(target), DownloadError) as origin:
+            origin.write_text(f"{dataset.url}\n{dataset.sha256 or ''}\n", "utf-8")
 
 
 def _difference(archive: Path, dataset: Dataset) -> str | None:
-    """What an archive has and should not have, or None."""
+    """What an archive has where something else was expected, or None."""
     import pooch
 
     size = archive.stat().st_size
@@ -199,219 +215,11 @@ def _difference(archive: Path, dataset: Dataset) -> str | None:
         with archive.open("rb") as file:
             found = hashlib.md5(file.read(2**20), usedforsecurity=False).hexdigest()
         if found != dataset.md5_of_start:
-            return f"the MD5 {found} in its first MiB where {dataset.md5_of_start} was expected"
+            return f"the MD5 {found} of its first MiB where {dataset.md5_of_start} was expected"
     return None
 
 
-def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:
-    """Unpacks beside the target, labels, writes down the source, and puts everything in place at once."""
-    with new_folder(target, DownloadError) as part:
-        unpacked = part / ".unpacked"
-        unpacked.mkdir()
-        with Meter(f"unpacking {dataset.name}", quiet) as meter:
-            links = unpack(archive, unpacked, progress=meter)
-        if links and not quiet:
-            print(f"{links:,} links inside {archive.name} were left out.", file=sys.stderr)
-        inner = _single_folder(unpacked)
-        for path in inner.iterdir():
-            path.rename(part / path.name)
-        shutil.rmtree(unpacked)
-        if dataset.finish is not None:
-            try:
-                dataset.finish(part)
-            except (ValueError, FileNotFoundError) as error:
-                raise DownloadError(
-                    f"{archive.name} is not laid out as {dataset.name} is, so it has no labels ({error})."
-                ) from error
-        with new_file(_origin(target), DownloadError) as origin:
-            origin.write_text(f"{dataset.url}\n{dataset.sha256 or ''}\n", "utf-8")
-
-
 def _single_folder(unpacked: Path) -> Path:
-    """The only folder in it, where there is nothing else but what macOS and others hide in archives."""
+    """The only folder in it, besides what macOS and others hide in archives; else itself."""
     seen = [path for path in unpacked.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX"]
     return seen[0] if len(seen) == 1 and seen[0].is_dir() else unpacked
-
-
-def _fetched(dataset: Dataset, downloads: Path, quiet: bool) -> Path:
-    """The dataset's archive, from the folder of downloads or from the network."""
-    import pooch
-    import requests
-
-    url = dataset.url or ""
-    name = f"{hashlib.blake2b(url.encode(), digest_size=8).hexdigest()}-{dataset.name}"
-    pooch.get_logger().setLevel("WARNING")
-    registry = pooch.create(downloads, "", registry={name: None}, urls={name: url}, retry_if_failed=RESUMED)
-    part = downloads / f"{name}.part"
-    with Meter(f"fetching {dataset.name}", quiet) as meter:
-        try:
-            return Path(registry.fetch(name, downloader=Transfer(dataset, part, meter)))
-        except requests.RequestException as error:
-            raise DownloadError(
-                f"The download of {dataset.name} broke off {RESUMED + 1} times; what has come is kept, and the same "
-                "command goes on from there."
-            ) from error
-        except (DownloadError, OSError):
-            part.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                downloads.rmdir()
-            raise
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """A downloader for pooch that goes on where an earlier transfer broke off.
-
-    Attributes:
-        dataset: what is fetched; its size is held against what the server says and sends.
-        part: what has come so far; it outlives a broken transfer. Beside it stands the server's name for
-            this version of the file (RFC 9110, 13.1.5), so that two versions are never put together.
-        meter: is told of every chunk.
-    """
-
-    dataset: Dataset
-    part: Path
-    meter: Progress
-
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        import requests
-        import urllib3
-
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-            if self._version.exists():
-                headers["If-Range"] = self._version.read_text("latin-1")
-        again = urllib3.Retry(
-            ASKED - 1, backoff_factor=PAUSE, status_forcelist=BROKEN, raise_on_status=False,
-            respect_retry_after_header=False,
-        )  # fmt: skip
-        with requests.Session() as session:
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=again))
-            try:
-                response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-            except requests.RequestException as error:
-                raise DownloadError(self._out_of_reach(url, error)) from error
-            with response:
-                have, total = self._place(response, have)
-                if have != total:
-                    self._receive(response, have, total)
-        self._version.unlink(missing_ok=True)
-        self.part.replace(output_file)
-
-    @property
-    def _version(self) -> Path:
-        return self.part.with_name(f"{self.part.name}.version")
-
-    def _place(self, response: Response, have: int) -> tuple[int, int | None]:
-        """Where the answer goes on, and how many bytes the whole has."""
-        status, headers = response.status_code, response.headers
-        span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
-        total = int(span[2]) if span and span[2].isdigit() else None
-        if status == 200:
-            have = 0
-            length = headers.get("Content-Length", "")
-            total = int(length) if length.isdigit() else None
-            tag = headers.get("ETag", "")
-            version = tag if tag.startswith('"') else headers.get("Last-Modified", "")  # weak tags do not count
-            self._version.unlink(missing_ok=True)
-            if version:
-                self._version.write_text(version, "latin-1")
-        elif status in (206, 416) and not (span and (span[1] == str(have) if status == 206 else total == have)):
-            self._start_over("the server cannot go on from there")
-        elif status not in (206, 416):
-            raise DownloadError(
-                f"{response.url} answers {status} {response.reason}; check the address"
-                + (", or try again later." if status in BROKEN else ".")
-            )
-        if total is not None:
-            self._check_size(total, have)
-        return have, total
-
-    def _check_size(self, total: int, have: int) -> None:
-        name = self.dataset.name
-        if self.dataset.size not in (None, total):
-            raise DownloadError(
-                f"{name} was refused, since the server has {total:,} bytes where {self.dataset.size:,} were "
-                "expected; get it again, or from elsewhere."
-            )
-        if total > MOST_BYTES:
-            raise DownloadError(f"{name} was refused, since its {total:,} bytes are more than {MOST_BYTES:,}.")
-        if total - have > shutil.disk_usage(self.part.parent).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _receive(self, response: Response, have: int, total: int | None) -> None:
-        import requests
-        import urllib3
-
-        most = total or self.dataset.size or MOST_BYTES
-        with self.part.open("ab" if have else "wb") as file:
-            try:
-                for chunk in response.raw.stream(CHUNK, decode_content=False):
-                    have += len(chunk)
-                    if have > most:
-                        raise DownloadError(
-                            f"{self.dataset.name} was refused, since more than {most:,} bytes came; get it again, "
-                            "or from elsewhere."
-                        )
-                    file.write(chunk)
-                    self.meter(have, total or self.dataset.size or 0)
-            except urllib3.exceptions.HTTPError as error:
-                raise requests.ConnectionError(f"broke off after {have:,} bytes") from error
-        if self.part.stat().st_size != (total or have):  # another process wrote into it at the same time
-            self._start_over("the part has another size than what came")
-
-    def _start_over(self, why: str) -> NoReturn:
-        import requests
-
-        self.part.unlink(missing_ok=True)
-        raise requests.ConnectionError(why)  # which makes pooch ask again
-
-    def _out_of_reach(self, url: str, error: Exception) -> str:
-        reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-        host = urlsplit(url).hostname
-        return (
-            f"{self.dataset.name} is not on this machine, and {host} cannot be reached "
-            f"({type(reason).__name__}); go online and try again, or bring the archive of {url} by another way "
-            f"and unpack it: {LOCAL_WAY}"
-        )
-
-
-class Meter:
-    """Progress in bytes on standard error: a bar on a terminal, a line now and then elsewhere, nothing if quick."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self.what, self.quiet = what, quiet
-        self.started = self.said = time.monotonic()
-        self.bar: Any = None
-
-    def __enter__(self) -> Meter:
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self.quiet or now - self.started < PATIENCE:
-            return
-        if sys.stderr.isatty():
-            self._draw(done, total)
-        elif now - self.said >= LINE_EVERY:
-            self.said = now
-            of = f" of {total / 1e6:,.1f}" if total else ""
-            print(f"{self.what}: {done / 1e6:,.1f}{of} MB", file=sys.stderr, flush=True)
-
-    def _draw(self, done: int, total: int) -> None:
-        if self.bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.bar.add_task(self.what, total=total or None)
-            self.bar.start()
-        self.bar.update(self.bar.task_ids[0], completed=done, total=total or None)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self.bar is not None:
-            self.bar.stop()

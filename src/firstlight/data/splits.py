@@ -203,7 +203,8 @@ def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) 
         names = " and ".join(table.select(same).keys[:2])
         occur = "occurs" if len(several) == 1 else "occur"
         notes.append(
-            f"{_images(len(several))} {occur} under more than one class (such as {names}); equal files stay on one side."
+            f"{_images(len(several))} {occur} under more than one class (such as {names}); "
+            "equal files stay on one side."
         )
     if alone:
         first = [table.classes[label] for label in alone[:10]]

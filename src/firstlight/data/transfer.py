@@ -1,0 +1,233 @@
+"""One file over HTTP: asked for again, resumed, held against its size; and the progress in bytes of long work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+from firstlight.data.catalog import Dataset
+from firstlight.data.unpack import CHUNK, MOST_BYTES, Progress
+from firstlight.errors import DownloadError
+
+if TYPE_CHECKING:
+    from requests import Response
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
+ASKED = 4  # times that an address is asked before it counts as out of reach or out of order
+PAUSE = 0.3  # seconds; urllib3 asks again at once, then after twice this, then after four times this
+BUSY = (429, 500, 502, 503, 504)  # answers after which asking again may help
+RESUMED = 5  # times that a transfer which breaks off is taken up again; pooch waits 1 s, 2 s, ... between
+
+PATIENCE = 0.5  # seconds of silence before progress is shown
+LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A downloader for pooch that goes on where an earlier transfer broke off.
+
+    Attributes:
+        dataset: what is fetched; its size is held against what the server says and sends.
+        part: what has come so far; it outlives a transfer that breaks off. Beside it stands the server's name
+            for this version of the file (RFC 9110, 13.1.5), so that two versions are never put together.
+        progress: called with (bytes so far, bytes in all or 0) for every chunk.
+    """
+
+    dataset: Dataset
+    part: Path
+    progress: Progress
+
+    def fetch(self) -> Path:
+        """Brings the file, unless it is there whole.
+
+        Returns:
+            Its path: the part's, without ``.part``.
+
+        Raises:
+            DownloadError: where the server is out of reach, refuses, breaks off again and again, or has
+                another size than the dataset.
+            OSError: where the disk is full or the folder cannot be written.
+        """
+        import pooch
+        import requests
+
+        pooch.get_logger().setLevel("WARNING")
+        registry = pooch.create(
+            self.part.parent,
+            "",
+            registry={self.part.stem: None},
+            urls={self.part.stem: self.dataset.url or ""},
+            retry_if_failed=RESUMED,
+        )
+        try:
+            return Path(registry.fetch(self.part.stem, downloader=self))
+        except requests.RequestException as error:
+            raise DownloadError(
+                f"The download of {self.dataset.name} broke off {RESUMED + 1} times ({error}); what has come is kept, "
+                "and the same command goes on from there."
+            ) from error
+        except OSError:
+            self._forget()
+            raise
+
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        """One try, as pooch asks for it."""
+        import requests
+        import urllib3
+
+        have = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if self._version.exists():
+                headers["If-Range"] = self._version.read_text("latin-1")
+        again = urllib3.Retry(
+            ASKED - 1,
+            backoff_factor=PAUSE,
+            status_forcelist=BUSY,
+            raise_on_status=False,
+            respect_retry_after_header=False,  # it may name an hour
+        )
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=again))
+            try:
+                response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+            except requests.RequestException as error:
+                raise DownloadError(self._out_of_reach(url, error)) from error
+            with response:
+                have, total = self._place(response, have)
+                if response.status_code != 416:
+                    self._receive(response, have, total)
+        self._version.unlink(missing_ok=True)
+        self.part.replace(output_file)
+
+    @property
+    def _version(self) -> Path:
+        return self.part.with_name(f"{self.part.name}.version")
+
+    def _place(self, response: Response, have: int) -> tuple[int, int | None]:
+        """How many bytes are there already, and how many there will be."""
+        status, headers = response.status_code, response.headers
+        if status in (206, 416):
+            # What is missing follows, or, where the part is whole already, there is nothing to follow.
+            goes_on = rf"bytes {have}-\d+/(\d+|\*)" if status == 206 else rf"bytes \*/({have})"
+            span = re.fullmatch(goes_on, headers.get("Content-Range", ""))
+            if not span or not have:
+                self._start_over("the server does not go on where the part ends")
+            length = span[1]
+        elif status == 200:
+            have, length = 0, headers.get("Content-Length", "")
+            tag = headers.get("ETag", "")
+            version = tag if tag.startswith('"') else headers.get("Last-Modified", "")  # a weak tag does not do
+            self._forget()
+            if version:
+                self._version.write_text(version, "latin-1")
+        else:
+            advice = "try again later" if status in BUSY else "check the address"
+            raise DownloadError(f"{response.url} answers {status} {response.reason}; {advice}.")
+        total = int(length) if length.isdigit() else None
+        if total is not None:
+            self._check_size(total, have)
+        return have, total
+
+    def _check_size(self, total: int, have: int) -> None:
+        if self.dataset.size not in (None, total):
+            self._refuse(f"the server has {total:,} bytes of it where {self.dataset.size:,} were expected")
+        if total > MOST_BYTES:
+            self._refuse(f"it has {total:,} bytes, more than {MOST_BYTES:,}")
+        if total - have > shutil.disk_usage(self.part.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _receive(self, response: Response, have: int, total: int | None) -> None:
+        import requests
+        import urllib3
+
+        most = total or self.dataset.size or MOST_BYTES
+        with self.part.open("ab" if have else "wb") as file:
+            try:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    have += len(chunk)
+                    if have > most:
+                        break
+                    file.write(chunk)
+                    self.progress(have, total or self.dataset.size or 0)
+            except urllib3.exceptions.HTTPError as error:
+                raise requests.ConnectionError(f"the last time after {have:,} bytes") from error
+        if have > most:
+            self._refuse(f"more than {most:,} bytes came")
+        if self.part.stat().st_size != have:
+            self._start_over("another process wrote to the same part")
+
+    def _refuse(self, why: str) -> NoReturn:
+        self._forget()
+        raise DownloadError(f"{self.dataset.name} was refused, since {why}; get it again, or from elsewhere.")
+
+    def _start_over(self, why: str) -> NoReturn:
+        import requests
+
+        self._forget()
+        raise requests.ConnectionError(why)  # upon which pooch tries again
+
+    def _forget(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._version.unlink(missing_ok=True)
+
+    def _out_of_reach(self, url: str, error: Exception) -> str:
+        reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+        return (
+            f"{self.dataset.name} is not on this machine and {urlsplit(url).hostname} cannot be reached "
+            f"({type(reason).__name__}); go online and try again, or bring {url} here by another way and pass "
+            "the file: firstlight get path/to/archive.tgz"
+        )
+
+
+class Meter:
+    """Progress in bytes on standard error: a bar on a terminal, a line now and then elsewhere, nothing if quick.
+
+    Example:
+        >>> with Meter("unpacking photos", quiet=False) as meter:
+        ...     meter(10, 100)  # nothing is said within the first half second
+    """
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        self.what, self.quiet = what, quiet
+        self.started = self.said = time.monotonic()
+        self.bar: Any = None
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self.quiet or now - self.started < PATIENCE:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total)
+        elif now - self.said >= LINE_EVERY:
+            self.said = now
+            of = f" of {total / 1e6:,.1f}" if total else ""
+            print(f"{self.what}: {done / 1e6:,.1f}{of} MB", file=sys.stderr, flush=True)
+
+    def _draw(self, done: int, total: int) -> None:
+        if self.bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.bar.add_task(self.what, total=total or None)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=done, total=total or None)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()

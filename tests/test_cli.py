@@ -1,0 +1,314 @@
+"""The commands as a person types them: what they print, what they write, what they say of bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv
+import pytest
+from PIL import Image
+
+import firstlight as fl
+
+COMMAND = str(Path(sys.executable).with_name("firstlight"))
+
+
+def firstlight(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a folder, as a shell would."""
+    command = [COMMAND, *map(str, words)]
+    settings = os.environ | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"} | environment
+    return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8")
+
+
+def grow(root: Path, **counts: int) -> Path:
+    """A folder of small gray images by class; those of a later class are brighter."""
+    generator = np.random.default_rng(0)
+    for number, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            values = generator.integers(0, 60, (6, 6)) + 60 * number
+            Image.fromarray(values.astype(np.uint8)).save(root / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return grow(tmp_path / "photos", dark=60, light=60)
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One sentence on standard error that holds the words, nothing on standard output, exit status 1."""
+    assert (1, "") == (done.returncode, done.stdout), done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("firstlight: ")]
+    assert 1 == len(lines), done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def test_climb_prints_a_row_for_each_rung_and_the_advice(photos: Path, tmp_path: Path) -> None:
+    """Accuracy with its interval, n, recall by class, the comparison, and times; then where to stop."""
+    done = firstlight("climb", photos, folder=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[:2] == ["rung", "accuracy"]
+    assert ["prior", "ink", "centroid-l1", "centroid-l2", "centroid-cosine"] == [row.split()[0] for row in rows[:5]]
+    assert rows[-1].startswith("Stop at ink, 1.000")
+    assert "runs/photos" in done.stderr.replace("\\", "/")
+    assert ["prior", "ink"] == [rung.name for rung in fl.read_run(tmp_path / "runs" / "photos")][:2]
+
+
+def test_climb_as_json_is_one_document_with_the_run(photos: Path, tmp_path: Path) -> None:
+    """Standard output holds nothing else."""
+    done = firstlight("climb", photos, "--rungs", "prior,centroid", "--json", folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert ["prior", "centroid-l1", "centroid-l2", "centroid-cosine"] == [one["name"] for one in document["rungs"]]
+    assert fl.read_run(tmp_path / document["run"]).to_dict()["rungs"] == document["rungs"]
+
+
+def test_climb_twice_keeps_both_runs(photos: Path, tmp_path: Path) -> None:
+    """Where --out was not given the next free name is taken."""
+    for _ in range(2):
+        assert 0 == firstlight("climb", photos, "--quiet", folder=tmp_path).returncode
+    assert ["photos", "photos-2"] == sorted(path.name for path in (tmp_path / "runs").iterdir())
+
+
+def test_quiet_says_nothing_on_standard_error(photos: Path, tmp_path: Path) -> None:
+    """Only the result is printed."""
+    assert "" == firstlight("climb", photos, "--quiet", folder=tmp_path).stderr
+
+
+def test_fit_keeps_one_rung(photos: Path, tmp_path: Path) -> None:
+    """The distance and the centre are part of its name."""
+    done = firstlight("fit", photos, "--distance", "l2", "--centre", "median", "--out", "run", folder=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert ["centroid-l2-median"] == [rung.name for rung in fl.read_run(tmp_path / "run")]
+
+
+def test_compare_sets_every_rung_beside_one(photos: Path, tmp_path: Path) -> None:
+    """As a table and as JSON."""
+    firstlight("climb", photos, "--out", "run", folder=tmp_path)
+    done = firstlight("compare", "run", "--against", "prior", folder=tmp_path)
+    assert "against prior" in done.stdout and "centroid-l1" in done.stdout
+    document = json.loads(firstlight("compare", "run", "--against", "prior", "--json", folder=tmp_path).stdout)
+    assert ["ink", "centroid-l1", "centroid-l2", "centroid-cosine"] == [row["name"] for row in document["rows"]]
+    refused(firstlight("compare", "run", "--against", "cnn", folder=tmp_path), "'cnn'", "centroid-l1")
+
+
+def test_predict_names_the_class_of_one_image_and_of_many(photos: Path, tmp_path: Path) -> None:
+    """A line each, or a file; measured where the classes are known."""
+    firstlight("climb", photos, "--out", "run", folder=tmp_path)
+    one = firstlight("predict", "run", photos / "light" / "0.png", folder=tmp_path)
+    assert ["0.png", "light"] == [one.stdout.split()[0], one.stdout.split()[-1]]
+    for name in ("seen.parquet", "seen.csv"):
+        many = firstlight("predict", "run", photos, "--rung", "ink", "--out", name, folder=tmp_path)
+        assert 0 == many.returncode, many.stderr
+        assert "ink: accuracy 1.000" in many.stderr
+    seen = fl.Predictions.from_parquet(tmp_path / "seen.parquet")
+    table = pyarrow.csv.read_csv(tmp_path / "seen.csv").to_pydict()
+    assert (120, 120) == (int(seen.correct.sum()), len(table["key"]))
+    assert table["predicted"] == ["dark"] * 60 + ["light"] * 60
+    document = json.loads(firstlight("predict", "run", photos / "dark", "--json", folder=tmp_path).stdout)
+    assert {"dark"} == {row["predicted"] for row in document["predictions"]}
+    refused(firstlight("predict", "run", photos, "--out", "seen.xlsx", folder=tmp_path), "seen.xlsx", ".csv")
+
+
+def test_measuring_on_test_is_counted(tmp_path: Path) -> None:
+    """The climb counts as the first reading, a prediction of labelled test images as the next."""
+    root = tmp_path / "photos"
+    grow(root / "train", dark=30, light=30)
+    grow(root / "test", dark=5, light=5)
+    assert 0 == firstlight("climb", root, "--split", "test", "--out", "run", folder=tmp_path).returncode
+    assert 1 == fl.read_run(tmp_path / "run").test_readings
+    assert 0 == firstlight("predict", "run", root, "--split", "test", folder=tmp_path).returncode
+    assert 2 == fl.read_run(tmp_path / "run").test_readings
+
+
+def test_scan_and_split_print_and_save_a_table(photos: Path, tmp_path: Path) -> None:
+    """What was saved can be scanned and climbed again."""
+    done = firstlight("scan", photos, folder=tmp_path)
+    assert "120 images of 2 classes" in done.stdout
+    done = firstlight("split", photos, "--test", 0.2, "--out", "photos.parquet", "--json", folder=tmp_path)
+    counts = json.loads(done.stdout)["counts"]
+    assert ["train", "validation", "test"] == list(counts)
+    assert 120 == sum(sum(split.values()) for split in counts.values())
+    document = json.loads(firstlight("climb", "photos.parquet", "--json", folder=tmp_path).stdout)
+    assert sum(counts["validation"].values()) == document["rungs"][0]["n"]
+    assert 0 == firstlight("split", photos, "--out", "photos.csv", folder=tmp_path).returncode
+    assert "key" in (tmp_path / "photos.csv").read_text().splitlines()[0]
+
+
+def test_cache_is_shown_and_cleared(photos: Path, tmp_path: Path) -> None:
+    """An entry for each folder that was decoded; clearing leaves none."""
+    cache = {"FIRSTLIGHT_CACHE": str(tmp_path / "cache")}
+    firstlight("climb", photos, folder=tmp_path, **cache)
+    entries = json.loads(firstlight("cache", "--json", folder=tmp_path, **cache).stdout)
+    assert [str(photos)] == [entry["root"] for entry in entries]
+    assert "120 images" in firstlight("cache", folder=tmp_path, **cache).stdout
+    assert 1 == json.loads(firstlight("cache", "--clear", "--json", folder=tmp_path, **cache).stdout)["deleted"]
+    assert [] == json.loads(firstlight("cache", "--json", folder=tmp_path, **cache).stdout)
+
+
+def test_get_lists_what_it_knows_and_unpacks_a_local_archive(photos: Path, tmp_path: Path) -> None:
+    """The path that is printed can be climbed."""
+    assert "mnist_sample" in firstlight("get", folder=tmp_path).stdout
+    shutil.make_archive(str(tmp_path / "photos"), "gztar", tmp_path, "photos")
+    archive = (tmp_path / "photos.tar.gz").rename(tmp_path / "mine.tgz")
+    done = firstlight("get", archive, "--quiet", folder=tmp_path, FIRSTLIGHT_DATA=str(tmp_path / "data"))
+    assert 0 == done.returncode, done.stderr
+    assert 120 == len(fl.scan(done.stdout.strip()))
+
+
+def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
+    """Twice: the second time the digits are there."""
+    for _ in range(2):
+        done = firstlight("demo", folder=tmp_path)
+        assert 0 == done.returncode, done.stderr
+        assert "1,797 handwritten digits" in done.stdout
+        assert "class 3" in done.stdout and "█" in done.stdout
+        assert 2 == sum(line.startswith("centroid-l1") for line in done.stdout.splitlines())
+        assert 2 == done.stdout.count("Stop at")
+        assert "What to type next" in done.stdout
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    """Each command's help has an example."""
+    assert f"firstlight {fl.__version__}\n" == firstlight("--version", folder=tmp_path).stdout
+    for command in ("demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache"):
+        assert f"Example: firstlight {command}" in firstlight(command, "--help", folder=tmp_path).stdout
+
+
+@pytest.mark.parametrize("words", [("climb",), ("climb", ".", "--nothing"), ("fly",), ("climb", ".", "--seed", "x")])
+def test_wrong_usage_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """As every command line does."""
+    assert 2 == firstlight(*words, folder=tmp_path).returncode
+
+
+def test_a_missing_folder_a_file_and_an_empty_folder(tmp_path: Path) -> None:
+    """Each has its sentence, which names what was passed."""
+    (tmp_path / "file.txt").write_text("no folder")
+    (tmp_path / "empty").mkdir()
+    refused(firstlight("climb", "nowhere", folder=tmp_path), "nowhere", "does not exist")
+    refused(firstlight("climb", "file.txt", folder=tmp_path), "file.txt", "folder")
+    refused(firstlight("climb", "empty", folder=tmp_path), "empty")
+
+
+def test_one_class(tmp_path: Path) -> None:
+    """There is nothing to tell apart, and the class is named."""
+    refused(firstlight("climb", grow(tmp_path / "photos", only=9), folder=tmp_path), "only", "two")
+
+
+def test_all_images_broken(photos: Path, tmp_path: Path) -> None:
+    """Some are named with their reason."""
+    for file in photos.rglob("*.png"):
+        file.write_text("<html>not found</html>")
+    refused(firstlight("climb", photos, folder=tmp_path), "120", "not an image (text)")
+
+
+def test_one_percent_broken_is_listed_counted_and_done(tmp_path: Path) -> None:
+    """The climb goes on without them; over 5 % it stops unless allowed."""
+    photos = grow(tmp_path / "photos", dark=100, light=100)
+    for number in (3, 77):
+        file = photos / "dark" / f"{number}.png"
+        file.write_bytes(file.read_bytes()[:40])
+    done = firstlight("climb", photos, "--json", folder=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert 2 == json.loads(done.stdout)["unreadable"]
+    assert "2 unreadable images were left out" in done.stderr
+    assert "dark/3.png" in done.stderr and "dark/77.png" in done.stderr
+    for number in range(40):
+        (photos / "light" / f"{number}.png").write_bytes(b"")
+    refused(firstlight("climb", photos, folder=tmp_path), "42", "--allow-unreadable")
+    assert 0 == firstlight("climb", photos, "--allow-unreadable", folder=tmp_path).returncode
+
+
+def test_a_run_folder_cut_off_while_it_was_written(photos: Path, tmp_path: Path) -> None:
+    """A kill at any moment leaves a whole run folder or none under its name."""
+    for wait in (0.3, 0.5, 0.6, 0.7, 0.8, 1.0):
+        out = tmp_path / f"run-{wait}"
+        process = subprocess.Popen([COMMAND, "climb", photos, "--out", out, "--quiet"], stdout=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        assert not out.exists() or 5 == len(fl.read_run(out))
+    cut = tmp_path / "cut"
+    (cut / "rungs").mkdir(parents=True)
+    refused(firstlight("compare", cut, folder=tmp_path), "cut", "run.json")
+
+
+def test_a_tampered_model_file(photos: Path, tmp_path: Path) -> None:
+    """One changed byte is noticed before anything is predicted."""
+    firstlight("climb", photos, "--out", "run", folder=tmp_path)
+    file = tmp_path / "run" / "rungs" / "ink" / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    refused(firstlight("predict", "run", photos, "--rung", "ink", folder=tmp_path), "model.safetensors", "changed")
+
+
+def test_a_cache_file_cut_short(photos: Path, tmp_path: Path) -> None:
+    """It is made anew, and the numbers are those of before."""
+    cache = tmp_path / "cache"
+    first = json.loads(firstlight("climb", photos, "--json", folder=tmp_path, FIRSTLIGHT_CACHE=str(cache)).stdout)
+    (file,) = cache.rglob("*.npy")
+    size = file.stat().st_size
+    with file.open("rb+") as opened:
+        opened.truncate(size // 2)
+    second = json.loads(firstlight("climb", photos, "--json", folder=tmp_path, FIRSTLIGHT_CACHE=str(cache)).stdout)
+    assert [one["correct"] for one in first["rungs"]] == [one["correct"] for one in second["rungs"]]
+    assert [size] == [file.stat().st_size for file in cache.rglob("*.npy")]
+
+
+def test_no_permission_to_write(photos: Path, tmp_path: Path) -> None:
+    """Where no folder can be made the sentence says so (a file in the way also stops those who may do anything)."""
+    (tmp_path / "file").write_text("in the way")
+    refused(firstlight("scan", photos, "--out", "file/table.parquet", folder=tmp_path), "file", "folder")
+    done = firstlight("climb", photos, "--out", "file/run", "--json", folder=tmp_path)
+    refused(done, "file", "folder")
+    assert "in the way" == (tmp_path / "file").read_text()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(photos: Path, tmp_path: Path) -> None:
+    """The climb is done, and says that nothing was kept."""
+    (tmp_path / "file").write_text("in the way")
+    done = firstlight("climb", photos, folder=tmp_path, FIRSTLIGHT_CACHE=str(tmp_path / "file"))
+    assert 0 == done.returncode, done.stderr
+    assert "Not kept in the cache" in done.stderr
+
+
+def test_a_full_disk(photos: Path, tmp_path: Path) -> None:
+    """Nothing half-written is left, and the sentence says what to do."""
+    code = (
+        "import os, errno, sys; import firstlight.atomic as atomic\n"
+        "def full(path): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "atomic._flush = full\n"
+        "from firstlight.apps.cli import main; sys.argv = ['firstlight', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", code, "climb", str(photos), "--out", "run", "--quiet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert 1 == done.returncode
+    assert "the disk is full" in done.stderr and "Traceback" not in done.stderr
+    assert ["photos"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+def test_ctrl_c_ends_with_130_and_the_line_that_goes_on(photos: Path, tmp_path: Path) -> None:
+    """Nothing is left half done."""
+    code = (
+        "import os, signal, sys; import firstlight.ladder as ladder\n"
+        "def interrupted(*a, **k): os.kill(os.getpid(), signal.SIGINT)\n"
+        "ladder.evaluate = interrupted\n"
+        "from firstlight.apps.cli import main; sys.argv = ['firstlight', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", code, "climb", str(photos), "--out", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert 130 == done.returncode
+    assert f"firstlight climb {photos} --out run" in done.stderr
+    assert not (tmp_path / "run").exists()
