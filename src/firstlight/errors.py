@@ -2,7 +2,16 @@
 
 
 class FirstlightError(Exception):
-    """The parent of every failure that Firstlight expects; its text is one sentence for a person."""
+    """The parent of every failure that Firstlight expects; its text is one sentence for a person.
+
+    Example:
+        >>> import firstlight as fl
+        >>> try:
+        ...     fl.scan("no such folder")
+        ... except fl.FirstlightError as error:
+        ...     print(error)
+        no such folder does not exist; pass a folder of images, a .zip, a .csv or a .parquet.
+    """
 
 
 class DataError(FirstlightError):

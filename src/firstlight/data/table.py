@@ -47,6 +47,14 @@ class Table:
         layout: how the folder was understood, such as ``"root/split/class"``.
         notes: what a person should know of the folder, a sentence each.
         skipped: how many entries were left out, by reason.
+
+    Example:
+        >>> import firstlight as fl
+        >>> table = fl.split(fl.scan(digits), test=0.2)
+        >>> len(table), len(table.classes), list(table.counts())
+        (1797, 10, ['train', 'validation', 'test'])
+        >>> len(table.select("train").rows)
+        10...
     """
 
     root: str

@@ -199,7 +199,7 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
         >>> import firstlight as fl
         >>> run = fl.climb(digits)
         >>> fl.advise([rung.predictions for rung in run]).rung
-        'centroid-l2'
+        'centroid-l1'
     """
     if not rungs:
         raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")

@@ -30,6 +30,12 @@ class Classifier:
         preprocessing: how an image is brought to that shape: ``{"size": [H, W], "colour": ..., "fit": ...}``.
         fingerprint: of the table that it was fitted on.
         seed: what the randomness of its fitting came from.
+
+    Example:
+        >>> import firstlight as fl
+        >>> classifier = fl.fit("centroid", fl.load(fl.scan(digits)), distance="l2")
+        >>> classifier.name, classifier.shape, classifier.preprocessing["size"]
+        ('centroid-l2', (8, 8, 1), [8, 8])
     """
 
     name: str

@@ -60,6 +60,12 @@ def class_sums(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSum
 
     Raises:
         ArgumentError: where the images are not uint8.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)  # (3, 1, 2)
+        >>> class_sums(images, np.array([0, 1, 0]), 2).sums.tolist()
+        [[6, 8], [3, 4]]
     """
     if images.dtype != np.uint8:
         raise ArgumentError(f"Images came as {images.dtype}; class sums are exact for uint8 pixels in 0..255.")

@@ -1,0 +1,67 @@
+"""The README's Python runs, its commands are there, and the page of commands is what --help prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firstlight.data.catalog import write_digits
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+COMMANDS = ("demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def pages() -> str:
+    """docs/commands.md as it should be."""
+    text = "# Commands\n\nThis page is what `firstlight COMMAND --help` prints; `python tests/test_docs.py` writes it.\n"
+    for command in COMMANDS:
+        words = [str(Path(sys.executable).with_name("firstlight")), command, "--help"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, env={"COLUMNS": "100", "PATH": ""})
+        text += f"\n## firstlight {command}\n\n```text\n{done.stdout.strip()}\n```\n"
+    return text
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_python_of_the_readme_runs(block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From top to bottom, on the digits; it prints an accuracy with its interval and the advice."""
+    names = {"digits": str(write_digits(tmp_path / "digits"))}
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own page
+    printed = capsys.readouterr().out
+    assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  n=\d+  prior 0\.\d{3}", printed)
+    assert "Stop at" in printed and "against prior" in printed
+
+
+def test_the_readme_has_python_and_commands() -> None:
+    """The test above has something to run."""
+    assert 1 == len(blocks("python"))
+    assert 2 == len(blocks("console"))
+
+
+@pytest.mark.parametrize("line", [line[2:] for block in blocks("console") for line in block.splitlines()])
+def test_each_command_of_the_readme_is_one_that_stands(line: str) -> None:
+    """The scripts are files, and the verbs are those of the command line."""
+    words = line.partition("#")[0].split()
+    if words[0].startswith("./"):
+        assert (CHECKOUT / words[0]).is_file()
+    elif words[0] == "firstlight":
+        assert words[1] in COMMANDS
+    else:
+        assert words[0] in ("git", "pip")
+
+
+def test_the_page_of_commands_is_what_help_prints() -> None:
+    """A changed option changes the page."""
+    assert pages() == (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    (CHECKOUT / "docs" / "commands.md").write_text(pages(), encoding="utf-8")
