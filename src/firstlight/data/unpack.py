@@ -275,6 +275,8 @@ def _tar_entries(stream: _Stream) -> Iterator[Entry]:
             )
             stream.budget = LONGEST_HEADER
         ended = stream.last
+        if any(ended):  # tarfile takes any other block that is no header for the end, too
+            raise tarfile.ReadError("something else than a header")
         stream.budget = LONGEST_TAIL
         while stream.read(LONGEST_HEADER):  # to the very end, where the checksum is
             pass

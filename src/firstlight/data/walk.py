@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ from firstlight.data.entries import (
     ordered,
 )
 from firstlight.errors import DataError
+
+COMMON = (".png", ".jpg", ".jpeg", ".JPG")
 
 # Names that wait together: enough to make the cost of asking vanish, few enough to keep a million files from
 # ever being Python strings at once.
@@ -92,6 +95,11 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
+def _plainly_an_image(entry: os.DirEntry[str]) -> bool:
+    """What nearly every entry is; asked first, since a folder may hold a million."""
+    return entry.name.endswith(COMMON) and entry.is_file(follow_symlinks=False) and entry.name[0] != "."
+
+
 class _Walk:
     """The walk of one folder: what waits to be walked, and what was met."""
 
@@ -126,26 +134,31 @@ class _Walk:
             self.skipped[LINK_AGAIN] += 1
             return
         below = f"{folder}/" if folder else ""
-        images: list[str] = []
         with os.scandir(self.prefix + folder) as directory:
             code = len(self.folders)
             self.folders.append(folder)
-            for entry in directory:
-                name = entry.name
-                if name[0] == ".":
-                    self.skipped[HIDDEN] += 1
-                elif not entry.is_file(follow_symlinks=False) and not self._leads_to_file(entry, below + name):
-                    continue
-                elif (extension := name[name.rfind(".") :].lower()) in IMAGES:
-                    images.append(name)
-                    if len(images) == CHUNK:
-                        self._take(below, images, code)
-                        images = []
-                elif extension in LISTS and _is_utf8(name):
-                    self.lists.append(below + name)
-                else:
-                    self.skipped[NO_IMAGE] += 1
-        self._take(below, images, code)
+            while entries := list(islice(directory, CHUNK)):
+                images = [entry.name for entry in entries if _plainly_an_image(entry)]
+                if len(images) < len(entries):
+                    others = (entry for entry in entries if not _plainly_an_image(entry))
+                    images += [entry.name for entry in others if self._is_image(entry, below)]
+                self._take(below, images, code)
+
+    def _is_image(self, entry: os.DirEntry[str], below: str) -> bool:
+        """Whether it is an image after all; whatever else it is, is noted."""
+        name = entry.name
+        extension = name[name.rfind(".") :].lower()
+        if name[0] == ".":
+            self.skipped[HIDDEN] += 1
+        elif not entry.is_file(follow_symlinks=False) and not self._leads_to_file(entry, below + name):
+            pass
+        elif extension in IMAGES:
+            return True
+        elif extension in LISTS and _is_utf8(name):
+            self.lists.append(below + name)
+        else:
+            self.skipped[NO_IMAGE] += 1
+        return False
 
     def _leads_to_file(self, entry: os.DirEntry[str], path: str) -> bool:
         """Whether a link is to be taken as the file it leads to; folders are noted, the rest is counted."""

@@ -12,7 +12,7 @@ from firstlight.models.distances import to_centres
 from firstlight.models.sums import ClassSums, class_sums
 
 CENTRES = ("mean", "median")
-HELD_OUT = 500  # images at most: one number is fitted on them, and scoring them must not cost what a rung costs
+HELD_OUT = 1000  # images at most: one number is fitted on them, and scoring them must not cost what a rung costs
 NEVER = -2.0  # the score of a class without training images: every distance is at most 1
 
 
@@ -37,7 +37,7 @@ class TrainingSet:
 
     @cached_property
     def held_out(self) -> TrainingSet:
-        """Every fifth image of a class, fewer where they would pass 500; temperatures are fitted on them."""
+        """Every fifth image of a class, fewer where they would pass 1,000; temperatures are fitted on them."""
         rows = self.held_out_rows
         return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 

@@ -50,12 +50,16 @@ def _l1(images: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _l1_numpy(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
     rows = max(1, NUMPY_BYTES // (4 * images.shape[1]))
+    # Made once: fresh memory for every block costs as much as the arithmetic.
+    blocks, differences = np.empty((2, min(rows, len(images)), images.shape[1]), np.int32)
     for start in range(0, len(images), rows):
-        block = images[start : start + rows].astype(np.int32)
-        block *= FRACTION
+        part = images[start : start + rows]
+        block, difference = blocks[: len(part)], differences[: len(part)]
+        np.multiply(part, FRACTION, out=block, dtype=np.int32)
         for k, centre in enumerate(centres):
-            difference = block - centre
-            out[start : start + rows, k] = np.abs(difference, out=difference).sum(axis=1, dtype=np.int64)
+            np.subtract(block, centre, out=difference)
+            np.abs(difference, out=difference)
+            out[start : start + rows, k] = difference.sum(axis=1, dtype=np.int64)
 
 
 def _l1_compiled(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
@@ -77,10 +81,13 @@ def _dot(images: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     right = sums.T.astype(np.float64)  # (P, K)
     products, norms = np.empty((len(images), len(sums))), np.empty(len(images))
     rows = max(1, 4 * NUMPY_BYTES // (8 * images.shape[1]))
+    blocks = np.empty((min(rows, len(images)), images.shape[1]))
     for start in range(0, len(images), rows):
-        block = images[start : start + rows].astype(np.float64)
-        products[start : start + rows] = block @ right
-        norms[start : start + rows] = np.einsum("np,np->n", block, block)
+        part = images[start : start + rows]
+        block = blocks[: len(part)]
+        block[:] = part
+        np.matmul(block, right, out=products[start : start + rows])
+        np.vecdot(block, block, out=norms[start : start + rows])
     return products, norms
 
 

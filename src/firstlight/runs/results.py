@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -161,6 +162,7 @@ class Run:
         return "\n".join([head, *(f"  {rung!r}" for rung in self.rungs)])
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions that a run depends on: firstlight, python, numpy, pyarrow, and the platform.
 

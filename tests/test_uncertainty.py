@@ -1,0 +1,179 @@
+"""Intervals and tests: held against SciPy, figures computed apart, and simulated worlds."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap, wilson
+from scipy import stats
+
+# The nearest class mean on the validation images of mnist_sample, computed apart with float64 NumPy.
+GOLDEN_WILSON = [
+    (1343, 2038, 0.6381, 0.6792),
+    (1939, 2038, 0.9412, 0.9599),
+    (1969, 2038, 0.9574, 0.9732),
+    (1963, 2038, 0.9541, 0.9705),
+]
+GOLDEN_MCNEMAR = [(12, 42, "5.209e-05"), (28, 52, "9.683e-03"), (17, 11, "3.449e-01")]
+
+
+@pytest.mark.parametrize(("correct", "n", "low", "high"), GOLDEN_WILSON)
+def test_wilson_gives_the_known_intervals(correct: int, n: int, low: float, high: float) -> None:
+    """The intervals of four classifiers on real digits come out to the digits printed."""
+    assert (low, high) == tuple(round(float(end), 4) for end in wilson(correct, n))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 2038, 1_000_000])
+def test_wilson_equals_scipy(n: int, level: float) -> None:
+    """Every share from none to all has the interval that SciPy gives it."""
+    correct = np.unique(np.linspace(0, n, 9).astype(int))
+    oracle = [stats.binomtest(int(k), n).proportion_ci(level, method="wilson") for k in correct]
+    np.testing.assert_allclose(np.transpose(oracle), wilson(correct, n, level=level), rtol=1e-9, atol=1e-12)
+
+
+def test_wilson_knows_nothing_without_trials() -> None:
+    """No images leave everything open, beside a class that has some."""
+    low, high = wilson(np.array([0, 5]), np.array([0, 5]))
+    assert (low[0], high[0]) == (0.0, 1.0)
+    assert (round(float(low[1]), 4), high[1]) == (0.5655, 1.0)
+
+
+def test_wilson_keeps_exact_ends() -> None:
+    """None right begins at exactly 0 and all right ends at exactly 1, for every n up to 3000."""
+    n = np.arange(1, 3001)
+    assert {0.0} == set(wilson(np.zeros_like(n), n)[0].tolist())
+    assert {1.0} == set(wilson(n, n)[1].tolist())
+
+
+def test_wilson_mirrors() -> None:
+    """Wrong answers have the mirrored interval of right ones."""
+    right, n = np.arange(0, 51), 50
+    low, high = wilson(right, n)
+    mirrored_low, mirrored_high = wilson(n - right, n)
+    np.testing.assert_allclose((low, high), (1 - mirrored_high, 1 - mirrored_low), atol=1e-12)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.5, 40), (0.9, 100), (0.97, 200), (0.3, 2038)])
+def test_wilson_covers_the_truth_as_often_as_promised(share: float, n: int) -> None:
+    """Of all results that a true share can give, weighed by their chance, 93 to 97 % have it inside."""
+    correct = np.arange(n + 1)
+    low, high = wilson(correct, n)
+    covered = stats.binom.pmf(correct, n, share)[(low <= share) & (share <= high)].sum()
+    assert 0.93 <= covered <= 0.97
+
+
+@pytest.mark.parametrize(("only_first", "only_second", "p"), GOLDEN_MCNEMAR)
+def test_mcnemar_gives_the_known_p_values(only_first: int, only_second: int, p: str) -> None:
+    """The three comparisons of distances on real digits come out to the digits printed."""
+    assert p == f"{mcnemar(only_first, only_second):.3e}"
+
+
+def test_mcnemar_equals_scipy_for_all_small_counts() -> None:
+    """All pairs of counts up to 40 have the p-value of SciPy's binomial test."""
+    pairs = [(first, second) for first in range(41) for second in range(41) if first + second]
+    oracle = [stats.binomtest(first, first + second).pvalue for first, second in pairs]
+    np.testing.assert_allclose([mcnemar(*pair) for pair in pairs], oracle, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second"), [(0, 1074), (0, 5000), (4900, 5300), (499_000, 501_000), (3, 1_000_000)]
+)
+def test_mcnemar_holds_for_large_counts(only_first: int, only_second: int) -> None:
+    """Up to a million disagreements the p-value is SciPy's, down to what a float can hold."""
+    oracle = stats.binomtest(only_first, only_first + only_second).pvalue
+    np.testing.assert_allclose(mcnemar(only_first, only_second), oracle, rtol=1e-7)
+
+
+def test_mcnemar_does_not_care_which_is_first() -> None:
+    """Swapped counts have the same p-value to the last bit."""
+    assert all(mcnemar(a, b) == mcnemar(b, a) for a, b in [(0, 9), (12, 42), (700, 110)])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 50, 3000])
+def test_mcnemar_shows_nothing_where_counts_are_equal(count: int) -> None:
+    """As many on either side, and none at all, give exactly 1."""
+    assert mcnemar(count, count) == 1.0
+
+
+@pytest.mark.parametrize("n", [30, 200, 1001])
+def test_mcnemar_cries_wolf_no_more_often_than_promised(n: int) -> None:
+    """If both are equally good, p is below 0.05 in at most 5 % of all outcomes, weighed by their chance."""
+    first = np.arange(n + 1)
+    significant = np.array([mcnemar(int(k), n - int(k)) < 0.05 for k in first])
+    assert 0 < stats.binom.pmf(first, n, 0.5)[significant].sum() <= 0.05
+
+
+@pytest.mark.parametrize("counts", [(12, 42, 2038), (700, 110, 2038), (30, 30, 200)])
+def test_the_bootstrap_equals_scipys_over_the_images(counts: tuple[int, int, int]) -> None:
+    """Drawing counts gives the interval that SciPy gets by drawing images, but for the noise of both."""
+    first, second, n = counts
+    gains = np.repeat([-1, 1, 0], [first, second, n - first - second])
+    oracle = stats.bootstrap(
+        (gains,), np.mean, method="percentile", n_resamples=9999, batch=500, rng=np.random.default_rng(1)
+    )
+    ends = paired_bootstrap(*counts, generator=np.random.default_rng(2), draws=10_000)
+    error = oracle.standard_error  # an end at 2.5 % of 9,999 draws is uncertain by 0.027 of it; of two by 0.04
+    assert np.abs(np.subtract(ends, oracle.confidence_interval)).max() < 0.15 * error + 1 / n
+
+
+def test_the_bootstrap_covers_the_truth() -> None:
+    """In about 95 % of 500 simulated comparisons the true difference is inside."""
+    world, generator, n, shares = np.random.default_rng(3), np.random.default_rng(4), 500, (0.08, 0.13, 0.79)
+    counts = world.multinomial(n, shares, size=500)
+    ends = np.array([paired_bootstrap(int(a), int(b), n, generator=generator) for a, b, _ in counts])
+    covered = ((ends[:, 0] <= 0.05) & (ends[:, 1] >= 0.05)).mean()
+    assert 0.92 <= covered <= 0.98
+
+
+def test_the_bootstrap_is_repeatable() -> None:
+    """Generators of the same seed give the same interval to the last bit."""
+    ends = [paired_bootstrap(12, 42, 2038, generator=np.random.default_rng(5)) for _ in range(2)]
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize(("counts", "ends"), [((0, 0, 9), (0.0, 0.0)), ((0, 9, 9), (1, 1)), ((9, 0, 9), (-1, -1))])
+def test_the_bootstrap_of_certain_outcomes_is_a_point(counts: tuple[int, int, int], ends: tuple[float, float]) -> None:
+    """Where every image says the same, every draw does."""
+    assert ends == paired_bootstrap(*counts, generator=np.random.default_rng(0))
+
+
+def test_a_higher_level_gives_a_wider_interval() -> None:
+    """At 99 % the interval reaches beyond that at 80 % on both sides."""
+    wide, narrow = (
+        paired_bootstrap(30, 40, 500, generator=np.random.default_rng(0), level=level) for level in (0.99, 0.8)
+    )
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_holm_gives_the_values_worked_out_by_hand() -> None:
+    """0.01 x 4, then 0.02 x 3, 0.03 x 2 held up to it, and 0.04 x 1 held up too, in the order given."""
+    np.testing.assert_allclose([0.06, 0.04, 0.06, 0.06], holm([0.03, 0.01, 0.04, 0.02]), rtol=1e-12)
+
+
+def test_holm_rejects_what_the_step_down_rule_rejects() -> None:
+    """Adjusted values below alpha are those that Holm's own step-down procedure rejects one by one."""
+    generator = np.random.default_rng(6)
+    for _ in range(200):
+        p = generator.random(6) ** 4
+        rejected = np.zeros(6, bool)
+        for step, place in enumerate(np.argsort(p)):
+            if p[place] > 0.05 / (6 - step):
+                break
+            rejected[place] = True
+        assert rejected.tolist() == (holm(p) <= 0.05).tolist()
+
+
+def test_holm_follows_the_order_and_stops_at_one() -> None:
+    """Every order of the same values gives the same adjusted values in that order, none above 1."""
+    values = (0.001, 0.4, 0.6, 0.7)
+    expected = dict(zip(values, holm(values).tolist(), strict=True))
+    assert max(expected.values()) == 1.0
+    assert all([expected[p] for p in order] == holm(order).tolist() for order in permutations(values))
+
+
+def test_holm_leaves_a_single_value_and_nothing_alone() -> None:
+    """One test needs no correction, and no test gives no value."""
+    assert (holm([0.03]).tolist(), holm([]).tolist()) == ([0.03], [])
