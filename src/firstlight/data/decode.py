@@ -43,10 +43,8 @@ def decode(data: bytes) -> np.ndarray | str:
     if path in FAST:
         try:
             return FAST[path](data)
-        except Exception:  # Pillow has the last word, and the better reasons
-            pass
-        except BaseException as error:  # a panic in Rust is no Exception
-            if type(error).__name__ != "PanicException":
+        except BaseException as error:  # Pillow has the last word, and the better reasons
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # a panic in Rust
                 raise
         path = path.removesuffix("-gray").upper()
     if " " in path:

@@ -74,6 +74,7 @@ def get(
     if not _is_there(target, dataset, sha256):
         with told(target, DownloadError):
             if local is not None:
+                _verify(local, dataset, "look where it came from")
                 _install(local, target, dataset, quiet)
             else:
                 _fetch_and_install(target, dataset, quiet)
@@ -156,29 +157,27 @@ def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
 
 
 def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
-    downloads = target.with_name(".downloads")
-    # A name of its own for each address: two addresses may end in the same name.
-    unique = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
+    # A folder for each address, since two addresses may end in the same name.
+    address = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
+    downloads = target.with_name(".downloads") / address
     try:
         with Meter(f"fetching {dataset.name}", quiet) as meter:
-            archive = Transfer(dataset, downloads / f"{dataset.name}-{unique}.part", meter).fetch()
+            archive = Transfer(dataset, downloads / f"{dataset.name}.part", meter).fetch()
         try:
+            _verify(archive, dataset, "it was deleted; get it again, or from elsewhere")
             _install(archive, target, dataset, quiet)
         except (DownloadError, OSError):  # but an interruption keeps it for the next time
             archive.unlink()
             raise
         archive.unlink()
     finally:
-        with contextlib.suppress(OSError):  # it may hold the part of this download, or of another
+        with contextlib.suppress(OSError):  # they may hold the part of this download, or of another
             downloads.rmdir()
+            downloads.parent.rmdir()
 
 
 def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:
-    """Verifies, unpacks beside the target, labels, notes the source, and puts everything in place at once."""
-    if difference := _difference(archive, dataset):
-        raise DownloadError(
-            f"{dataset.name} was refused, since its archive has {difference}; get it again, or from elsewhere."
-        )
+    """Unpacks beside the target, labels, notes the source, and puts everything in place at once."""
     with new_folder(target, DownloadError) as part:
         unpacked = part / ".unpacked"
         unpacked.mkdir()
@@ -199,6 +198,11 @@ def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None
                 ) from error
         with new_file(_origin(target), DownloadError) as origin:
             origin.write_text(f"{dataset.url}\n{dataset.sha256 or ''}\n", "utf-8")
+
+
+def _verify(archive: Path, dataset: Dataset, advice: str) -> None:
+    if difference := _difference(archive, dataset):
+        raise DownloadError(f"{dataset.name} was refused, since its archive has {difference}; {advice}.")
 
 
 def _difference(archive: Path, dataset: Dataset) -> str | None:

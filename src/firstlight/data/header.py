@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from struct import unpack_from
+import codecs
+from struct import Struct, unpack_from
 from zlib import crc32
 
 PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a GiB of RGB; beyond it a file is taken for a bomb
@@ -12,11 +13,20 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Chunks that change no pixel, and the length that each must have; others leave the file to Pillow.
 PNG_HARMLESS = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32, b"pHYs": 9, b"tIME": 7}
+# Pillow keeps texts beside what it found itself, so one named "exif", "interlace" or "transparency" changes its pixels.
+PNG_HARMLESS_TEXTS = tuple(
+    keyword + b"\0"
+    for keyword in (
+        *(b"Title", b"Author", b"Description", b"Copyright", b"Creation Time", b"Software", b"Disclaimer"),
+        *(b"Warning", b"Source", b"Comment", b"date:create", b"date:modify", b"date:timestamp"),
+    )
+)
 
-START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all Huffman coded
-START_OF_SCAN = 0xDA
-APP0, APP1, APP2, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
-JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD})  # Huffman, quantization, restart interval
+MARKER_AND_LENGTH = Struct(">HH").unpack_from
+START_OF_FRAME = frozenset({0xFFC0, 0xFFC1, 0xFFC2})  # baseline, extended, progressive; all Huffman coded
+START_OF_SCAN = 0xFFDA
+APP0, APP2, APP14, COMMENT = 0xFFE0, 0xFFE2, 0xFFEE, 0xFFFE
+JPEG_TABLES = frozenset({0xFFC4, 0xFFDB, 0xFFDD})  # Huffman, quantization, restart interval
 
 JPEG_PATHS = {1: "jpeg-gray", 3: "jpeg"}  # by the number of components
 
@@ -78,47 +88,53 @@ def _png(data: bytes) -> str:
 
 def _harmless(data: bytes, at: int, length: int, name: bytes) -> bool:
     """Whether Pillow and the fast decoder both pass over a chunk: known, whole, and without an orientation."""
-    if name == b"tEXt":
-        # The keyword is followed by a zero; ImageMagick hides Exif under a keyword of this beginning.
-        known = data.find(b"\0", at + 8, at + 8 + min(length, 80)) > 0 and not data.startswith(b"Raw profile", at + 8)
-    else:
-        known = PNG_HARMLESS.get(name) == length
+    known = PNG_HARMLESS.get(name) == length or (name == b"tEXt" and data.startswith(PNG_HARMLESS_TEXTS, at + 8))
     end = at + 8 + length
     return known and end + 4 <= len(data) and crc32(data[at + 4 : end]) == unpack_from(">I", data, end)[0]
 
 
 def _jpeg(data: bytes) -> str:
-    at, size, path = 2, len(data) - 4, ""
-    while at < size and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == START_OF_SCAN:
-            return path or "JPEG"
-        if marker in START_OF_FRAME:
-            if at + 10 > size or path:
+    at, last, path = 2, len(data) - 4, ""
+    while at <= last:
+        marker, length = MARKER_AND_LENGTH(data, at)
+        if marker not in JPEG_TABLES:
+            if marker == START_OF_SCAN:
+                return path or "JPEG"
+            if marker in START_OF_FRAME and not path:
+                path = _frame(data, at)
+                if not path:
+                    return "JPEG"
+            elif not _harmless_segment(data, at, marker, length):
                 return "JPEG"
-            precision, height, width, components = unpack_from(">BHHB", data, at + 4)
-            path = JPEG_PATHS.get(components, "")
-            if precision != 8 or not path or not 0 < height * width <= PIXEL_LIMIT:
-                return "JPEG"
-        elif marker not in JPEG_TABLES and marker != COMMENT and not _harmless_segment(data, at, marker):
-            return "JPEG"
-        at += 2 + (data[at + 2] << 8) + data[at + 3]
+        at += length + 2
     return "JPEG"
 
 
-def _harmless_segment(data: bytes, at: int, marker: int) -> bool:
-    """Whether an application segment holds no orientation and no second image, and is whole."""
+def _frame(data: bytes, at: int) -> str:
+    """The path by the number of components; none where the frame is not whole, not of 8 bits, empty or too large."""
+    if at + 10 > len(data):
+        return ""
+    precision, height, width, components = unpack_from(">BHHB", data, at + 4)
+    return JPEG_PATHS.get(components, "") if precision == 8 and 0 < height * width <= PIXEL_LIMIT else ""
+
+
+def _harmless_segment(data: bytes, at: int, marker: int, length: int) -> bool:
+    """Whether a segment is known, and holds no orientation and no second image."""
     if marker == APP0:
-        return data[at + 2 : at + 9] == b"\x00\x10JFIF\x00"
+        return length == 16 and data.startswith(b"JFIF\0", at + 4)
     if marker == APP2:
-        return data.startswith(b"ICC_PROFILE\x00", at + 4)
-    return marker == APP14 and data[at + 2 : at + 9] == b"\x00\x0eAdobe"
+        return length >= 16 and data.startswith(b"ICC_PROFILE\0", at + 4)
+    if marker == APP14:
+        return length == 14 and data.startswith(b"Adobe", at + 4)
+    return marker == COMMENT
 
 
 def _other(data: bytes) -> str:
     if not data:
         return "empty file (0 bytes)"
     head = data[:32]
+    if head[:8] == PNG[:8]:
+        return "PNG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[:6] in (b"GIF87a", b"GIF89a"):
@@ -127,11 +143,11 @@ def _other(data: bytes) -> str:
         return "TIFF"
     if head[:2] == b"BM":
         return "BMP"
-    if head[:2] in (b"P4", b"P5", b"P6") and head[2:3].isspace():
-        return "PPM"  # bitmap, graymap and pixmap in binary
+    if head[:2] in (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6") and head[2:3].isspace():
+        return "PPM"  # bitmap, graymap and pixmap, as text and in binary
     if head[4:8] == b"ftyp":
         return _container(data)
-    if data[:3] == b"\xff\xd8\xff" or head[:8] == PNG[:8]:
+    if PNG.startswith(head[:16]) or head == b"\xff\xd8":
         return "truncated file"
     for start, reason in NO_IMAGES:
         if data.startswith(start):
@@ -152,9 +168,7 @@ def _container(data: bytes) -> str:
 
 def _is_text(start: bytes) -> bool:
     try:
-        text = start.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(start) - 3:  # not just a character that the cut went through
-            return False
-        text = start[: error.start].decode("utf-8")
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)  # the cut may go through a character
+    except UnicodeDecodeError:
+        return False
     return all(letter.isprintable() or letter.isspace() for letter in text)

@@ -59,6 +59,7 @@ class Transfer:
         import pooch
         import requests
 
+        self.part.parent.mkdir(parents=True, exist_ok=True)  # before pooch, whose words for a failure are its own
         pooch.get_logger().setLevel("WARNING")
         registry = pooch.create(
             self.part.parent,

@@ -137,7 +137,7 @@ class _Target:
         self.entries += 1
         self._count(BLOCK)
         if entry.kind == "device":
-            raise self._refused(f"{entry.name} is a device or a pipe and no file")
+            raise self._refused(f"{entry.name!r} is a device or a pipe and no file")
         if entry.kind == "link":
             self._check_link(parts[:-1], entry)
             self.links += 1
@@ -176,20 +176,14 @@ class _Target:
                 self.made.add(parts[:end])
 
     def _parts(self, name: str) -> Parts:
-        """The folders and the name, or the refusal of a name that may lead outside on any system."""
-        parts = tuple(part for part in name.split("/") if part not in ("", "."))
-        if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or PureWindowsPath(name).drive:
+        if _leads_outside(name):
             raise self._refused(f"the name {name!r} leads outside")
-        return parts
+        return tuple(part for part in name.split("/") if part not in ("", "."))
 
     def _check_link(self, parents: Parts, entry: Entry) -> None:
         path = posixpath.normpath("/".join((*parents, entry.target)))
-        try:
-            if entry.target.startswith("/"):
-                raise self._refused("an absolute path")
-            self._parts(path)
-        except DownloadError as error:
-            raise self._refused(f"the link {entry.name!r} leads outside, to {entry.target!r}") from error
+        if entry.target.startswith("/") or _leads_outside(path):
+            raise self._refused(f"the link {entry.name!r} leads outside, to {entry.target!r}")
 
     def _original(self, entry: Entry) -> Callable[[], IO[bytes]]:
         path = self.folder.joinpath(*self._parts(entry.target))
@@ -215,6 +209,12 @@ class _Target:
             f"{self.archive} was not unpacked, since {why}; if you trust it, unpack it with a tool of your own "
             "and pass the folder."
         )
+
+
+def _leads_outside(name: str) -> bool:
+    """Whether some system may take the name for a place outside; a backslash parts folders on Windows."""
+    drive = PureWindowsPath(name).drive
+    return name.startswith("/") or ".." in name.split("/") or "\\" in name or "\0" in name or drive != ""
 
 
 def _entries(raw: IO[bytes], archive: str) -> Iterator[Entry]:
@@ -311,6 +311,5 @@ def _undamaged(items: Iterable[Item], archive: str) -> Iterator[Item]:
     try:
         yield from items
     except DAMAGE as error:
-        raise DownloadError(
-            f"{archive} is damaged or was cut off ({str(error).rstrip('.') or type(error).__name__}); fetch it again."
-        ) from error
+        reason = str(error).rstrip(".")[:100] or type(error).__name__  # it may quote a whole file as a name
+        raise DownloadError(f"{archive} is damaged or was cut off ({reason}); fetch it again.") from error
