@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn.datasets import load_digits
+
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparisons, advise, compare
 from firstlight.evaluation.predictions import Predictions
-from scipy import stats
-from sklearn.datasets import load_digits
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def test_the_seed_alone_moves_the_interval() -> None:
     one, same, other = (compare(second, against=first, seed=seed) for seed in (1, 1, 2))
     assert one == same
     assert one == replace(other, interval=one.interval)
-    assert len({compare(second, against=first, seed=seed).interval for seed in range(10)}) > 1
+    assert 1 < len({compare(second, against=first, seed=seed).interval for seed in range(10)})
 
 
 @pytest.mark.parametrize("what", ["key", "label", "count", "class"])
@@ -130,7 +131,7 @@ def test_a_run_is_compared_with_the_best_of_a_family() -> None:
     run = [Rung(replace(one, name=name)) for one, name in ((low, "centroid-l1"), (high, "centroid-l2"), (other, "ink"))]
     found = compare(run, against="centroid")
     assert isinstance(found, Comparisons)
-    assert (found.against, [row.name for row in found.rows]) == ("centroid-l2", ["centroid-l1", "ink"])
+    assert ("centroid-l2", ["centroid-l1", "ink"]) == (found.against, [row.name for row in found.rows])
     assert {"centroid-l2"} == {row.against for row in found.rows}
 
 
@@ -163,14 +164,14 @@ def test_the_table_is_aligned_and_names_its_test() -> None:
     text = str(compare(map(Rung, ladder(0.5, 0.7, 0.72)), against="prior"))
     head, *lines = text.splitlines()
     assert "prior" in head and "McNemar" in head and "Holm" in head
-    assert [line.split()[0] for line in lines] == ["rung-1", "rung-2"]
-    assert len({line.index("+") for line in lines}) == 1
+    assert ["rung-1", "rung-2"] == [line.split()[0] for line in lines]
+    assert 1 == len({line.index("+") for line in lines})
 
 
 def test_the_frame_has_a_row_a_comparison() -> None:
     """A run compared has a table of its rungs."""
     frame = compare(map(Rung, ladder(0.5, 0.7, 0.72)), against="prior").frame()
-    assert frame["name"].tolist() == ["rung-1", "rung-2"]
+    assert ["rung-1", "rung-2"] == frame["name"].tolist()
     assert {"difference", "only_this", "only_other", "p", "verdict"} <= set(frame.columns)
 
 
@@ -218,7 +219,7 @@ def test_the_advice_names_what_the_best_later_rung_would_give() -> None:
     gained = (int(later.correct.sum()) - int(first.correct.sum())) / len(first)
     assert "rung-1" in found.sentence and f"rung-2 {gained:+.3f}, p = " in found.sentence
     assert f"{first.correct.mean():.3f} [" in found.sentence
-    assert tuple(one.name for one in found.comparisons) == ("rung-2",)
+    assert ("rung-2",) == tuple(one.name for one in found.comparisons)
 
 
 def test_the_advice_names_the_best_of_the_later_rungs() -> None:

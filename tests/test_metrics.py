@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn import metrics as oracle
+
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
-from scipy import stats
-from sklearn import metrics as oracle
 
 
 def made(n: int = 500, k: int = 4, *, seed: int = 0, split: str | None = "validation") -> Predictions:
@@ -43,8 +44,8 @@ def test_a_hand_made_example_comes_out_as_worked_out() -> None:
     chances = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
     seen = Predictions("ink", "abcd", ("3", "7"), np.array([0, 0, 0, 1]), np.log(chances))
     found = evaluate(seen)
-    assert (found.n, found.correct, found.accuracy, found.prior) == (4, 3, 0.75, 0.75)
-    assert found.confusion.tolist() == [[2, 1], [0, 1]]
+    assert (4, 3, 0.75, 0.75) == (found.n, found.correct, found.accuracy, found.prior)
+    assert [[2, 1], [0, 1]] == found.confusion.tolist()
     assert pytest.approx((2 / 3 + 1) / 2) == found.balanced_accuracy
     assert pytest.approx(-np.log([0.9, 0.6, 0.2, 0.7]).mean()) == found.log_loss
     # Four bins of one image each: |1 - 0.9|, |1 - 0.6|, |0 - 0.8|, |1 - 0.7|.
@@ -103,7 +104,7 @@ def test_calibration_equals_a_plain_loop_over_bins() -> None:
 def test_certain_and_right_is_calibrated() -> None:
     """Confidence of exactly 1 falls in the last bin."""
     seen = Predictions("a", "ab", "37", np.array([0, 1]), 1e6 * np.eye(2))
-    assert (evaluate(seen).calibration_error, abs(evaluate(seen).log_loss)) == (0.0, 0.0)
+    assert (0.0, 0.0) == (evaluate(seen).calibration_error, abs(evaluate(seen).log_loss))
 
 
 def test_intervals_are_wilsons() -> None:
@@ -118,13 +119,13 @@ def test_a_class_without_images_has_no_recall() -> None:
     """It stands in the list with n = 0 and an open interval, and does not count in the balanced accuracy."""
     seen = Predictions("a", "ab", "379", np.array([0, 1]), np.eye(3)[:2])
     found = evaluate(seen)
-    assert (
+    assert (0, 0, None, (0.0, 1.0)) == (
         found.recall["9"].n,
         found.recall["9"].correct,
         found.recall["9"].recall,
         found.recall["9"].interval,
-    ) == (0, 0, None, (0.0, 1.0))
-    assert found.balanced_accuracy == 1.0
+    )
+    assert 1.0 == found.balanced_accuracy
 
 
 def test_the_order_of_images_does_not_matter() -> None:
@@ -172,7 +173,7 @@ def test_it_prints_as_one_line_with_interval_n_and_prior() -> None:
 def test_to_dict_is_strict_json() -> None:
     """Every value has a plain form, and what was left out stands beside the score."""
     found = json.loads(json.dumps(evaluate(made()).to_dict(), allow_nan=False))
-    assert (found["name"], found["split"], found["n"], found["unreadable"]) == ("cnn", "validation", 500, 3)
+    assert ("cnn", "validation", 500, 3) == (found["name"], found["split"], found["n"], found["unreadable"])
     assert evaluate(made()).recall["class 0"].n == found["recall"]["class 0"]["n"]
     assert evaluate(made()).correct == sum(part["correct"] for part in found["recall"].values())
 
@@ -181,7 +182,7 @@ def test_the_frame_has_a_row_a_class() -> None:
     """Recall by class with its interval, under the class's name."""
     found = evaluate(made())
     frame = found.frame()
-    assert list(frame.columns) == ["n", "correct", "recall", "low", "high"]
+    assert ["n", "correct", "recall", "low", "high"] == list(frame.columns)
     assert list(found.recall) == frame.index.tolist()
     assert found.recall["class 2"].recall == frame.loc["class 2", "recall"]
 

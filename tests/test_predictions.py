@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from scipy.special import log_softmax, softmax
+
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.evaluation.predictions import Predictions
-from scipy.special import log_softmax, softmax
 
 SCORES = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 3.0], [1.0, 1.0, 1.0], [-5.0, -1.0, -9.0]])
 
@@ -42,13 +43,13 @@ def everything(seen: Predictions) -> list[Any]:
 
 def test_the_highest_score_is_predicted_and_of_equal_ones_the_first() -> None:
     """Ties go to the class that comes first."""
-    assert made().predicted.tolist() == [0, 1, 0, 1]
+    assert [0, 1, 0, 1] == made().predicted.tolist()
     assert np.int32 == made().predicted.dtype
 
 
 def test_an_image_without_a_known_class_is_not_correct() -> None:
     """The tie of the second image is lost, the third has no label."""
-    assert made().correct.tolist() == [True, False, False, True]
+    assert [True, False, False, True] == made().correct.tolist()
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.5, 1.0, 40.0])
@@ -69,9 +70,9 @@ def test_rows_are_selected_by_booleans_and_by_numbers() -> None:
     """Both give the rows in the order asked, with what belongs to them."""
     kept = made().select(np.array([True, False, False, True]))
     turned = made().select(np.array([3, 0]))
-    assert (kept.keys.to_pylist(), kept.labels.tolist()) == (["a.png", "d.png"], [0, 1])
-    assert (turned.keys.to_pylist(), turned.predicted.tolist()) == (["d.png", "a.png"], [1, 0])
-    assert (len(kept), kept.split, kept.unreadable) == (2, "validation", 2)
+    assert (["a.png", "d.png"], [0, 1]) == (kept.keys.to_pylist(), kept.labels.tolist())
+    assert (["d.png", "a.png"], [1, 0]) == (turned.keys.to_pylist(), turned.predicted.tolist())
+    assert (2, "validation", 2) == (len(kept), kept.split, kept.unreadable)
 
 
 def test_keys_may_come_as_arrow_columns() -> None:
@@ -117,8 +118,8 @@ def test_other_readers_find_names_and_not_numbers(tmp_path: Path) -> None:
     """The columns label and predicted hold class names, null where the class is not known."""
     made().to_parquet(tmp_path / "seen.parquet")
     rows = parquet.ParquetFile(tmp_path / "seen.parquet").read().to_pydict()
-    assert rows["label"] == ["3", "ü", None, "7"]
-    assert rows["predicted"] == ["3", "7", "3", "7"]
+    assert ["3", "ü", None, "7"] == rows["label"]
+    assert ["3", "7", "3", "7"] == rows["predicted"]
     assert SCORES.tolist() == rows["scores"]
 
 
@@ -192,18 +193,18 @@ def test_a_full_disk_leaves_what_stood_before(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(RunError, match="the disk is full"):
         made(name="other").to_parquet(path)
     assert [path] == list(tmp_path.iterdir())
-    assert Predictions.from_parquet(path).name == "ink"
+    assert "ink" == Predictions.from_parquet(path).name
 
 
 def test_the_frame_has_a_row_an_image() -> None:
     """Key, names of both classes, the probability of the predicted one, and whether it is right."""
     frame = made().frame()
-    assert list(frame.columns) == ["key", "label", "predicted", "probability", "correct"]
-    assert frame["predicted"].tolist() == ["3", "7", "3", "7"]
-    assert frame["correct"].tolist() == [True, False, False, True]
+    assert ["key", "label", "predicted", "probability", "correct"] == list(frame.columns)
+    assert ["3", "7", "3", "7"] == frame["predicted"].tolist()
+    assert [True, False, False, True] == frame["correct"].tolist()
     expected = softmax(SCORES / 0.5, axis=1).max(axis=1)
     np.testing.assert_allclose(expected, frame["probability"], rtol=1e-12)
-    assert frame["label"].isna().tolist() == [False, False, True, False]
+    assert [False, False, True, False] == frame["label"].isna().tolist()
 
 
 def test_a_frame_without_pandas_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap, wilson
 from scipy import stats
+
+from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap, wilson
 
 # The nearest class mean on the validation images of mnist_sample, computed apart with float64 NumPy.
 GOLDEN_WILSON = [
@@ -37,8 +38,8 @@ def test_wilson_equals_scipy(n: int, level: float) -> None:
 def test_wilson_knows_nothing_without_trials() -> None:
     """No images leave everything open, beside a class that has some."""
     low, high = wilson(np.array([0, 5]), np.array([0, 5]))
-    assert (low[0], high[0]) == (0.0, 1.0)
-    assert (round(float(low[1]), 4), high[1]) == (0.5655, 1.0)
+    assert (0.0, 1.0) == (low[0], high[0])
+    assert (0.5655, 1.0) == (round(float(low[1]), 4), high[1])
 
 
 def test_wilson_keeps_exact_ends() -> None:
@@ -95,7 +96,7 @@ def test_mcnemar_does_not_care_which_is_first() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 50, 3000])
 def test_mcnemar_shows_nothing_where_counts_are_equal(count: int) -> None:
     """As many on either side, and none at all, give exactly 1."""
-    assert mcnemar(count, count) == 1.0
+    assert 1.0 == mcnemar(count, count)
 
 
 @pytest.mark.parametrize("n", [30, 200, 1001])
@@ -170,10 +171,10 @@ def test_holm_follows_the_order_and_stops_at_one() -> None:
     """Every order of the same values gives the same adjusted values in that order, none above 1."""
     values = (0.001, 0.4, 0.6, 0.7)
     expected = dict(zip(values, holm(values).tolist(), strict=True))
-    assert max(expected.values()) == 1.0
+    assert 1.0 == max(expected.values())
     assert all([expected[p] for p in order] == holm(order).tolist() for order in permutations(values))
 
 
 def test_holm_leaves_a_single_value_and_nothing_alone() -> None:
     """One test needs no correction, and no test gives no value."""
-    assert (holm([0.03]).tolist(), holm([]).tolist()) == ([0.03], [])
+    assert ([0.03], []) == (holm([0.03]).tolist(), holm([]).tolist())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
+import math
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,16 @@ from firstlight.data.header import EXTRA, PIXEL_LIMIT, choose_path
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ORIENTATION = 0x0112  # the Exif tag
+BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274  # tags of TIFF and Exif
+
+PLAIN = {  # Pillow's mode -> gray or colour
+    **dict.fromkeys(("1", "L", "LA", "La"), "L"),
+    **dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"), "RGB"),
+}
+UNKNOWN_RANGE = {
+    "I": "signed or 32-bit pixels, whose range is not known",
+    "F": "floating-point pixels, whose range is not known",
+}
 
 
 def decode(data: bytes) -> np.ndarray | str:
@@ -114,12 +124,13 @@ def _openers() -> dict[str, Callable[[io.BytesIO], Image]]:
 
 
 def _pillow(data: bytes, kind: str) -> np.ndarray | str:
-    with _without_warnings(), _openers()[kind](io.BytesIO(data)) as picture:
-        width, height = picture.size
-        if width * height > PIXEL_LIMIT:
-            return f"too many pixels ({width} x {height}; the limit is {PIXEL_LIMIT:,})"
+    with QUIET, _openers()[kind](io.BytesIO(data)) as picture:
+        if math.prod(picture.size) > PIXEL_LIMIT:
+            return _too_many(picture.size)
         picture.load()
-        return _plain(_upright(picture))
+        if kind == "PNG" and "transparency" in picture.info:
+            _mend_transparency(picture, depth=data[24])
+        return _plain(_upright(picture), kind)
 
 
 def _heif(data: bytes, kind: str) -> np.ndarray | str:
@@ -129,22 +140,53 @@ def _heif(data: bytes, kind: str) -> np.ndarray | str:
         return f"{kind} {EXTRA}"
     if kind == "AVIF":
         return _pillow(data, kind)
-    picture = pi_heif.open_heif(data, convert_hdr_to_8bit=True)  # upright already
-    width, height = picture.size
-    if width * height > PIXEL_LIMIT:
-        return f"too many pixels ({width} x {height}; the limit is {PIXEL_LIMIT:,})"
-    return _plain(picture.to_pillow())
+    with QUIET:
+        picture = pi_heif.open_heif(data, convert_hdr_to_8bit=True)  # upright already
+        if math.prod(picture.size) > PIXEL_LIMIT:
+            return _too_many(picture.size)
+        return _plain(picture.to_pillow(), kind)
 
 
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keeps Pillow's remarks on odd metadata from the terminal.
+def _too_many(size: tuple[int, int]) -> str:
+    return f"too many pixels ({size[0]} x {size[1]}; the limit is {PIXEL_LIMIT:,})"
 
-    Threads share the filters, so at worst one such remark of another thread gets through, or is kept.
+
+class _Quiet:
+    """Keeps Pillow's remarks on odd metadata from the terminal while any thread decodes.
+
+    The filters belong to the whole process. If each thread set and restored them by itself, one that ends would take
+    away what another still needs; so the first to come sets a filter and the last to go removes it.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+QUIET = _Quiet()
+
+
+def _mend_transparency(picture: Image, *, depth: int) -> None:
+    """Brings the transparent colour of a PNG to the eight bits of its pixels, which Pillow does for 1 and 8 bits only."""
+    colour = picture.info["transparency"]
+    if picture.mode == "L" and depth < 8:
+        picture.info["transparency"] = colour % 2**depth * 255 // (2**depth - 1)
+    elif picture.mode == "RGB" and depth == 16:
+        picture.info["transparency"] = tuple(value >> 8 for value in colour)
 
 
 def _upright(picture: Image) -> Image:
@@ -162,52 +204,44 @@ def _upright(picture: Image) -> Image:
     try:
         turn = turns.get(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # Exif that cannot be read says nothing of the orientation
-        turn = None
-    return picture if turn is None else _kept(picture, picture.transpose(turn))
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
-def _kept(picture: Image, turned: Image) -> Image:
-    """The turned picture, with the transparent colour that turning may lose."""
-    if "transparency" in picture.info:
-        turned.info["transparency"] = picture.info["transparency"]
-    return turned
-
-
-def _plain(picture: Image) -> np.ndarray | str:
+def _plain(picture: Image, kind: str) -> np.ndarray | str:
     """uint8 (H, W, 1 or 3) of a loaded picture of any mode."""
     mode = picture.mode
-    if mode.startswith("I"):
-        return _scaled(np.asarray(picture))
-    if mode == "F":
-        return "floating-point pixels, whose range is not known"
-    gray = mode in ("1", "L", "LA", "La")
-    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        picture = _over_white(picture.convert("RGBA"))
-        gray = gray and mode != "P"
-        return _array(picture.getchannel(0) if gray else picture)
-    if mode not in ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"):
+    if mode.startswith("I;16") or (mode == "I" and kind == "PPM"):
+        return _scaled(picture)
+    if mode in UNKNOWN_RANGE:
+        return UNKNOWN_RANGE[mode]
+    if mode not in PLAIN:
         return f"pixels of a kind that is not read ({mode})"
-    return _array(picture.convert("L" if gray else "RGB"))
+    if "transparency" in picture.info or mode.endswith(("A", "a")):
+        picture = _over_white(picture, PLAIN[mode])
+    elif mode != PLAIN[mode]:
+        picture = picture.convert(PLAIN[mode])
+    return np.asarray(picture).reshape(picture.height, picture.width, -1)
 
 
-def _over_white(picture: Image) -> Image:
+def _over_white(picture: Image, mode: str) -> Image:
     from PIL import Image
 
-    white = Image.new("RGB", picture.size, (255, 255, 255))
-    white.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
+    picture = picture.convert(mode + "A")
+    white = Image.new(mode, picture.size, "white")
+    white.paste(picture.convert(mode), mask=picture.getchannel("A"))
     return white
 
 
-def _scaled(values: np.ndarray) -> np.ndarray | str:
+def _scaled(picture: Image) -> np.ndarray | str:
     """Sixteen bits to eight: round(v * 255 / 65535) = round(v / 257)."""
-    if values.min() < 0 or values.max() > 65535:
-        return "32-bit pixels, whose range is not known"
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)[:, :, None]
-
-
-def _array(picture: Image) -> np.ndarray:
-    values = np.asarray(picture)
-    return values[:, :, None] if values.ndim == 2 else values
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and (tags.get(BITS_PER_SAMPLE) == (12,) or tags.get(PHOTOMETRIC, 0) == 0):
+        return "pixels of a kind that is not read (12 bits, or 16 bits with white as zero)"  # Pillow does not scale those
+    values = np.asarray(picture).astype(np.uint32)
+    if "transparency" in picture.info:
+        values[values == picture.info["transparency"]] = 65535
+    return ((values + 128) // 257).astype(np.uint8)[:, :, None]
 
 
 def _reason(error: Exception, kind: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -69,11 +71,13 @@ def get(
         dataset = replace(dataset, sha256=sha256, size=None, md5_of_start=None)
     home = Path(os.path.abspath(data_folder() if folder is None else folder))  # noqa: PTH100 - keeps links
     target = home / dataset.name
-    if dataset.url is None:
-        return target if target.is_dir() else write_digits(target)
     if not _is_there(target, dataset, sha256):
-        with told(target, DownloadError):
-            if local is not None:
+        with told(target, DownloadError), _alone(target):
+            if _is_there(target, dataset, sha256):  # another process was there first
+                pass
+            elif dataset.url is None:
+                write_digits(target)
+            elif local is not None:
                 _verify(local, dataset, "look where it came from")
                 _install(local, target, dataset, quiet)
             else:
@@ -144,6 +148,8 @@ def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
     """Whether the folder is there, from the same address and, where it was asked for, with the same SHA-256."""
     if not target.exists():
         return False
+    if dataset.url is None:
+        return target.is_dir()
     try:
         url, verified = _origin(target).read_text("utf-8").splitlines()
     except (OSError, ValueError):
@@ -156,24 +162,51 @@ def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Waits until no other process writes the same folder; the system lets go of the lock of one that dies."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = target.with_name(f".{target.name}.lock")
+    with lock.open("ab") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+                except OSError as error:  # which says after ten seconds that it is still locked
+                    if error.errno != errno.EDEADLOCK:
+                        raise
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps it while another process waits for it
+                lock.unlink(missing_ok=True)
+
+
 def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
     # A folder for each address, since two addresses may end in the same name.
     address = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
-    downloads = target.with_name(".downloads") / address
+    part = target.with_name(".downloads") / address / f"{dataset.name}.part"
+    goes_on = False
     try:
         with Meter(f"fetching {dataset.name}", quiet) as meter:
-            archive = Transfer(dataset, downloads / f"{dataset.name}.part", meter).fetch()
-        try:
-            _verify(archive, dataset, "it was deleted; get it again, or from elsewhere")
-            _install(archive, target, dataset, quiet)
-        except (DownloadError, OSError):  # but an interruption keeps it for the next time
-            archive.unlink()
-            raise
-        archive.unlink()
+            archive = Transfer(dataset, part, meter).fetch()
+        _verify(archive, dataset, "it was deleted; get it again, or from elsewhere")
+        _install(archive, target, dataset, quiet)
+    except KeyboardInterrupt:
+        goes_on = True
+        raise
     finally:
-        with contextlib.suppress(OSError):  # they may hold the part of this download, or of another
-            downloads.rmdir()
-            downloads.parent.rmdir()
+        if not (goes_on or part.exists()):  # a part is there only where the connection broke off
+            shutil.rmtree(part.parent, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            part.parent.parent.rmdir()
 
 
 def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:

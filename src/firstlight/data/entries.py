@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import open_zip
 
 # Case counts for nothing. Extensions that the decoder may refuse are here too: what is refused is named.
@@ -117,10 +118,10 @@ def entries_of_zip(path: str) -> Entries:
             skipped[NO_IMAGE] += 1
     numbers = np.array([row[1:] for row in rows], np.int64).reshape(-1, 3)
     return ordered(
-        pa.array([row[0] for row in rows], pa.string()),
+        strings(row[0] for row in rows),
         [numbers[:, 0], numbers[:, 1], numbers[:, 2].astype(np.int32)],
         folders=tuple(folders),
-        lists=pa.array(sorted(lists), pa.string()),
+        lists=strings(sorted(lists)),
         skipped=skipped,
     )
 
@@ -134,5 +135,5 @@ def ordered(keys: pa.StringArray, columns: list[np.ndarray], **rest: Any) -> Ent
         rest: the other attributes of `Entries`.
     """
     order = pc.sort_indices(keys)
-    places = order.to_numpy()
+    places = to_numpy(order)
     return Entries(keys.take(order), *(column[places] for column in columns), **rest)

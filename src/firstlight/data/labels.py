@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.entries import Entries
 from firstlight.data.files import Read
 from firstlight.data.layout import SPLIT_WORDS, Layout, named
@@ -81,13 +82,13 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
         alone: whether images that it does not name are left out; else they stay, their class unknown.
     """
     source, named_rows = found.source, matched.rows >= 0
-    mine = found.labels.filter(pa.array(~matched.missing))
+    mine = found.labels.filter(booleans(~matched.missing))
     classes = tuple(sorted(name for name in pc.unique(mine).to_pylist() if name))
-    codes = pc.index_in(found.labels, pa.array(classes, pa.string())).fill_null(-1).to_numpy()
+    codes = to_numpy(pc.index_in(found.labels, strings(classes)))
     words = found.splits.dictionary_encode()
     spelt = [str(word) for word in words.dictionary.to_pylist()]
     known = [SPLIT_WORDS.get(word.lower(), -1) for word in spelt]
-    listed = np.array([*known, -1])[words.indices.to_numpy()]
+    listed = np.array([*known, -1])[to_numpy(words.indices)]
     splits = _pick(listed, matched.rows)
     splits = np.where(splits >= 0, splits, layout.splits[entries.folder_of])
 
@@ -126,7 +127,7 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
     places = pc.replace_substring_regex(_stem(annotations), r"(^|/)Annotations/", r"\1JPEGImages/")
     stems = _stem(entries.keys)
     own = pc.index_in(stems, _stem(annotations))
-    rows = pc.coalesce(own, pc.index_in(stems, places)).fill_null(-1).to_numpy()
+    rows = to_numpy(pc.coalesce(own, pc.index_in(stems, places)))
     if not (rows >= 0).any():
         return None
     code_of: dict[str, int] = {}
@@ -174,7 +175,7 @@ def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Ma
     texts = words.dictionary.to_pylist()
     ours, theirs = (
         labels[both].astype(np.int64),
-        words.indices.to_numpy()[matched.rows[both]].astype(np.int64),
+        to_numpy(words.indices)[matched.rows[both]].astype(np.int64),
     )
     expected = np.full(len(layout.classes), -1)
     place = {text: at for at, text in enumerate(texts)}
@@ -207,21 +208,21 @@ def match(found: LabelList, keys: pa.StringArray) -> Match:
     Returns:
         The row of each image; of several rows that name one image the first.
     """
-    at = pc.index_in(found.names, keys).fill_null(-1).to_numpy()
+    at = to_numpy(pc.index_in(found.names, keys))
     short = keys
     for shorter in (_last, _stem):
         if (at >= 0).any():
             break
         short = shorter(short)
         if pc.count_distinct(short).as_py() == len(keys):
-            at = pc.index_in(_last(found.names), short).fill_null(-1).to_numpy()
+            at = to_numpy(pc.index_in(_last(found.names), short))
     missing = at < 0
     rows = np.full(len(keys), -1, np.int64)
     named = np.flatnonzero(~missing)
     rows[at[named][::-1]] = named[::-1]  # written last, the first row stays
     contradicted = np.zeros(len(at), bool)
     if len(named) > np.count_nonzero(rows >= 0):
-        codes = found.labels.dictionary_encode().indices.to_numpy()
+        codes = to_numpy(found.labels.dictionary_encode())
         contradicted[named] = codes[named] != codes[rows[at[named]]]
     return Match(rows, missing, contradicted)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import strings
 from firstlight.data.files import Read
 from firstlight.errors import DataError
 
@@ -170,9 +171,9 @@ def _read_json(data: bytes) -> Text | None:
 def _text(rows: pa.Table, columns: Iterable[int]) -> Text:
     """The columns as text, null as nothing; where there are no splits, as many nothings."""
     found = [_as_text(rows.column(at)) for at in columns]
-    return found[0], found[1], found[2] if len(found) > 2 else pa.array([""] * len(rows), pa.string())
+    return found[0], found[1], found[2] if len(found) > 2 else strings([""] * len(rows))
 
 
 def _as_text(column: Any) -> pa.StringArray:
-    text: pa.StringArray = pc.fill_null(column.cast(pa.string()).combine_chunks(), "")
-    return text
+    text: pa.StringArray = column.cast(pa.string()).combine_chunks()
+    return pc.fill_null(text, "") if text.null_count else text

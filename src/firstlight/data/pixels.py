@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import to_numpy
 from firstlight.data import cache as kept
 from firstlight.data.plan import Options
 from firstlight.data.resize import FITS, Colour, Fit
@@ -156,7 +157,7 @@ def load(
     _check(colour, fit)
     usable = table
     if table.rows["problem"].null_count < len(table):
-        usable = table.select(pc.is_null(table.rows["problem"]).to_numpy())
+        usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
     if not len(usable):
         _refuse(table, allow_unreadable)
 
@@ -174,7 +175,7 @@ def load(
     table = checked(stacked.failures)
     unreadable = replace(table, rows=table.rows.slice(0, 0))
     if table.rows["problem"].null_count < len(table):
-        bad = pc.is_valid(table.rows["problem"]).to_numpy()
+        bad = to_numpy(pc.is_valid(table.rows["problem"]))
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
     return Pixels(stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons))
@@ -252,7 +253,7 @@ def _with_problems(table: Table, failures: dict[int, str]) -> Table:
     if not failures:
         return table
     column = table.rows["problem"].combine_chunks()
-    rows = np.flatnonzero(pc.is_null(column).to_numpy(zero_copy_only=False))[list(failures)]
+    rows = np.flatnonzero(to_numpy(pc.is_null(column)))[list(failures)]
     failed = np.zeros(len(table), bool)
     failed[rows] = True
     reasons = pa.array(list(failures.values()), pa.string())
@@ -267,7 +268,7 @@ def _refuse(table: Table, allow_unreadable: bool) -> None:
     few = count <= MOST_UNREADABLE * len(table) or allow_unreadable
     if few and count < len(table):
         return
-    first = table.select(pc.is_valid(table.rows["problem"]).to_numpy()).rows.slice(0, 3)
+    first = table.select(to_numpy(pc.is_valid(table.rows["problem"]))).rows.slice(0, 3)
     named = "; ".join(
         f"{key}: {problem}" for key, problem in zip(first["key"].to_pylist(), first["problem"].to_pylist(), strict=True)
     )

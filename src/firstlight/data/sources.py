@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.files import open_root
 from firstlight.data.labels import Labels, by_folder, by_list, by_voc, disagreement, match
@@ -85,7 +85,7 @@ def _table(root: str, entries: Entries, *, archive: bool = False, only: str = ""
     skipped[UNNAMED if only else LOOSE] += int(np.count_nonzero(~found.kept))
     table = Table.build(
         root,
-        entries.keys.filter(pa.array(found.kept)),
+        entries.keys.filter(booleans(found.kept)),
         classes=found.classes,
         labels=found.labels[found.kept],
         splits=found.splits[found.kept],
@@ -148,9 +148,9 @@ def _may_hold_labels(key: str, base: str) -> bool:
 def _split_by_name(found: LabelList) -> LabelList:
     """A list without splits, but called train.csv or the like, stands for that split as a whole."""
     word = os.path.splitext(os.path.basename(found.source))[0].lower()  # noqa: PTH119, PTH122
-    if word not in SPLIT_WORDS or (pc.binary_length(found.splits).to_numpy() > 0).any():
+    if word not in SPLIT_WORDS or (to_numpy(pc.binary_length(found.splits)) > 0).any():
         return found
-    return replace(found, splits=pa.array([word] * len(found.names), pa.string()))
+    return replace(found, splits=strings([word] * len(found.names)))
 
 
 def _without_images(root: str, entries: Entries) -> DataError:

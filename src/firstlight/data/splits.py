@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import to_numpy
 from firstlight.data import files
 from firstlight.data.table import SPLITS, Table
 from firstlight.data.threads import cores, in_order, keys_of, median_bytes, spans
@@ -83,7 +84,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
         test = 0.0
     pool = (labels >= 0) & (codes == (TRAIN if own else -1))
     table = _with_digests(table, pool | (codes == TEST))
-    unread = pool & pc.is_null(table.rows["digest"]).to_numpy()
+    unread = pool & to_numpy(pc.is_null(table.rows["digest"]))
     if unread.any():
         notes.append(f"{_images(int(unread.sum()))} could not be read and went to no split.")
         pool &= ~unread
@@ -158,12 +159,12 @@ def _hashes(digests: list[str], wanted: np.ndarray, seed: int) -> np.ndarray:
 def _groups(table: Table) -> tuple[np.ndarray, list[str]]:
     """(N,) the number of each row's digest, -1 where there is none; and the digests in that order."""
     coded = table.rows["digest"].combine_chunks().dictionary_encode()
-    return coded.indices.fill_null(-1).to_numpy(), cast("list[str]", coded.dictionary.to_pylist())
+    return to_numpy(coded), cast("list[str]", coded.dictionary.to_pylist())
 
 
 def _with_digests(table: Table, wanted: np.ndarray) -> Table:
     """The table with ``digest`` filled where it was null, or ``problem`` where the file cannot be read."""
-    missing = pc.is_null(table.rows["digest"]).to_numpy() & pc.is_null(table.rows["problem"]).to_numpy()
+    missing = to_numpy(pc.is_null(table.rows["digest"])) & to_numpy(pc.is_null(table.rows["problem"]))
     missing &= wanted
     if not missing.any():
         return table

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, DataError
 
@@ -90,13 +91,13 @@ class Table:
         Returns:
             The table, rows in the order given.
         """
-        keys = keys if isinstance(keys, pa.Array | pa.ChunkedArray) else pa.array(keys, pa.string())
+        keys = keys if isinstance(keys, pa.Array | pa.ChunkedArray) else strings(keys)
         given = dict(columns or {})
-        arrays = [keys, _dictionary(labels, classes, pa.int32()), _dictionary(splits, SPLITS, pa.int8())]
+        arrays = [keys, _labels(labels, classes), _splits(splits)]
         for name in SCHEMA.names[3:]:
             value = given.pop(name, None)
             kind = SCHEMA.field(name).type
-            arrays.append(pa.nulls(len(keys), kind) if value is None else pa.array(value, kind))
+            arrays.append(pa.nulls(len(keys), kind) if value is None else _column(value, kind))
         if given:
             raise TypeError(f"no such columns: {sorted(given)}")
         return cls(root, pa.table(arrays, schema=SCHEMA), classes, **about)
@@ -112,12 +113,12 @@ class Table:
     @property
     def labels(self) -> np.ndarray:
         """(N,) int32: the index into ``classes``; -1 where the class is not known."""
-        return _codes(self.rows["label"], np.int32)
+        return to_numpy(self.rows["label"])
 
     @property
     def splits(self) -> np.ndarray:
         """(N,) int8: the index into `SPLITS`; -1 where the row has no split."""
-        return _codes(self.rows["split"], np.int8)
+        return to_numpy(self.rows["split"])
 
     def select(self, rows: str | Iterable[str] | np.ndarray) -> Table:
         """The table with some of its rows, in their order.
@@ -139,7 +140,7 @@ class Table:
                 if name not in SPLITS:
                     raise ArgumentError(f"{name!r} is no split; choose from {', '.join(SPLITS)}.")
             rows = np.isin(self.splits, [SPLITS.index(name) for name in wanted])
-        chosen = self.rows.filter(pa.array(rows)) if rows.dtype == bool else self.rows.take(pa.array(rows))
+        chosen = self.rows.filter(booleans(rows)) if rows.dtype == bool else self.rows.take(numbers(rows))
         return replace(self, rows=chosen)
 
     def with_columns(self, **columns: Any) -> Table:
@@ -152,10 +153,10 @@ class Table:
         rows = self.rows
         for name, value in columns.items():
             if name == "splits":
-                name, array = "split", _dictionary(value, SPLITS, pa.int8())
+                name, array = "split", _splits(value)
             else:
                 kind = SCHEMA.field(name).type
-                array = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value, kind)
+                array = _column(value, kind)
             rows = rows.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), array)
         return replace(self, rows=rows)
 
@@ -195,12 +196,11 @@ class Table:
             lengths = hashlib.blake2b(digest_size=16)
             for chunk in self.rows[name].chunks:
                 if pa.types.is_string(chunk.type):
-                    lengths.update(pc.binary_length(chunk).fill_null(-1).to_numpy(zero_copy_only=False))
-                    values = pa.array(pc.cast(chunk, pa.binary())).buffers()[2]
+                    lengths.update(to_numpy(pc.binary_length(chunk)).data)
                     start, end = _span(chunk)
-                    part.update(memoryview(values)[start:end] if values is not None else b"")
+                    part.update(memoryview(chunk.buffers()[2] or b"")[start:end])
                 else:
-                    part.update(np.ascontiguousarray(chunk.fill_null(-1).to_numpy(zero_copy_only=False)).data)
+                    part.update(np.ascontiguousarray(to_numpy(chunk)).data)
             whole.update(part.digest() + lengths.digest())
         for text in more:
             whole.update(hashlib.blake2b(text, digest_size=16).digest())
@@ -268,20 +268,22 @@ class Table:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
-def _dictionary(codes: np.ndarray, names: Iterable[str], kind: pa.DataType) -> pa.DictionaryArray:
-    codes = np.asarray(codes)
-    indices = pa.array(codes.astype(kind.to_pandas_dtype()), kind, mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(list(names), pa.string()))
+def _labels(codes: np.ndarray, classes: Iterable[str]) -> pa.DictionaryArray:
+    return dictionary(np.asarray(codes, np.int32), classes)
 
 
-def _codes(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
-    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.zeros(0, dtype)
+def _splits(codes: np.ndarray) -> pa.DictionaryArray:
+    return dictionary(np.asarray(codes, np.int8), SPLITS)
+
+
+def _column(value: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value
+    return numbers(value) if isinstance(value, np.ndarray) and value.dtype != object else pa.array(value, kind)
 
 
 def _recode(column: pa.ChunkedArray, names: tuple[str, ...]) -> np.ndarray:
-    found = pc.index_in(column.cast(pa.string()), pa.array(names, pa.string()))
-    return found.fill_null(-1).to_numpy()
+    return to_numpy(pc.index_in(column.cast(pa.string()), strings(names)))
 
 
 def _span(chunk: pa.Array) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from firstlight.arrow import to_numpy
 from firstlight.data.table import Table
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def keys_of(table: Table, span: range) -> list[str]:
 
 def median_bytes(table: Table) -> int:
     """The median size of the files; 0 where no size is known."""
-    sizes = table.rows["size"].drop_null().to_numpy()
+    sizes = to_numpy(table.rows["size"].drop_null())
     return int(np.median(sizes)) if len(sizes) else 0
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
+from firstlight.arrow import booleans, strings
 from firstlight.data.entries import (
     DENIED,
     GONE,
@@ -67,12 +68,12 @@ def entries_of_folder(root: str, *, follow_links: bool = False) -> Entries:
     there = columns[0] >= 0
     if gone := int(np.count_nonzero(~there)):
         walk.skipped[GONE] = gone
-        keys, columns = keys.filter(pa.array(there)), [column[there] for column in columns]
+        keys, columns = keys.filter(booleans(there)), [column[there] for column in columns]
     return ordered(
         keys,
         columns,
         folders=tuple(walk.folders),
-        lists=pa.array(sorted(walk.lists), pa.string()),
+        lists=strings(sorted(walk.lists)),
         skipped=+walk.skipped,
         denied=walk.denied,
     )
@@ -200,7 +201,7 @@ class _Sizes:
         self._prefix = prefix
         self._pool = ThreadPoolExecutor(WORKERS)
         self._gathered: list[str] = []
-        self._keys = [pa.array([], pa.string())]
+        self._keys = [strings([])]
         self._codes: list[tuple[int, int]] = [(0, 0)]
         self._done = [np.zeros((2, 0), np.int64)]
 
@@ -231,7 +232,7 @@ class _Sizes:
 
     def _hand_over(self) -> None:
         keys, self._gathered = self._gathered, []
-        self._keys.append(pa.array(keys, pa.string()))
+        self._keys.append(strings(keys))
         part = max(1, -(-len(keys) // WORKERS))
         self._done += self._pool.map(self._status, [keys[at : at + part] for at in range(0, len(keys), part)])
 

@@ -70,6 +70,10 @@ class Comparison:
         """Plain values for JSON."""
         return asdict(self) | {"interval": list(self.interval), "verdict": self.verdict}
 
+    def frame(self) -> pandas.DataFrame:
+        """One row."""
+        return Comparisons(self.against, (self,)).frame()
+
 
 @dataclass(frozen=True)
 class Comparisons:
@@ -98,12 +102,14 @@ class Comparisons:
         return {"against": self.against, "rows": [row.to_dict() for row in self.rows]}
 
     def frame(self) -> pandas.DataFrame:
-        """One row a comparison."""
+        """One row a comparison; ``low`` and ``high`` are the ends of the interval."""
         try:
             import pandas
         except ImportError as error:
             raise MissingExtraError("Data frames", "pandas") from error
-        return pandas.DataFrame([row.to_dict() for row in self.rows])
+        rows = [row.to_dict() | {"low": row.interval[0], "high": row.interval[1]} for row in self.rows]
+        columns = "name against n difference low high only_this only_other p verdict".split()
+        return pandas.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Advice:
     """Where to stop on the ladder.
 
     Attributes:
-        rung: the simplest rung that no later rung beats.
+        rung: the simplest rung that no later one beats, and no simpler one surpasses.
         sentence: the advice in words.
         comparisons: of the later rungs with it.
     """
@@ -153,7 +159,7 @@ def compare(
     Args:
         predictions: of one classifier; or a run, whose rungs are each compared with the one named.
         against: the predictions to stand beside, or with a run the name of a rung; ``"centroid"`` is the
-            centroid rung that is right most often.
+            centroid rung that is right most often, of equal ones the simplest.
         seed: of the bootstrap.
 
     Returns:
@@ -177,14 +183,17 @@ def compare(
         every = [_of(rung) for rung in predictions]
         other = _named(every, against)
         rows = [_compare(one, other, seed) for one in every if one is not other]
-        return Comparisons(other.name, _corrected(rows))
-    if not isinstance(predictions, Predictions) and isinstance(predictions, Iterable):
+        return Comparisons(other.name, _among(rows))
+    if any(isinstance(one, Iterable) for one in (predictions, against)):
         raise ArgumentError("A whole run is compared with one of its rungs; pass its name: against='centroid-l1'.")
     return _compare(_of(predictions), _of(against), seed)
 
 
 def advise(rungs: Sequence[Predictions]) -> Advice:
     """Where to stop: the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
+
+    A rung that is right less often than a simpler one is passed over, so that the advice never goes up the
+    ladder and down in accuracy; some rung is always left, since the most accurate one is neither.
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
@@ -203,24 +212,25 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
     """
     if not rungs:
         raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")
+    most = -1  # images that the rungs so far get right
     for place, rung in enumerate(rungs):
-        later = rungs[place + 1 :]
-        counts = [_counts(one, rung) for one in later]
-        adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
-        if not any(p < ALPHA and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)):
+        right = int(np.count_nonzero(rung.correct))
+        later = _among([_compare(one, rung, 0) for one in rungs[place + 1 :]])
+        if right >= most and not any(one.verdict == "better" for one in later):
             break
-    comparisons = _corrected([_compare(one, rung, 0) for one in later])
-    return Advice(rung.name, _sentence(rungs, rung, comparisons), comparisons)
+        most = max(most, right)
+    simpler = _among([_compare(rung, one, 0) for one in rungs[:place]])
+    return Advice(rung.name, _sentence(rung, simpler, later), later)
 
 
-def _sentence(rungs: Sequence[Predictions], rung: Predictions, later: tuple[Comparison, ...]) -> str:
+def _sentence(rung: Predictions, simpler: tuple[Comparison, ...], later: tuple[Comparison, ...]) -> str:
     reached = evaluate(rung)
     low, high = reached.interval
-    accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}]"
+    accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
     if rung.name == "prior" and later:
         text = (
-            f"Nothing was learnt: no rung beats always guessing the commonest class, {accuracy}; "
-            "look at the images and their labels first."
+            f"No rung is shown to beat always guessing the commonest training class, {accuracy}; "
+            "look at the images and their labels, or measure on more images."
         )
     elif later:
         best = max(later, key=lambda one: one.difference)
@@ -228,12 +238,18 @@ def _sentence(rungs: Sequence[Predictions], rung: Predictions, later: tuple[Comp
             f"Stop at {rung.name}, {accuracy}: no later rung is shown to beat it "
             f"({best.name} {best.difference:+.3f}, {p_text(best.p)})."
         )
-    elif len(rungs) > 1:
-        text = f"{rung.name} is the best of these rungs, {accuracy}: the last one, and no simpler one comes near it."
+    elif simpler:
+        # The last rung is advised only where it is right more often than each simpler one.
+        unsure = [one.against for one in simpler if one.verdict != "better"]
+        shown = f"is not shown to beat {', '.join(unsure)}" if unsure else "beats every simpler one"
+        text = (
+            f"{rung.name} is the most accurate of these rungs, {accuracy}, {'but' if unsure else 'and'} {shown}; "
+            "it is the last one, so a further rung may do better still."
+        )
     else:
         text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
     if rung.split == "test":
-        text += " Measured on the test split: do not choose by it."
+        text += " This was measured on the test split: report it, but choose by validation."
     return text
 
 
@@ -257,20 +273,28 @@ def _counts(first: Predictions, other: Predictions) -> tuple[int, int, int]:
 
 def _aligned(other: Predictions, first: Predictions) -> Predictions:
     """The other predictions in the order of the first."""
-    if other.classes == first.classes and len(other) == len(first):
-        if not other.keys.equals(first.keys):
-            rows = pc.index_in(first.keys, other.keys.combine_chunks())
-            if not rows.null_count:
-                other = other.select(rows.to_numpy())
-        if other.keys.equals(first.keys) and np.array_equal(other.labels, first.labels):
-            return other
-    raise ArgumentError(
-        f"{first.name} and {other.name} were not measured on the same images with the same labels; "
-        "predict both on one split of one table."
-    )
+    both = f"{first.name} and {other.name}"
+    if other.classes != first.classes:
+        raise ArgumentError(f"{both} do not have the same classes in the same order; fit both on one table.")
+    if len(other) == len(first) and not other.keys.equals(first.keys):
+        rows = pc.index_in(first.keys, other.keys.combine_chunks())
+        if not rows.null_count:
+            places = rows.to_numpy()
+            if len(np.unique(places)) < len(places):
+                raise ArgumentError(
+                    f"{both} cannot be matched, since a key occurs twice; give each image a key of its own."
+                )
+            other = other.select(places)
+    if not (other.keys.equals(first.keys) and np.array_equal(other.labels, first.labels)):
+        raise ArgumentError(
+            f"{both} were not measured on the same images with the same labels; "
+            "predict both on one split of one table."
+        )
+    return other
 
 
-def _corrected(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
+def _among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The comparisons, each p corrected for being one among several."""
     adjusted = holm([row.p for row in rows])
     return tuple(replace(row, p=float(p)) for row, p in zip(rows, adjusted, strict=True))
 
@@ -280,7 +304,8 @@ def _of(one: Predictions | Holder | Any) -> Predictions:
 
 
 def _named(every: Sequence[Predictions], name: str) -> Predictions:
-    found = [one for one in every if one.name == name or one.name.startswith(f"{name}-")]
+    exact = [one for one in every if one.name == name]
+    found = exact or [one for one in every if one.name.startswith(f"{name}-")]
     if not found:
         raise ArgumentError(f"There is no rung {name!r} here; choose from {', '.join(one.name for one in every)}.")
     return max(found, key=lambda one: int(one.correct.sum()))

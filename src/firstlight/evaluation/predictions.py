@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
@@ -25,7 +26,7 @@ class Predictions:
     Attributes:
         name: of the rung that made them.
         keys: (N,) Arrow strings, the images' names below their root.
-        classes: (K,) the class names, in the order of the scores.
+        classes: (K,) the class names, each once, in the order of the scores.
         labels: (N,) int32, index into ``classes``; -1 where the true class is not known.
         scores: (N, K) float64, higher is better.
         temperature: probabilities are softmax(scores / temperature).
@@ -54,22 +55,28 @@ class Predictions:
 
     def __post_init__(self) -> None:
         keys = self.keys if isinstance(self.keys, pa.ChunkedArray) else pa.chunked_array([self.keys], pa.string())
-        object.__setattr__(self, "keys", keys)
-        object.__setattr__(self, "classes", tuple(self.classes))
-        object.__setattr__(self, "labels", np.asarray(self.labels, np.int32))
-        object.__setattr__(self, "scores", np.asarray(self.scores, np.float64))
-        n, k = len(keys), len(self.classes)
-        if self.scores.shape != (n, k) or self.labels.shape != (n,):
+        classes, labels, scores = tuple(self.classes), np.asarray(self.labels), np.asarray(self.scores, np.float64)
+        n, k = len(keys), len(classes)
+        if not k or len(set(classes)) < k or not all(isinstance(name, str) for name in classes):
+            raise ArgumentError(f"The classes of {self.name} are {classes}; pass at least one name, and each once.")
+        if keys.null_count:
+            raise ArgumentError(f"{keys.null_count} of the {n} keys are missing; pass a key for each image.")
+        if scores.shape != (n, k) or labels.shape != (n,):
             raise ArgumentError(
-                f"{n} keys and {k} classes came with scores {self.scores.shape} and labels {self.labels.shape}; "
+                f"{n} keys and {k} classes came with scores {scores.shape} and labels {labels.shape}; "
                 f"expected ({n}, {k}) and ({n},)."
             )
-        if not np.isfinite(self.scores).all():
+        if not np.isfinite(scores).all():
             raise ArgumentError(f"A score of {self.name} is not finite; mend the model before measuring it.")
-        if n and not -1 <= self.labels.min() <= self.labels.max() < k:
-            raise ArgumentError(f"A label is outside -1..{k - 1}; labels count in the {k} classes.")
+        # Before the conversion to int32, which would cut 0.5 to 0 and 2**32 to 0.
+        if n and not (labels.dtype.kind in "iu" and -1 <= labels.min() <= labels.max() < k):
+            raise ArgumentError(f"A label is no whole number in -1..{k - 1}; labels count in the {k} classes.")
         if not 0 < self.temperature < np.inf:
             raise ArgumentError(f"The temperature is {self.temperature}; it has to be positive and finite.")
+        fitting = {"keys": keys.cast(pa.string()), "classes": classes, "labels": labels.astype(np.int32, copy=False)}
+        numbers = {"scores": scores, "temperature": float(self.temperature), "unreadable": int(self.unreadable)}
+        for name, value in {**fitting, **numbers}.items():
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,8 +96,9 @@ class Predictions:
 
     @cached_property
     def log_probabilities(self) -> np.ndarray:
-        """(N, K) float64: log softmax(scores / temperature), which cannot overflow."""
-        scaled = (self.scores - self.scores.max(axis=1, keepdims=True)) / self.temperature
+        """(N, K) float64: log softmax(scores / temperature); -inf where float64 cannot hold the ratio."""
+        with np.errstate(over="ignore"):
+            scaled = (self.scores - self.scores.max(axis=1, keepdims=True)) / self.temperature
         return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
 
     @property
@@ -146,23 +154,27 @@ class Predictions:
         import pyarrow.parquet as parquet
 
         try:
-            rows = parquet.read_table(path)
+            with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column out of its path
+                rows = file.read()
             about: dict[str, Any] = json.loads((rows.schema.metadata or {})[b"firstlight.predictions"])
-            classes = tuple(map(str, about["classes"]))
-            label = rows["label"].cast(pa.string()).combine_chunks()
-            index = {name: number for number, name in enumerate(classes)}
-            scores = rows["scores"].combine_chunks()
+            classes = tuple(about["classes"])
+            kinds = {"key": pa.string(), "label": pa.string(), "scores": pa.list_(pa.float64(), len(classes))}
+            rows = rows.select(list(kinds)).cast(pa.schema(kinds.items()))
+            labels = pc.index_in(rows["label"], pa.array(classes, pa.string()))
+            if labels.null_count > rows["label"].null_count:
+                raise ValueError("a label is no class")
             return cls(
                 name=str(about["name"]),
-                keys=rows["key"].cast(pa.string()),
+                keys=rows["key"],
                 classes=classes,
-                labels=np.array([-1 if name is None else index[name] for name in label.to_pylist()], np.int32),
-                scores=scores.flatten().to_numpy().reshape(len(rows), len(classes)),
+                labels=labels.fill_null(-1).to_numpy(),
+                scores=rows["scores"].combine_chunks().flatten().to_numpy().reshape(len(rows), len(classes)),
                 temperature=float(about["temperature"]),
-                split=about["split"],
+                split=None if about["split"] is None else str(about["split"]),
                 unreadable=int(about["unreadable"]),
             )
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+        # An ArgumentError is a ValueError; JSON may be nested too deeply or say Infinity for a count.
+        except (OSError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
             raise RunError(
                 f"{path} does not hold whole predictions of Firstlight's; make them anew with firstlight predict."
             ) from error

@@ -50,7 +50,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_second: images that only the second gets right.
 
     Returns:
-        p in (0, 1].
+        p in [0, 1]; 0 where it is smaller than float64 can say.
 
     Example:
         >>> print(f"{mcnemar(12, 42):.3e}")
@@ -77,7 +77,8 @@ def paired_bootstrap(
 
     Drawing n images with replacement changes the difference only through how many of them one classifier
     alone gets right, so those counts are drawn from their multinomial distribution at once.
-    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. Where fewer than about ten
+    images are told apart it is too narrow, and where none is it has no width; McNemar's p stays exact there.
 
     Args:
         only_first: images that only the first gets right.
