@@ -1,8 +1,7 @@
-"""Arrow arrays from NumPy arrays and strings and back, by their buffers.
+"""Arrow arrays from NumPy arrays and strings and back, by their buffers, without waking pandas."""
 
-`pyarrow.array` and `pyarrow.scalar` would do, but they import pandas wherever it is installed, which costs a fifth of
-a second and 60 MiB on the way to the first number.
-"""
+# pyarrow.array() and pyarrow.scalar() import pandas wherever it is installed, which costs a fifth of a second and
+# 60 MiB on the way to the first number; these do not.
 
 from __future__ import annotations
 

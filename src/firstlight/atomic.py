@@ -18,7 +18,8 @@ REASONS = {
     errno.EACCES: "there is no permission to write there; choose another place or change the permission",
     errno.EPERM: "there is no permission to write there; choose another place or change the permission",
     errno.EROFS: "the file system is read-only; choose another place",
-    errno.EEXIST: "a file stands where a folder is needed; choose another place",
+    errno.EEXIST: "a file stands where a folder is needed, or something of that name is there; choose another place",
+    errno.ENOTEMPTY: "something of that name stands in the way; choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
 }
 

@@ -75,8 +75,10 @@ def label_flowers(folder: Path) -> None:
 
 # Addresses: fast.ai's list (fastai/data/external.py); sizes: fastai/data/checks.txt, whose MD5 covers the
 # first 2**20 bytes alone; the size of cifar10, which is not in it at this address, as two downloads report it.
-# SHA-256: as FastAI.jl (src/datasets/fastaidatasets.jl) pins the same archives; imagenette_160's stands in
-# several other projects, and flowers' comes from one (ipyannotator). For pets nobody publishes one.
+# SHA-256: as FastAI.jl (src/datasets/fastaidatasets.jl, commit b4fffa1) pins the same archives; cifar10's,
+# mnist_png's and imagenette_160's stand in other projects too, and flowers' comes from one (ipyannotator). For pets
+# nobody publishes one. Older lists have other sums for imagenette_160 and imagewoof_160: of archives of other sizes
+# that lay there before.
 S3 = "https://s3.amazonaws.com/fast-ai-"
 IMAGENET = "Apache-2.0 for the selection; the photos under ImageNet's terms: research and education only"
 

@@ -87,14 +87,14 @@ FAST: dict[str, Callable[[bytes], np.ndarray]] = {"png": _png, "jpeg": _jpeg, "j
 def _kornia() -> Callable[..., np.ndarray]:
     from kornia_rs.io import decode_image_png_u8
 
-    return decode_image_png_u8  # type: ignore[no-any-return]
+    return decode_image_png_u8
 
 
 @cache
 def _simplejpeg() -> Callable[..., np.ndarray]:
     from simplejpeg import decode_jpeg
 
-    return decode_jpeg  # type: ignore[no-any-return]
+    return decode_jpeg
 
 
 @cache
@@ -181,7 +181,7 @@ QUIET = _Quiet()
 
 
 def _mend_transparency(picture: Image, *, depth: int) -> None:
-    """Brings the transparent colour of a PNG to the eight bits of its pixels, which Pillow does for 1 and 8 bits only."""
+    """Brings the transparent colour of a PNG to the eight bits of its pixels; Pillow does so for 1 and 8 bits only."""
     colour = picture.info["transparency"]
     if picture.mode == "L" and depth < 8:
         picture.info["transparency"] = colour % 2**depth * 255 // (2**depth - 1)
@@ -237,7 +237,7 @@ def _scaled(picture: Image) -> np.ndarray | str:
     """Sixteen bits to eight: round(v * 255 / 65535) = round(v / 257)."""
     tags = getattr(picture, "tag_v2", None)
     if tags is not None and (tags.get(BITS_PER_SAMPLE) == (12,) or tags.get(PHOTOMETRIC, 0) == 0):
-        return "pixels of a kind that is not read (12 bits, or 16 bits with white as zero)"  # Pillow does not scale those
+        return "pixels of a kind that is not read (12 bits, or 16 bits with white as zero)"
     values = np.asarray(picture).astype(np.uint32)
     if "transparency" in picture.info:
         values[values == picture.info["transparency"]] = 65535

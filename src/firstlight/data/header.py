@@ -52,8 +52,9 @@ def choose_path(data: bytes) -> str:
 
     Returns:
         ``"png"`` for a small plain 8-bit PNG, ``"jpeg"`` or ``"jpeg-gray"`` for a plain JPEG, which the fast
-        decoders read to the same bits as Pillow; else the name of the one format that Pillow shall read it as (``"PNG"``,
-        ``"TIFF"``, ...), or ``"AVIF"`` or ``"HEIC"``; or, in lower case with a space, the reason why nothing can.
+        decoders read to the same bits as Pillow; else the name of the one format that Pillow shall read it as
+        (``"PNG"``, ``"TIFF"``, ...), or ``"AVIF"`` or ``"HEIC"``; or, in lower case with a space, the reason why
+        nothing can.
 
     Example:
         >>> choose_path(b"GIF89a...."), choose_path(b"<html></html>"), choose_path(b"")
