@@ -45,13 +45,16 @@ def strings(values: Iterable[str]) -> pa.StringArray:
         >>> strings(["a", "", "ü"]).to_pylist()
         ['a', '', 'ü']
     """
-    encoded = [value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    if lengths.sum() > np.iinfo(np.int32).max:
+    values = list(values)
+    data = "".join(values).encode()
+    lengths = np.fromiter(map(len, values), np.int64, len(values))  # characters, which in ASCII are bytes
+    if lengths.sum() < len(data):
+        lengths = np.array([len(value.encode()) for value in values])
+    if len(data) > np.iinfo(np.int32).max:
         raise OverflowError("an Arrow string array holds at most 2 GiB; make several")
+    offsets = np.zeros(len(values) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 def dictionary(codes: np.ndarray, names: Iterable[str]) -> pa.DictionaryArray:

@@ -137,7 +137,7 @@ def _other(data: bytes) -> str:
     if head[:8] == PNG[:8]:
         return "PNG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
+        return "WEBP" if len(data) >= unpack_from("<I", data, 4)[0] + 8 else "truncated file"
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "GIF"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):

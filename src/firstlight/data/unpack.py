@@ -38,6 +38,7 @@ READERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz
 
 # What the standard library's readers raise on damaged or hostile input.
 DAMAGE = (
+    IndexError,  # a member without a name, in zipfile up to Python 3.11
     *(OSError, EOFError, ValueError, NotImplementedError, RuntimeError),
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
