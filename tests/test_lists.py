@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.data.entries import NO_IMAGE
-from firstlight.data.lists import LabelList, read_list, read_voc
+from firstlight.data.scanning.entries import NO_IMAGE
+from firstlight.data.scanning.lists import LabelList, read_list, read_voc
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import DataError

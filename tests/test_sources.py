@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.data import entries, walk
-from firstlight.data.layout import understand
+from firstlight.data.scanning import entries, walk
+from firstlight.data.scanning.layout import understand
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import DataError

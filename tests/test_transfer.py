@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.data import transfer
 from firstlight.data.catalog import DATASETS, Dataset
 from firstlight.data.download import get
-from firstlight.data.transfer import Meter
+from firstlight.data.fetching import transfer
+from firstlight.data.fetching.transfer import Meter
 from firstlight.errors import ArgumentError
 from loopback import (  # noqa: F401 - fixtures
     ARCHIVE,

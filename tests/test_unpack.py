@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.data import unpack as unpacking
-from firstlight.data.unpack import unpack
+from firstlight.data.fetching import unpack as unpacking
+from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import DownloadError
 
 CONTENT = {"photos/cat/1.png": b"first" * 500, "photos/cat/2.png": b"", "photos/dög/3 x.png": bytes(range(256)) * 40}

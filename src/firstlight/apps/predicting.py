@@ -12,7 +12,7 @@ import pyarrow as pa
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.screen import Bar, print_json, remark
 from firstlight.atomic import new_file
-from firstlight.data.entries import IMAGES
+from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table

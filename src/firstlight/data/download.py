@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from firstlight.atomic import new_file, new_folder, told
 from firstlight.data.catalog import DATASETS, Dataset, write_digits
-from firstlight.data.transfer import Meter, Transfer
-from firstlight.data.unpack import unpack
+from firstlight.data.fetching.transfer import Meter, Transfer
+from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
 
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)

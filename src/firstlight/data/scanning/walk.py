@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from firstlight.arrow import booleans, strings
-from firstlight.data.entries import (
+from firstlight.data.scanning.entries import (
     DENIED,
     GONE,
     HIDDEN,

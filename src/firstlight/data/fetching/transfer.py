@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from firstlight.data.catalog import Dataset
-from firstlight.data.unpack import CHUNK, MOST_BYTES, Progress
+from firstlight.data.fetching.unpack import CHUNK, MOST_BYTES, Progress
 from firstlight.errors import DownloadError
 
 if TYPE_CHECKING:

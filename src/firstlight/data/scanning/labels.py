@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
-from firstlight.data.entries import Entries
 from firstlight.data.files import Read
-from firstlight.data.layout import SPLIT_WORDS, Layout, named
-from firstlight.data.lists import METADATA, LabelList, read_voc
+from firstlight.data.scanning.entries import Entries
+from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, named
+from firstlight.data.scanning.lists import METADATA, LabelList, read_voc
 
 
 @dataclass(frozen=True)
