@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstlight.data import transfer
+from firstlight.data.fetching import transfer
 from firstlight.data.catalog import DATASETS, Dataset
 from firstlight.data.download import get
 from firstlight.errors import DownloadError

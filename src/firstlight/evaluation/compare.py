@@ -108,7 +108,7 @@ class Comparisons:
         except ImportError as error:
             raise MissingExtraError("Data frames", "pandas") from error
         rows = [row.to_dict() | {"low": row.interval[0], "high": row.interval[1]} for row in self.rows]
-        columns = "name against n difference low high only_this only_other p verdict".split()
+        columns = ["name", "against", "n", "difference", "low", "high", "only_this", "only_other", "p", "verdict"]
         return pandas.DataFrame(rows, columns=columns)
 
 
@@ -215,15 +215,14 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
     most = -1  # images that the rungs so far get right
     for place, rung in enumerate(rungs):
         right = int(np.count_nonzero(rung.correct))
-        later = _among([_compare(one, rung, 0) for one in rungs[place + 1 :]])
-        if right >= most and not any(one.verdict == "better" for one in later):
+        if right >= most and not any(_shown([(one, rung) for one in rungs[place + 1 :]])):
             break
         most = max(most, right)
-    simpler = _among([_compare(rung, one, 0) for one in rungs[:place]])
-    return Advice(rung.name, _sentence(rung, simpler, later), later)
+    later = _among([_compare(one, rung, 0) for one in rungs[place + 1 :]])
+    return Advice(rung.name, _sentence(rung, rungs[:place], later), later)
 
 
-def _sentence(rung: Predictions, simpler: tuple[Comparison, ...], later: tuple[Comparison, ...]) -> str:
+def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Comparison, ...]) -> str:
     reached = evaluate(rung)
     low, high = reached.interval
     accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
@@ -240,7 +239,8 @@ def _sentence(rung: Predictions, simpler: tuple[Comparison, ...], later: tuple[C
         )
     elif simpler:
         # The last rung is advised only where it is right more often than each simpler one.
-        unsure = [one.against for one in simpler if one.verdict != "better"]
+        better = _shown([(rung, one) for one in simpler])
+        unsure = [one.name for one, sure in zip(simpler, better, strict=True) if not sure]
         shown = f"is not shown to beat {', '.join(unsure)}" if unsure else "beats every simpler one"
         text = (
             f"{rung.name} is the most accurate of these rungs, {accuracy}, {'but' if unsure else 'and'} {shown}; "
@@ -275,22 +275,30 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
     """The other predictions in the order of the first."""
     both = f"{first.name} and {other.name}"
     if other.classes != first.classes:
-        raise ArgumentError(f"{both} do not have the same classes in the same order; fit both on one table.")
+        raise ArgumentError(
+            f"{both} were not measured on the same images with the same classes in the same order; fit both on one table."
+        )
     if len(other) == len(first) and not other.keys.equals(first.keys):
         rows = pc.index_in(first.keys, other.keys.combine_chunks())
         if not rows.null_count:
             places = rows.to_numpy()
-            if len(np.unique(places)) < len(places):
+            if np.bincount(places).max() > 1:
                 raise ArgumentError(
                     f"{both} cannot be matched, since a key occurs twice; give each image a key of its own."
                 )
             other = other.select(places)
     if not (other.keys.equals(first.keys) and np.array_equal(other.labels, first.labels)):
         raise ArgumentError(
-            f"{both} were not measured on the same images with the same labels; "
-            "predict both on one split of one table."
+            f"{both} were not measured on the same images with the same labels; predict both on one split of one table."
         )
     return other
+
+
+def _shown(pairs: Sequence[tuple[Predictions, Predictions]]) -> list[bool]:
+    """Of each pair, whether the first is shown to be better; as `_among` decides, without the bootstrap."""
+    counts = [_counts(first, other) for first, other in pairs]
+    adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
+    return [bool(p < ALPHA) and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)]
 
 
 def _among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:

@@ -18,6 +18,10 @@ from firstlight.errors import ArgumentError, MissingExtraError, RunError
 if TYPE_CHECKING:
     import pandas
 
+# What a forged file raises besides Arrow's own errors: an ArgumentError of the constructor is a ValueError, JSON
+# may be nested too deeply, or say Infinity for a count.
+NOT_WHOLE = (LookupError, TypeError, ValueError, OverflowError, RecursionError)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
@@ -70,7 +74,7 @@ class Predictions:
             raise ArgumentError(f"A score of {self.name} is not finite; mend the model before measuring it.")
         # Before the conversion to int32, which would cut 0.5 to 0 and 2**32 to 0.
         if n and not (labels.dtype.kind in "iu" and -1 <= labels.min() <= labels.max() < k):
-            raise ArgumentError(f"A label is no whole number in -1..{k - 1}; labels count in the {k} classes.")
+            raise ArgumentError(f"A label is outside -1..{k - 1} or no whole number; labels count in the {k} classes.")
         if not 0 < self.temperature < np.inf:
             raise ArgumentError(f"The temperature is {self.temperature}; it has to be positive and finite.")
         fitting = {"keys": keys.cast(pa.string()), "classes": classes, "labels": labels.astype(np.int32, copy=False)}
@@ -173,8 +177,7 @@ class Predictions:
                 split=None if about["split"] is None else str(about["split"]),
                 unreadable=int(about["unreadable"]),
             )
-        # An ArgumentError is a ValueError; JSON may be nested too deeply or say Infinity for a count.
-        except (OSError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
+        except (OSError, *NOT_WHOLE, pa.ArrowException) as error:
             raise RunError(
                 f"{path} does not hold whole predictions of Firstlight's; make them anew with firstlight predict."
             ) from error

@@ -78,7 +78,7 @@ def paired_bootstrap(
     Drawing n images with replacement changes the difference only through how many of them one classifier
     alone gets right, so those counts are drawn from their multinomial distribution at once.
     Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. Where fewer than about ten
-    images are told apart it is too narrow, and where none is it has no width; McNemar's p stays exact there.
+    images are told apart it can be too narrow, and where none is it has no width; McNemar's p is exact there too.
 
     Args:
         only_first: images that only the first gets right.
