@@ -20,11 +20,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_decode_property import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 from firstlight.data import decode as module
 from firstlight.data.decode import decode
 from firstlight.data.header import choose_path
+from test_decode_property import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 LIMIT = "the limit is 89,478,485)"
 GRAY = np.array([[0, 40, 90], [200, 255, 7]], np.uint8)
@@ -295,7 +295,7 @@ def test_a_text_that_pillow_acts_upon_is_left_to_pillow(text: bytes) -> None:
 def test_a_rust_panic_is_left_to_pillow_and_an_interrupt_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A panic of the fast decoder is no Exception in Python, and must not end the run; Ctrl-C must."""
 
-    class PanicException(BaseException):  # noqa: N818  the name that pyo3 gives it
+    class PanicException(BaseException):
         pass
 
     def raising(error: BaseException) -> Callable[[bytes], np.ndarray]:
@@ -337,7 +337,7 @@ def test_cmyk_jpegs_are_read_as_pillow_reads_them() -> None:
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC9, 0xCA])
 def test_a_jpeg_of_a_rare_coding_is_left_to_pillow(marker: int) -> None:
-    """Lossless, hierarchical and arithmetic coding: what Pillow reads is read the same, what it refuses has a reason."""
+    """Lossless, hierarchical and arithmetic coding: what Pillow reads is read the same, the rest has a reason."""
     data = jpeg()
     at = data.index(b"\xff\xc0")
     data = data[: at + 1] + bytes([marker]) + data[at + 2 :]
@@ -369,7 +369,7 @@ REASONS = {
     "half a TIFF": (saved(picture(50, 50), "TIFF")[:2000], "truncated file"),
     "half a GIF": (ODD["GIF"][0][:-12], "truncated file"),
     "a page": (b"<!DOCTYPE html>\n<html>not found</html>", "not an image (text)"),
-    "a page in another script": ("\ufeff<p>\u4f60\u597d".encode() * 90, "not an image (text)"),
+    "a page in another script": (("\ufeff" + "<p>\u4f60\u597d" * 90).encode(), "not an image (text)"),
     "a text that is not UTF-8": (b"caf\xe9" * 9, "not an image (unknown content)"),
     "zeros": (bytes(100), "not an image (unknown content)"),
     "a pointer": (
@@ -511,11 +511,11 @@ def test_with_the_extra_a_damaged_heic_has_a_reason() -> None:
 # Never an exception, never a warning -----------------------------------------------------------------------
 
 STARTS = (
-    b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\0\x10JFIF\0", b"GIF89a",
-    b"\xff\xd8\xff\xc0\0\x11\x08\0\x05\0\x05\x03", b"BM", b"BM\x3c\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", b"II*\0", b"MM\0*",
-    b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0", b"RIFF\x10\0\0\0WEBP", b"RIFF\x10\0\0\0WEBPVP8L", b"P1 ", b"P5 3 3 ",
-    b"P6 2 2 255 ", b"\0\0\0\x18ftypavif", b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftyp", b"\0\0\0\x0cjP  ", b"%PDF", b"PK\3\4",
-    b"\xef\xbb\xbf", b"\xff\xfe",
+    b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\0\x10JFIF\0",
+    b"\xff\xd8\xff\xc0\0\x11\x08\0\x05\0\x05\x03", b"GIF89a", b"BM", b"BM\x3c\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0",
+    b"II*\0", b"MM\0*", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0", b"P1 ", b"P5 3 3 ", b"P6 2 2 255 ",
+    b"RIFF\x10\0\0\0WEBP", b"RIFF\x10\0\0\0WEBPVP8L", b"\0\0\0\x18ftypavif", b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftyp",
+    b"\0\0\0\x0cjP  ", b"%PDF", b"PK\3\4", b"\xef\xbb\xbf", b"\xff\xfe",
 )  # fmt: skip
 
 
@@ -529,9 +529,9 @@ def test_any_bytes_give_an_image_or_a_reason(start: bytes, rest: bytes) -> None:
 
 
 def remarkable() -> bytes:
-    """A TIFF that Pillow reads with a warning: its description lies beyond the end of the file."""
-    data = saved(Image.fromarray(GRAY), "TIFF", description="a description that is longer than four bytes")
-    at = data.index(struct.pack("<HH", 270, 2)) + 8
+    """A TIFF that Pillow reads with a warning: the name of its software lies beyond the end of the file."""
+    data = saved(Image.fromarray(GRAY), "TIFF", software="a name of more than four bytes")
+    at = data.index(struct.pack("<HH", 305, 2)) + 8
     return data[:at] + struct.pack("<I", len(data) + 1000) + data[at + 4 :]
 
 

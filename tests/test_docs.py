@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 def pages() -> str:
     """docs/commands.md as it should be."""
-    text = "# Commands\n\nThis page is what `firstlight COMMAND --help` prints; `python tests/test_docs.py` writes it.\n"
+    text = "# Commands\n\nWhat `firstlight COMMAND --help` prints; `python tests/test_docs.py` writes this page.\n"
     for command in COMMANDS:
         words = [str(Path(sys.executable).with_name("firstlight")), command, "--help"]
         done = subprocess.run(words, capture_output=True, text=True, check=True, env={"COLUMNS": "100", "PATH": ""})

@@ -62,7 +62,7 @@ def test_a_folder_with_train_and_test_keeps_its_test_images_out(tmp_path: Path) 
 def test_a_test_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """The sentence says how to make one."""
     root = grow(tmp_path / "p", a=8, b=8)
-    with pytest.raises(DataError, match="no test split.*firstlight split"):
+    with pytest.raises(DataError, match=r"no test split.*firstlight split"):
         fl.climb(root, split="test")
     with pytest.raises(ArgumentError, match="'train'"):
         fl.climb(root, split="train")

@@ -88,7 +88,7 @@ def _values(chunk: pa.Array, null: int) -> np.ndarray:
     dtype, start, end = np.dtype(chunk.type.to_pandas_dtype()), chunk.offset, chunk.offset + len(chunk)
     if start == end:
         return np.zeros(0, dtype)
-    values = _bits(data, start, end) if dtype == bool else np.frombuffer(data, dtype, end)[start:]
+    values = _bits(data, start, end) if dtype.kind == "b" else np.frombuffer(data, dtype, end)[start:]
     return np.where(_bits(bits, start, end), values, np.array(null, dtype)) if chunk.null_count else values
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,11 +32,11 @@ p says how often a gain like this would come by chance if the two rungs were equ
 
 NEXT = """\
 What to type next:
-  firstlight climb {folder}
-  firstlight scan YOUR_FOLDER        a folder of images by class: what it holds
-  firstlight climb YOUR_FOLDER       the same story on your images
-  firstlight get mnist_sample        28 x 28 pixels: the 3s and 7s of MNIST
-  firstlight --help
+  {command} climb {folder}
+  {command} scan YOUR_FOLDER        a folder of images by class: what it holds
+  {command} climb YOUR_FOLDER       the same story on your images
+  {command} get mnist_sample        28 x 28 pixels: the 3s and 7s of MNIST
+  {command} --help
 """
 
 
@@ -56,7 +58,12 @@ def tell(folder: Path, *, quiet: bool) -> None:
     print()
     if not quiet:
         print(f"Each run is kept with its predictions, numbers and models: {run.path}\n", file=sys.stderr)
-    print(NEXT.format(folder=every), end="")
+    print(NEXT.format(folder=every, command=_command()), end="")
+
+
+def _command() -> str:
+    """How the command can be typed here: by its name, or by its path where the shell does not know the name."""
+    return "firstlight" if shutil.which("firstlight") else os.path.relpath(sys.argv[0])
 
 
 def _free(folder: Path, name: str) -> Path:

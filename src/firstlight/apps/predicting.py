@@ -12,8 +12,8 @@ import pyarrow as pa
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.screen import Bar, print_json, remark
 from firstlight.atomic import new_file
-from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.pixels import load
+from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError

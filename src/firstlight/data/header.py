@@ -134,6 +134,8 @@ def _other(data: bytes) -> str:
     if not data:
         return "empty file (0 bytes)"
     head = data[:32]
+    if PNG.startswith(head) or head == b"\xff\xd8":
+        return "truncated file"
     if head[:8] == PNG[:8]:
         return "PNG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -148,8 +150,6 @@ def _other(data: bytes) -> str:
         return "PPM"  # bitmap, graymap and pixmap, as text and in binary
     if head[4:8] == b"ftyp":
         return _container(data)
-    if PNG.startswith(head[:16]) or head == b"\xff\xd8":
-        return "truncated file"
     for start, reason in NO_IMAGES:
         if data.startswith(start):
             return reason

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
-from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.files import open_root
+from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement, match
 from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, named, understand
 from firstlight.data.scanning.lists import METADATA, LabelList, joined, read_list
-from firstlight.data.table import Table
 from firstlight.data.scanning.walk import entries_of_folder
+from firstlight.data.table import Table
 from firstlight.errors import DataError
 
 LOOSE = "image beside the class folders"
