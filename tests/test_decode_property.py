@@ -267,7 +267,7 @@ def other_files(draw: st.DrawFn) -> bytes:
         more = [Image.new(mode, (3, 3))] if draw(st.booleans()) else []
         options = {
             "compression": draw(st.sampled_from(packings)),
-            "big_tiff": draw(st.booleans()),
+            "big_tiff": mode != "I;16B" and draw(st.booleans()),  # Pillow cannot read big-endian ones with a turn
             "save_all": bool(more),
             "append_images": more,
             "tiffinfo": {274: turn} if turn in range(1, 9) else None,  # libtiff writes no other
@@ -339,8 +339,9 @@ def damaged_files(draw: st.DrawFn) -> bytes:
 def check_whole(data: bytes) -> None:
     expected, actual = oracle(data), decode(data)
     told(actual)
-    if expected is None:
+    if expected is None:  # Pillow refuses a PNG with some texts
         assert isinstance(actual, str)
+        assert "whose range is not known" in actual or b"tEXt" in data, actual
     else:
         assert not isinstance(actual, str), actual
         np.testing.assert_array_equal(expected, actual, strict=True)

@@ -194,6 +194,14 @@ def test_a_frame_without_pandas_names_the_line_that_installs_it(monkeypatch: pyt
         evaluate(made()).frame()
 
 
+def test_mistakes_stand_in_the_document_by_name_and_the_commonest_first() -> None:
+    """Of the confusion matrix only what is off the diagonal, so that many classes stay few numbers."""
+    labels = np.array([0, 0, 0, 1, 2, 2])
+    scores = np.eye(3)[[1, 1, 0, 1, 0, 2]]
+    seen = Predictions("x", list("abcdef"), ("cat", "dog", "eel"), labels, scores)
+    assert [["cat", "dog", 2], ["eel", "cat", 1]] == evaluate(seen).to_dict()["mistakes"]
+
+
 def test_no_image_is_told() -> None:
     """There is nothing to measure on an empty selection."""
     with pytest.raises(ArgumentError, match="cnn"):

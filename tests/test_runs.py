@@ -320,10 +320,14 @@ def test_a_folder_without_write_permission_is_told(tmp_path: Path, monkeypatch: 
         tmp_path.chmod(0o500)
     else:  # root may write anywhere, so the refusal is made by hand
 
-        def denied(*_: object, **__: object) -> None:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        make = Path.mkdir
 
-        monkeypatch.setattr("tempfile.mkdtemp", denied)
+        def denied(path: Path, *arguments: object, **options: object) -> None:
+            if path.suffix == ".part":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            make(path, *arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Path, "mkdir", denied)
     try:
         with pytest.raises(RunError, match="no permission to write there") as caught:
             write_run(made(), tmp_path / "out")
@@ -360,7 +364,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import firstlight.runs as runs
+import firstlight.runs.folder as runs
 from test_runs import made
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
 if {point!r} == "in the middle":

@@ -103,6 +103,17 @@ def test_a_fresh_process_loads_nothing_slow(tmp_path: Path, code: str) -> None:
     assert set() == loaded(code, tmp_path)
 
 
+def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
+    """From folder to run folder, with everything installed, none of the packages that take long is loaded."""
+    slow = ("torch", "sklearn", "scipy", "pandas", "numba", "matplotlib")
+    code = (
+        "import sys, firstlight as fl; fl.climb(sys.argv[1], out=sys.argv[2])\n"
+        f"print([name for name in {slow!r} if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, digits, str(tmp_path / "run")]
+    assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_the_watch_over_slow_imports_sees_them(tmp_path: Path) -> None:
     """A module that is loaded is named."""
     assert {"torch", "pandas"} == loaded("import torch, pandas", tmp_path)

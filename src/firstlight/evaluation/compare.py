@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow.compute as pc
 
+from firstlight.arrow import to_numpy
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
@@ -276,12 +277,13 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
     both = f"{first.name} and {other.name}"
     if other.classes != first.classes:
         raise ArgumentError(
-            f"{both} were not measured on the same images with the same classes in the same order; fit both on one table."
+            f"{both} were not measured on the same images with the same classes in the same order; "
+            "fit both on one table."
         )
     if len(other) == len(first) and not other.keys.equals(first.keys):
         rows = pc.index_in(first.keys, other.keys.combine_chunks())
         if not rows.null_count:
-            places = rows.to_numpy()
+            places = to_numpy(rows)
             if np.bincount(places).max() > 1:
                 raise ArgumentError(
                     f"{both} cannot be matched, since a key occurs twice; give each image a key of its own."

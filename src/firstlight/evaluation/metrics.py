@@ -77,7 +77,7 @@ class Evaluation:
         return f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={self.n}  prior {self.prior:.3f}{left_out}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON; of the confusion matrix the mistakes: [true class, predicted class, images]."""
         plain = {name: value for name, value in vars(self).items() if name not in ("recall", "confusion", "interval")}
         recall = {
             name: {"n": one.n, "correct": one.correct, "interval": list(one.interval)}
@@ -86,8 +86,16 @@ class Evaluation:
         return plain | {
             "interval": list(self.interval),
             "recall": recall,
-            "confusion": self.confusion.tolist(),
+            "mistakes": self._mistakes(),
         }
+
+    def _mistakes(self) -> list[list[str | int]]:
+        """The commonest first; of a thousand classes the matrix itself would be a million numbers."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        rows, columns = np.nonzero(wrong)
+        order = np.argsort(-wrong[rows, columns], kind="stable")
+        names = list(self.recall)
+        return [[names[rows[at]], names[columns[at]], int(wrong[rows[at], columns[at]])] for at in order]
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""

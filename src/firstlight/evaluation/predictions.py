@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 
@@ -58,7 +59,7 @@ class Predictions:
     unreadable: int = 0
 
     def __post_init__(self) -> None:
-        keys = self.keys if isinstance(self.keys, pa.ChunkedArray) else pa.chunked_array([self.keys], pa.string())
+        keys = _chunked(self.keys)
         classes, labels, scores = tuple(self.classes), np.asarray(self.labels), np.asarray(self.scores, np.float64)
         n, k = len(keys), len(classes)
         if not k or len(set(classes)) < k or not all(isinstance(name, str) for name in classes):
@@ -78,8 +79,8 @@ class Predictions:
         if not 0 < self.temperature < np.inf:
             raise ArgumentError(f"The temperature is {self.temperature}; it has to be positive and finite.")
         fitting = {"keys": keys.cast(pa.string()), "classes": classes, "labels": labels.astype(np.int32, copy=False)}
-        numbers = {"scores": scores, "temperature": float(self.temperature), "unreadable": int(self.unreadable)}
-        for name, value in {**fitting, **numbers}.items():
+        plain = {"scores": scores, "temperature": float(self.temperature), "unreadable": int(self.unreadable)}
+        for name, value in {**fitting, **plain}.items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -112,7 +113,7 @@ class Predictions:
 
     def select(self, rows: np.ndarray) -> Predictions:
         """Some of the rows: booleans (N,) or row numbers, in their order."""
-        keys = self.keys.filter(pa.array(rows)) if rows.dtype == bool else self.keys.take(pa.array(rows))
+        keys = self.keys.filter(booleans(rows)) if rows.dtype == bool else self.keys.take(numbers(rows))
         return replace(self, keys=keys, labels=self.labels[rows], scores=self.scores[rows])
 
     def frame(self) -> pandas.DataFrame:
@@ -135,13 +136,11 @@ class Predictions:
         """Writes one Parquet file, atomically: key, label, predicted, and scores as a list of K numbers."""
         import pyarrow.parquet as parquet
 
-        names = pa.array(self.classes, pa.string())
-        label = pa.array(self.labels, mask=self.labels < 0)
         columns = {
             "key": self.keys,
-            "label": pa.DictionaryArray.from_arrays(label, names),
-            "predicted": pa.DictionaryArray.from_arrays(pa.array(self.predicted), names),
-            "scores": pa.FixedSizeListArray.from_arrays(self.scores.ravel(), len(self.classes)),
+            "label": dictionary(self.labels, self.classes),
+            "predicted": dictionary(self.predicted, self.classes),
+            "scores": pa.FixedSizeListArray.from_arrays(numbers(self.scores.ravel()), len(self.classes)),
         }
         about = {name: getattr(self, name) for name in ("name", "classes", "temperature", "split", "unreadable")}
         rows = pa.table(columns).replace_schema_metadata({b"firstlight.predictions": json.dumps(about).encode()})
@@ -164,15 +163,15 @@ class Predictions:
             classes = tuple(about["classes"])
             kinds = {"key": pa.string(), "label": pa.string(), "scores": pa.list_(pa.float64(), len(classes))}
             rows = rows.select(list(kinds)).cast(pa.schema(kinds.items()))
-            labels = pc.index_in(rows["label"], pa.array(classes, pa.string()))
+            labels = pc.index_in(rows["label"], strings(classes))
             if labels.null_count > rows["label"].null_count:
                 raise ValueError("a label is no class")
             return cls(
                 name=str(about["name"]),
                 keys=rows["key"],
                 classes=classes,
-                labels=labels.fill_null(-1).to_numpy(),
-                scores=rows["scores"].combine_chunks().flatten().to_numpy().reshape(len(rows), len(classes)),
+                labels=to_numpy(labels),
+                scores=to_numpy(rows["scores"].combine_chunks().flatten()).reshape(len(rows), len(classes)),
                 temperature=float(about["temperature"]),
                 split=None if about["split"] is None else str(about["split"]),
                 unreadable=int(about["unreadable"]),
@@ -181,3 +180,9 @@ class Predictions:
             raise RunError(
                 f"{path} does not hold whole predictions of Firstlight's; make them anew with firstlight predict."
             ) from error
+
+
+def _chunked(keys: Any) -> pa.ChunkedArray:
+    if isinstance(keys, pa.ChunkedArray):
+        return keys
+    return pa.chunked_array([keys if isinstance(keys, pa.Array) else strings(keys)])

@@ -85,7 +85,8 @@ class Transfer:
         import urllib3
 
         have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Accept-Encoding": "identity"}
+        # A connection of its own for each try: one that the server is about to close cannot be asked again.
+        headers = {"Accept-Encoding": "identity", "Connection": "close"}
         if have:
             headers["Range"] = f"bytes={have}-"
             if self._version.exists():
