@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 
 
-@given(st.lists(st.text(max_size=9), max_size=40))
-def test_strings_are_pyarrows(values: list[str]) -> None:
-    """Of any letters, empty ones too."""
+@given(st.lists(st.none() | st.text(max_size=9), max_size=40))
+def test_strings_are_pyarrows(values: list[str | None]) -> None:
+    """Of any letters, empty ones and nulls too."""
     made = strings(values)
     made.validate(full=True)
     assert pa.array(values, pa.string()).equals(made)

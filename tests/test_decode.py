@@ -480,6 +480,66 @@ def test_too_little_memory_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 # HEIC and AVIF ---------------------------------------------------------------------------------------------
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+PROFILE_AND_LEVEL = "00000011" + f"{0b0111 << 28:032b}" + "1001" + "0" * 44 + f"{30:08b}"  # still picture, level 1
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return struct.pack(">I", len(body) + 8) + name + body
+
+
+def unsigned(*values: int) -> str:
+    """Exponential Golomb codes: a number's bits after as many zeros as it has bits beyond the first."""
+    return "".join(f"{value + 1:0{2 * (value + 1).bit_length() - 1}b}" for value in values)
+
+
+def unit(kind: int, bits: str, after: bytes = b"") -> bytes:
+    """A unit of an HEVC stream: its bits, a one, zeros up to the next byte, and what follows."""
+    bits += "1" + "0" * (-(len(bits) + 1) % 8)
+    content = int(bits, 2).to_bytes(len(bits) // 8, "big") + after
+    # Two zero bytes before one below four would look like the next unit's start.
+    return bytes([kind << 1, 1]) + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", content)
+
+
+def heic(luma: np.ndarray, rotation: int) -> bytes:
+    """A HEIC of 16 x 16 pixels without colour, turned by ``rotation`` quarters, built by ISO/IEC 23008-2 and -12.
+
+    The one coding unit of its HEVC stream stores the pixels as they are (pcm_flag), so nothing of an encoder is
+    needed but the two ends of arithmetic coding: part_mode with pcm_flag is the bits 100001101, and the end of
+    the slice 111111101.
+    """
+    video = "0000110000000001" + "1" * 16 + PROFILE_AND_LEVEL + "1" + unsigned(0, 0, 0)
+    video += "000000" + unsigned(0) + "00"
+    sequence = "00000001" + PROFILE_AND_LEVEL + unsigned(0, 1, 16, 16) + "0" + unsigned(0, 0, 0)
+    sequence += "1" + unsigned(0, 0, 0) + unsigned(1, 0, 0, 2, 0, 0) + "000"
+    sequence += "101110111" + unsigned(1, 0) + "1" + unsigned(0) + "00000"  # 8 bits stored in units of 16 x 16
+    image = unsigned(0, 0) + "0000000" + unsigned(0, 0, 0) + "000" + unsigned(0, 0) + "0" * 10 + unsigned(0) + "00"
+    part = unit(19, "10" + unsigned(0, 2, 0), b"\x86\x80" + luma.tobytes() + bytes([128]) * 128 + b"\xfe\x80")
+    content = struct.pack(">I", len(part)) + part
+    heads = [unit(32, video), unit(33, sequence), unit(34, image)]
+    settings = b"\1" + int(PROFILE_AND_LEVEL, 2).to_bytes(12, "big") + b"\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\3"
+    settings += b"".join(struct.pack(">BHH", 0x80 | head[0] >> 1, 1, len(head)) + head for head in heads)
+    properties = box(
+        b"ipco",
+        box(b"hvcC", settings),
+        box(b"ispe", bytes(4), struct.pack(">II", 16, 16)),
+        box(b"colr", b"nclx" + struct.pack(">HHHB", 1, 13, 6, 0x80)),  # sRGB, the full range
+        box(b"irot", bytes([rotation])),
+    )
+    start = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
+
+    def meta(offset: int) -> bytes:
+        return box(
+            b"meta",
+            bytes(4),
+            box(b"hdlr", bytes(8), b"pict", bytes(13)),
+            box(b"pitm", bytes(4), b"\0\1"),
+            box(b"iinf", bytes(4), b"\0\1", box(b"infe", b"\2\0\0\0\0\1\0\0hvc1\0")),
+            box(b"iloc", bytes(4), b"\x44\0\0\1", struct.pack(">HHHII", 1, 0, 1, offset, len(content))),
+            box(b"iprp", properties, box(b"ipma", bytes(4), struct.pack(">IHB", 1, 1, 4), b"\x81\2\3\x84")),
+        )
+
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", content)
 
 
 def test_without_the_extra_the_reason_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,9 +562,21 @@ def test_with_the_extra_avif_is_read() -> None:
     assert 255 == decode(saved(clear, "AVIF")).min()
 
 
-def test_with_the_extra_a_damaged_heic_has_a_reason() -> None:
-    """A HEIC that ends after its first box is damaged."""
+def test_with_the_extra_heic_is_read_upright() -> None:
+    """A HEIC of four squares gives their numbers, turned against the clock as often as it says."""
     pytest.importorskip("pi_heif")
+    squares = np.array([[10, 60], [120, 250]], np.uint8)
+    for rotation in range(4):
+        image = decode(heic(np.kron(squares, np.ones((8, 8), np.uint8)), rotation))
+        assert (16, 16, 3) == image.shape
+        np.testing.assert_array_equal(np.rot90(squares, rotation), image[4::8, 4::8, 1])
+
+
+def test_with_the_extra_a_damaged_heic_has_a_reason() -> None:
+    """A HEIC that is cut off anywhere is no image and raises nothing."""
+    pytest.importorskip("pi_heif")
+    whole = heic(np.full((16, 16), 9, np.uint8), 0)
+    assert {"damaged HEIC file"} == {decode(whole[:cut]) for cut in range(24, len(whole) - 140, 7)}
     assert "damaged HEIC file" == decode(HEIC)
 
 

@@ -38,23 +38,25 @@ def booleans(values: np.ndarray) -> pa.BooleanArray:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
-def strings(values: Iterable[str]) -> pa.StringArray:
-    """An Arrow array of strings.
+def strings(values: Iterable[str | None]) -> pa.StringArray:
+    """An Arrow array of strings; None is null.
 
     Example:
-        >>> strings(["a", "", "ü"]).to_pylist()
-        ['a', '', 'ü']
+        >>> strings(["a", None, "ü"]).to_pylist()
+        ['a', None, 'ü']
     """
-    values = list(values)
-    data = "".join(values).encode()
-    lengths = np.fromiter(map(len, values), np.int64, len(values))  # characters, which in ASCII are bytes
+    given = list(values)
+    texts = [value or "" for value in given]
+    data = "".join(texts).encode()
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))  # characters, which in ASCII are bytes
     if lengths.sum() < len(data):
-        lengths = np.array([len(value.encode()) for value in values])
+        lengths = np.array([len(text.encode()) for text in texts])
     if len(data) > np.iinfo(np.int32).max:
         raise OverflowError("an Arrow string array holds at most 2 GiB; make several")
-    offsets = np.zeros(len(values) + 1, np.int32)
+    offsets = np.zeros(len(texts) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data))
+    bits = None if None not in given else booleans(np.array([value is not None for value in given])).buffers()[1]
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(data), bits)
 
 
 def dictionary(codes: np.ndarray, names: Iterable[str]) -> pa.DictionaryArray:

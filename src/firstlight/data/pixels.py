@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.arrow import to_numpy
+from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data import cache as kept
 from firstlight.data.plan import Options
 from firstlight.data.resize import FITS, Colour, Fit
@@ -256,8 +255,8 @@ def _with_problems(table: Table, failures: dict[int, str]) -> Table:
     rows = np.flatnonzero(to_numpy(pc.is_null(column)))[list(failures)]
     failed = np.zeros(len(table), bool)
     failed[rows] = True
-    reasons = pa.array(list(failures.values()), pa.string())
-    return table.with_columns(problem=pc.replace_with_mask(column, pa.array(failed), reasons))
+    reasons = strings(failures.values())
+    return table.with_columns(problem=pc.replace_with_mask(column, booleans(failed), reasons))
 
 
 def _refuse(table: Table, allow_unreadable: bool) -> None:

@@ -10,10 +10,9 @@ from itertools import chain
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.arrow import to_numpy
+from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data import files
 from firstlight.data.table import SPLITS, Table
 from firstlight.data.threads import cores, in_order, keys_of, median_bytes, spans
@@ -180,7 +179,7 @@ def _with_digests(table: Table, wanted: np.ndarray) -> Table:
     columns = {}
     for name, values in zip(("digest", "problem"), zip(*found, strict=True), strict=True):
         column = table.rows[name].combine_chunks()
-        columns[name] = pc.replace_with_mask(column, pa.array(missing), pa.array(values, pa.string()))
+        columns[name] = pc.replace_with_mask(column, booleans(missing), strings(values))
     return table.with_columns(**columns)
 
 
