@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.data.header import EXTRA, PIXEL_LIMIT, choose_path
+from firstlight.data.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,8 +68,8 @@ def decode(data: bytes) -> np.ndarray | str:
 
 
 def _png(data: bytes) -> np.ndarray:
-    size = (int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
-    return _kornia()(data, size, "mono" if data[25] == 0 else "rgb")
+    width, height, _, kind, *_ = PNG_HEADER(data, 16)
+    return _kornia()(data, (height, width), "mono" if kind == 0 else "rgb")
 
 
 def _jpeg(data: bytes) -> np.ndarray:

@@ -10,6 +10,8 @@ PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a GiB of RGB; beyond it a
 SMALL_PNG = 1 << 16  # pixels; kornia-rs holds Python's lock, so threads gain more with Pillow beyond
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+PNG_HEADER = Struct(">IIBBBBB").unpack_from
+LENGTH_AND_NAME = Struct(">I4s").unpack_from
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Chunks that change no pixel, and the length that each must have; others leave the file to Pillow.
 PNG_HARMLESS = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32, b"pHYs": 9, b"tIME": 7}
@@ -70,12 +72,12 @@ def choose_path(data: bytes) -> str:
 def _png(data: bytes) -> str:
     if len(data) < 57:
         return "PNG"
-    width, height, depth, kind, _, _, interlaced = unpack_from(">IIBBBBB", data, 16)
+    width, height, depth, kind, _, _, interlaced = PNG_HEADER(data, 16)
     if depth != 8 or kind not in (0, 2) or interlaced or not 0 < width * height <= SMALL_PNG:
         return "PNG"
     at, seen = 33, b""
     while True:
-        length, name = unpack_from(">I4s", data, at)
+        length, name = LENGTH_AND_NAME(data, at)
         if name == b"IDAT":
             seen = name
         elif name == b"IEND":
