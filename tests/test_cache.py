@@ -30,13 +30,13 @@ def table(tmp_path: Path) -> Table:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each image that is decoded."""
     calls: list[int] = []
-    plain = stack.decode
+    plain = stack.decode_all
 
-    def counting(data: bytes) -> np.ndarray | str:
-        calls.append(len(data))
-        return plain(data)
+    def counting(files: list[bytes | str]) -> list[np.ndarray | str]:
+        calls.extend(map(len, files))
+        return plain(files)
 
-    monkeypatch.setattr(stack, "decode", counting)
+    monkeypatch.setattr(stack, "decode_all", counting)
     return calls
 
 
@@ -157,12 +157,16 @@ def test_pixels_of_another_type_are_not_believed(table: Table) -> None:
 def test_an_image_that_can_be_read_by_now_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reason that went away without a new time of the file does not stay in the cache."""
     table = table_of(gray_folder(tmp_path, count=40))
-    plain = stack.decode
+    plain = stack.decode_all
     missing = (tmp_path / table.keys[7]).read_bytes()
-    monkeypatch.setattr(stack, "decode", lambda data: "wants a package" if data == missing else plain(data))
+
+    def lacking(files: list[bytes | str]) -> list[np.ndarray | str]:
+        return plain(["wants a package" if data == missing else data for data in files])
+
+    monkeypatch.setattr(stack, "decode_all", lacking)
     assert load(table).unreadable.rows["problem"].to_pylist() == ["wants a package"]
     assert load(table).unreadable.keys == [table.keys[7]]
-    monkeypatch.setattr(stack, "decode", plain)
+    monkeypatch.setattr(stack, "decode_all", plain)
     assert len(load(table)) == 40
     assert len(load(table).unreadable) == 0
 
@@ -189,17 +193,17 @@ def test_several_processes_may_write_the_same_entry(tmp_path: Path) -> None:
 def test_who_comes_second_uses_what_the_first_has_written(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that appears while this process decodes is kept, and this process's own is dropped."""
     expected = load(table, cache=False).values
-    plain = stack.decode
+    plain = stack.decode_all
     rival = []
 
-    def slow(data: bytes) -> np.ndarray | str:
+    def slow(files: list[bytes | str]) -> list[np.ndarray | str]:
         if not rival:
             rival.append(0)
             load(table)
             rival.append((only_entry() / "pixels.npy").stat().st_ino)
-        return plain(data)
+        return plain(files)
 
-    monkeypatch.setattr(stack, "decode", slow)
+    monkeypatch.setattr(stack, "decode_all", slow)
     np.testing.assert_array_equal(expected, load(table).values)
     assert (only_entry() / "pixels.npy").stat().st_ino == rival[1]
     assert len(list(cache.folder().iterdir())) == 1

@@ -278,7 +278,7 @@ def test_an_odd_file_is_left_to_pillow(name: str, monkeypatch: pytest.MonkeyPatc
     """No fast decoder sees it."""
     data, path = ODD[name]
     assert path == choose_path(data)
-    monkeypatch.setattr(module, "FAST", {})
+    monkeypatch.setattr(module, "FAST_PATHS", set())
     if path != "AVIF":
         np.testing.assert_array_equal(oracle(data), decode(data), strict=True)
 
@@ -305,11 +305,26 @@ def test_a_rust_panic_is_left_to_pillow_and_an_interrupt_is_not(monkeypatch: pyt
         return fast
 
     data = saved(Image.fromarray(GRAY), "PNG")
-    monkeypatch.setitem(module.FAST, "png", raising(PanicException()))
+    monkeypatch.setattr(module, "_fast", lambda path: raising(PanicException()))
     assert GRAY.tolist() == numbers(data)
-    monkeypatch.setitem(module.FAST, "png", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(module, "_fast", lambda path: raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         decode(data)
+
+
+def test_many_files_decode_as_each_by_itself() -> None:
+    """All of one kind, of several kinds, with damaged ones and reasons among them."""
+    whole, colour = saved(Image.fromarray(GRAY), "PNG"), saved(Image.fromarray(np.dstack([GRAY] * 3)), "JPEG")
+    for files in (
+        [whole, whole],
+        [colour, colour, colour],
+        [whole, whole[:50], whole],
+        [whole, "gone", colour, b""],
+        [],
+    ):
+        expected = [data if isinstance(data, str) else decode(data) for data in files]
+        for one, other in zip(expected, module.decode_all(files), strict=True):
+            np.testing.assert_array_equal(one, other, strict=not isinstance(one, str))
 
 
 # Odd files -------------------------------------------------------------------------------------------------
@@ -642,7 +657,7 @@ def assert_equal_to_pillow(paths: list[Path], *, fast: bool) -> None:
     assert paths
     for path in paths:
         data = path.read_bytes()
-        assert not fast or choose_path(data) in module.FAST, path
+        assert not fast or choose_path(data) in module.FAST_PATHS, path
         np.testing.assert_array_equal(oracle(data), decode(data), strict=True, err_msg=str(path))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from firstlight.data import files
-from firstlight.data.files import digest, reader
+from firstlight.data.files import digest, open_root, reader
 from firstlight.data.table import Table
 from firstlight.errors import DataError
 
@@ -56,7 +56,9 @@ def test_a_key_that_leads_out_of_the_folder_is_refused(tmp_path: Path, key: str)
     (root / "cats").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"secret")
     with pytest.raises(DataError, match="leads out of"):
-        reader(table(root))(key)
+        reader(table(root, "cats/1.png", key))
+    with pytest.raises(DataError, match="leads out of"):
+        open_root(str(root))(key)
 
 
 @pytest.mark.parametrize("key", ["a..png", "..a/b.png", "a../b.png", "..."])
@@ -64,14 +66,14 @@ def test_dots_inside_a_name_are_read(tmp_path: Path, key: str) -> None:
     """Two dots lead out only where they are a whole part of the key."""
     (tmp_path / key).parent.mkdir(exist_ok=True)
     (tmp_path / key).write_bytes(b"dots")
-    assert b"dots" == reader(table(tmp_path))(key)
+    assert b"dots" == reader(table(tmp_path, key))(key) == open_root(str(tmp_path))(key)
 
 
 def test_absolute_path_joined_to_a_key_stays_below_the_root(tmp_path: Path) -> None:
     """The absolute path of a file inside the root is refused as well: a key is a path below the root."""
     (tmp_path / "a.png").write_bytes(b"a")
     with pytest.raises(DataError, match="leads out of"):
-        reader(table(tmp_path))(str(tmp_path / "a.png"))
+        reader(table(tmp_path, str(tmp_path / "a.png")))
 
 
 def test_missing_files_and_folders_are_oserrors(tmp_path: Path) -> None:

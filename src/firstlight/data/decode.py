@@ -6,9 +6,9 @@ import io
 import math
 import threading
 import warnings
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from firstlight.data.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+T = TypeVar("T")
 
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274  # tags of TIFF and Exif
 
@@ -50,12 +52,10 @@ def decode(data: bytes) -> np.ndarray | str:
         'not an image (text)'
     """
     path = choose_path(data)
-    if path in FAST:
-        try:
-            return FAST[path](data)
-        except BaseException as error:  # Pillow has the last word, and the better reasons
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # a panic in Rust
-                raise
+    if path in FAST_PATHS:
+        image = _unless_damaged(_fast(path), data)
+        if image is not None:
+            return image
         path = path.removesuffix("-gray").upper()
     if " " in path:
         return path
@@ -67,34 +67,51 @@ def decode(data: bytes) -> np.ndarray | str:
         return _reason(error, path)
 
 
-def _png(data: bytes) -> np.ndarray:
-    width, height, _, kind, *_ = PNG_HEADER(data, 16)
-    return _kornia()(data, (height, width), "mono" if kind == 0 else "rgb")
+def decode_all(files: Sequence[bytes | str]) -> list[np.ndarray | str]:
+    """Decodes many files; what is no file but the reason why it could not be read stays as it is.
+
+    Every header is looked at before the first file is decoded: threads that did both in turn would hand Python's
+    lock to each other at every call, and two of them took longer with 10,000 small JPEGs than one (198 ms, not 122).
+
+    Example:
+        >>> decode_all([b"", "no longer there"])
+        ['empty file (0 bytes)', 'no longer there']
+    """
+    paths = {choose_path(data) if isinstance(data, bytes) else data for data in files}
+    if len(paths) == 1 and paths <= FAST_PATHS:
+        fast: Callable[[Any], np.ndarray | str] = _fast(paths.pop())
+        images = _unless_damaged(lambda: list(map(fast, files)))
+        if images is not None:
+            return images
+    return [data if isinstance(data, str) else decode(data) for data in files]
 
 
-def _jpeg(data: bytes) -> np.ndarray:
-    return _simplejpeg()(data)
+def _unless_damaged(work: Callable[..., T], *arguments: Any) -> T | None:
+    """What a fast decoder gives; None where it refuses: Pillow has the last word, and the better reasons."""
+    try:
+        return work(*arguments)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # a panic in Rust
+            raise
+        return None
 
 
-def _jpeg_gray(data: bytes) -> np.ndarray:
-    return _simplejpeg()(data, "GRAY")
-
-
-FAST: dict[str, Callable[[bytes], np.ndarray]] = {"png": _png, "jpeg": _jpeg, "jpeg-gray": _jpeg_gray}
+FAST_PATHS = {"png", "jpeg", "jpeg-gray"}
 
 
 @cache
-def _kornia() -> Callable[..., np.ndarray]:
-    from kornia_rs.io import decode_image_png_u8
+def _fast(path: str) -> Callable[[bytes], np.ndarray]:
+    if path == "png":
+        from kornia_rs.io import decode_image_png_u8
 
-    return decode_image_png_u8
+        def png(data: bytes) -> np.ndarray:
+            width, height, _, kind, *_ = PNG_HEADER(data, 16)
+            return decode_image_png_u8(data, (height, width), "mono" if kind == 0 else "rgb")
 
-
-@cache
-def _simplejpeg() -> Callable[..., np.ndarray]:
+        return png
     from simplejpeg import decode_jpeg
 
-    return decode_jpeg
+    return decode_jpeg if path == "jpeg" else partial(decode_jpeg, colorspace="GRAY")
 
 
 @cache
