@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstlight.data import cache, stack
+from firstlight.data import cache
+from firstlight.data.decoding import stack
 from firstlight.data.pixels import load
 from firstlight.data.splits import split
 from firstlight.data.table import Table

@@ -23,7 +23,7 @@ from PIL import Image
 
 from firstlight.data import decode as module
 from firstlight.data.decode import decode
-from firstlight.data.header import choose_path
+from firstlight.data.decoding.header import choose_path
 from test_decode_property import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 LIMIT = "the limit is 89,478,485)"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from firstlight.data.decode import decode
-from firstlight.data.header import choose_path
+from firstlight.data.decoding.header import choose_path
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 COMMON = settings(

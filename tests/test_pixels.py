@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firstlight.data import stack
+from firstlight.data.decoding import stack
 from firstlight.data.pixels import Pixels, load
 from firstlight.errors import ArgumentError, DataError
 from tables import gray_folder, noise, table_of, write_images
@@ -137,7 +137,7 @@ def test_the_colour_that_is_asked_for_is_given(tmp_path: Path, colour: str, mode
 @pytest.mark.parametrize("fit", ["squish", "crop", "pad"])
 def test_each_image_is_what_the_one_for_single_images_makes_of_it(tmp_path: Path, fit: str) -> None:
     """A folder and a single image go through the same change of size."""
-    from firstlight.data.resize import to_shape
+    from firstlight.data.decoding.resize import to_shape
 
     images = {f"a/{i}.png": noise(20 + i, 40) for i in range(4)}
     pixels = load(table_of(write_images(tmp_path, images)), size=16, fit=fit, cache=False)
@@ -265,7 +265,7 @@ def test_a_result_too_large_for_memory_goes_to_a_temporary_file(
 
 def test_threads_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are worth a thread give the same rows in the same order."""
-    from firstlight.data import plan
+    from firstlight.data.decoding import plan
 
     root = gray_folder(tmp_path, count=700, broken=9)
     table = table_of(root)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from firstlight.data.resize import to_shape
+from firstlight.data.decoding.resize import to_shape
 from tables import noise
 
 SHAPES = [(48, 64), (64, 48), (33, 100), (5, 7), (20, 20)]

@@ -319,7 +319,6 @@ def test_a_folder_without_write_permission_is_told(tmp_path: Path, monkeypatch: 
     if sys.platform != "win32" and os.geteuid() != 0:
         tmp_path.chmod(0o500)
     else:  # root may write anywhere, so the refusal is made by hand
-
         make = Path.mkdir
 
         def denied(path: Path, *arguments: object, **options: object) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from firstlight.data.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
+from firstlight.data.decoding.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data import cache as kept
-from firstlight.data.plan import Options
-from firstlight.data.resize import FITS, Colour, Fit
-from firstlight.data.stack import Progress, Stack, failures_of, stack
+from firstlight.data.decoding.plan import Options
+from firstlight.data.decoding.resize import FITS, Colour, Fit
+from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data import files
+from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.table import SPLITS, Table
-from firstlight.data.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.errors import ArgumentError, DataError
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))

@@ -230,9 +230,7 @@ def _inside(name: str, file: str) -> str:
     return f"{RUNGS}/{name}/{file}"
 
 
-def _stored(
-    folder: Path, about: dict[str, Any], files: dict[str, Any], classes: tuple[str, ...]
-) -> RungResult:
+def _stored(folder: Path, about: dict[str, Any], files: dict[str, Any], classes: tuple[str, ...]) -> RungResult:
     """A rung whose files stand in their stated sizes; what is in them is read when it is asked for."""
     name = about.pop("name")
     stated = {}
@@ -278,9 +276,7 @@ def _standing(folder: Path, inside: str, stated: Mapping[str, Any] | None = None
     if not stat.S_ISREG(about.st_mode):  # a pipe would wait for ever
         raise RunError(f"{path} is no ordinary file; {AGAIN}.")
     if about.st_size > LIMITS[path.name]:
-        raise RunError(
-            f"{path} has {about.st_size:,} bytes, and at most {LIMITS[path.name]:,} are read; {AGAIN}."
-        )
+        raise RunError(f"{path} has {about.st_size:,} bytes, and at most {LIMITS[path.name]:,} are read; {AGAIN}.")
     if stated and about.st_size != stated["bytes"]:
         raise RunError(f"{path} has {about.st_size:,} bytes and not {stated['bytes']:,} as written; {AGAIN}.")
     return path
@@ -304,13 +300,9 @@ def _document(content: dict[str, Any], path: Path) -> dict[str, Any]:
     names = [_checked(about, RUNG_FIELDS, path)["name"] for about in content["rungs"]]
     for name in names:
         if not RUNG_NAME.fullmatch(name):
-            raise RunError(
-                f"{path} names a rung {name[:60]!r}; only letters, digits, '-' and '_' can be used."
-            )
+            raise RunError(f"{path} names a rung {name[:60]!r}; only letters, digits, '-' and '_' can be used.")
     if len({name.lower() for name in names}) < len(names):  # some file systems take a and A for the same
-        raise RunError(
-            f"{path} has the rungs {', '.join(names)}; their names must differ, not in case alone."
-        )
+        raise RunError(f"{path} has the rungs {', '.join(names)}; their names must differ, not in case alone.")
     intervals = [about["interval"] for about in content["rungs"]]
     if not all(len(ends) == 2 and all(isinstance(end, int | float) for end in ends) for ends in intervals):
         raise RunError(f"{path} has an interval that is not two numbers; {AGAIN}.")

@@ -154,9 +154,7 @@ class Run:
         return plain({**about, "run": self.path})
 
     def __repr__(self) -> str:
-        head = (
-            f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"
-        )
+        head = f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"
         head += f", {self.unreadable} unreadable images left out" if self.unreadable else ""
         head += f", test split read {self.test_readings} times" if self.test_readings else ""
         return "\n".join([head, *(f"  {rung!r}" for rung in self.rungs)])

@@ -15,11 +15,11 @@ import numpy as np
 
 from firstlight.atomic import told
 from firstlight.data.decode import decode_all
+from firstlight.data.decoding.plan import Options, Plan, first_plan, next_plan
+from firstlight.data.decoding.resize import Colour, to_shape
+from firstlight.data.decoding.threads import in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read, reader
-from firstlight.data.plan import Options, Plan, first_plan, next_plan
-from firstlight.data.resize import Colour, to_shape
 from firstlight.data.table import Table
-from firstlight.data.threads import in_order, keys_of, median_bytes, spans
 from firstlight.errors import DataError
 
 Progress = Callable[[int, int], None]

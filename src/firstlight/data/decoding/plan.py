@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from firstlight.data.decode import decode
+from firstlight.data.decoding.header import choose_path
+from firstlight.data.decoding.resize import Colour, Fit
+from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read
-from firstlight.data.header import choose_path
-from firstlight.data.resize import Colour, Fit
 from firstlight.data.table import Table
-from firstlight.data.threads import cores, in_order, keys_of, median_bytes, spans
 
 SIDES = (32, 64, 128, 224)  # px; what "auto" rounds down to
 KEPT_SIDE = 512  # px; a size that all images share is kept up to here, so that photos do not fill the memory
