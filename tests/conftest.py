@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 import tempfile
@@ -30,7 +31,8 @@ def unpacked(name: str) -> Path:
         home.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home) as part, tarfile.open(archive) as tar:
             tar.extractall(part, filter="data")
-            (Path(part) / name).rename(home / name)
+            with contextlib.suppress(OSError):  # another worker was faster
+                (Path(part) / name).rename(home / name)
     return home / name
 
 

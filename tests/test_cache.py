@@ -178,6 +178,7 @@ def load_and_sum(root: str, barrier) -> int:
     return int(load(table).values.sum(dtype=np.int64))
 
 
+@pytest.mark.slow
 def test_several_processes_may_write_the_same_entry(tmp_path: Path) -> None:
     """Processes that start at once all get the right pixels, and one entry is left."""
     root = gray_folder(tmp_path, count=400)

@@ -102,6 +102,7 @@ def test_compare_sets_every_rung_beside_one(photos: Path, tmp_path: Path) -> Non
     refused(firstlight("compare", "run", "--against", "cnn", folder=tmp_path), "'cnn'", "centroid-l1")
 
 
+@pytest.mark.slow
 def test_predict_names_the_class_of_one_image_and_of_many(photos: Path, tmp_path: Path) -> None:
     """A line each, or a file; measured where the classes are known."""
     firstlight("climb", photos, "--out", "run", folder=tmp_path)
@@ -229,6 +230,7 @@ def test_one_percent_broken_is_listed_counted_and_done(tmp_path: Path) -> None:
     assert 0 == firstlight("climb", photos, "--allow-unreadable", folder=tmp_path).returncode
 
 
+@pytest.mark.slow
 def test_a_run_folder_cut_off_while_it_was_written(photos: Path, tmp_path: Path) -> None:
     """A kill at any moment leaves a whole run folder or none under its name."""
     for wait in (0.3, 0.5, 0.6, 0.7, 0.8, 1.0):
