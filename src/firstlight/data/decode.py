@@ -79,8 +79,7 @@ def decode_all(files: Sequence[bytes | str]) -> list[np.ndarray | str]:
     """
     paths = {choose_path(data) if isinstance(data, bytes) else data for data in files}
     if len(paths) == 1 and paths <= FAST_PATHS:
-        fast: Callable[[Any], np.ndarray | str] = _fast(paths.pop())
-        images = _unless_damaged(lambda: list(map(fast, files)))
+        images = _unless_damaged(_fast_all, paths.pop(), files)
         if images is not None:
             return images
     return [data if isinstance(data, str) else decode(data) for data in files]
@@ -96,7 +95,24 @@ def _unless_damaged(work: Callable[..., T], *arguments: Any) -> T | None:
         return None
 
 
+IHDR = slice(16, 29)  # where a PNG tells its size and colour
 FAST_PATHS = {"png", "jpeg", "jpeg-gray"}
+
+
+def _fast_all(path: str, files: Sequence[bytes]) -> list[np.ndarray | str]:
+    """Files of one path, without a call of our own for each where all are PNGs of one size and colour."""
+    headers = {data[IHDR] for data in files} if path == "png" else set()
+    if len(headers) != 1:
+        return list(map(_fast(path), files))
+    from kornia_rs.io import decode_image_png_u8
+
+    size, mode = _size_and_mode(files[0])
+    return [decode_image_png_u8(data, size, mode) for data in files]
+
+
+def _size_and_mode(data: bytes) -> tuple[tuple[int, int], str]:
+    width, height, _, kind, *_ = PNG_HEADER(data, 16)
+    return (height, width), "mono" if kind == 0 else "rgb"
 
 
 @cache
@@ -105,8 +121,7 @@ def _fast(path: str) -> Callable[[bytes], np.ndarray]:
         from kornia_rs.io import decode_image_png_u8
 
         def png(data: bytes) -> np.ndarray:
-            width, height, _, kind, *_ = PNG_HEADER(data, 16)
-            return decode_image_png_u8(data, (height, width), "mono" if kind == 0 else "rgb")
+            return decode_image_png_u8(data, *_size_and_mode(data))
 
         return png
     from simplejpeg import decode_jpeg

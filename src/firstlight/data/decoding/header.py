@@ -75,6 +75,9 @@ def _png(data: bytes) -> str:
     width, height, depth, kind, _, _, interlaced = PNG_HEADER(data, 16)
     if depth != 8 or kind not in (0, 2) or interlaced or not 0 < width * height <= SMALL_PNG:
         return "PNG"
+    length, name = LENGTH_AND_NAME(data, 33)
+    if name == b"IDAT" and data.startswith(PNG_END, length + 45):
+        return "png"  # three chunks and no more, as most small ones have
     at, seen = 33, b""
     while True:
         length, name = LENGTH_AND_NAME(data, at)
