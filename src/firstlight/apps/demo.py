@@ -63,7 +63,8 @@ def tell(folder: Path, *, quiet: bool) -> None:
 
 def _command() -> str:
     """How the command can be typed here: by its name, or by its path where the shell does not know the name."""
-    return "firstlight" if shutil.which("firstlight") else os.path.relpath(sys.argv[0])
+    path = os.path.abspath(sys.argv[0])  # noqa: PTH100
+    return "firstlight" if shutil.which("firstlight") else min(path, os.path.relpath(path), key=len)
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -67,9 +67,9 @@ def remark(*lines: str) -> None:
 
 def climb_header(classes: Sequence[str]) -> str:
     """The head of the climb's table."""
-    recalls = "".join(f"{name[:9]:>7}" for name in classes) if len(classes) <= CLASS_COLUMNS else "  lowest recall"
+    recalls = "".join(f"{name[:6]:>7}" for name in classes) if len(classes) <= CLASS_COLUMNS else "  lowest recall"
     return (
-        f"{'rung':<{NAME_WIDTH}}  accuracy  95 % interval{'n':>8}{recalls:<15}  "
+        f"{'rung':<{NAME_WIDTH}}  accuracy  95 % interval{'n':>8}{recalls:<{_recall_width(classes)}}  "
         f"{'against the rung before':<38}{'fit':>9}{'predict':>18}"
     )
 
@@ -84,11 +84,19 @@ def climb_row(rung: dict[str, Any]) -> str:
         recalls = f"  {recall[lowest]:.3f} ({lowest[:20]})"
     low, high = rung["interval"]
     seconds = rung["seconds"]
+    gained = against(rung["against_previous"])
     return (
-        f"{rung['name']:<{NAME_WIDTH}}  {rung['accuracy']:.3f}     {low:.3f} {high:.3f}  {rung['n']:>7}"
-        f"{recalls:<15}  {against(rung['against_previous']):<38}{_time(seconds['fit']):>9}"
+        f"{rung['name']:<{NAME_WIDTH}}  {rung['accuracy']:.3f}     {low:.3f} {high:.3f}  {rung['n']:>8}"
+        f"{recalls:<{_recall_width(list(rung['recall']))}}  {gained:<38}{_time(seconds['fit']):>9}"
         f"{seconds['predict'] / rung['n'] * 1e6:>9.1f} us/image"
     ).rstrip()
+
+
+def _recall_width(classes: Sequence[str]) -> int:
+    """Of the columns of recall: one a class, or the lowest with the name of its class."""
+    if len(classes) <= CLASS_COLUMNS:
+        return max(15, 7 * len(classes))
+    return max(15, 9 + min(20, max(map(len, classes))) + 2)
 
 
 def against(comparison: dict[str, Any] | None) -> str:

@@ -101,8 +101,9 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     if "test" in own or own == ["train"]:
         notes.append(f"{validation:.0%} of the train images are taken out for validation, by a hash (seed {seed}).")
     else:
-        aside = f"{validation:.0%} for validation" + (f" and {test:.0%} for test" if test else "")
-        notes.append(f"The folder has no split, so {aside} are set aside, by a hash of each file (seed {seed}).")
+        more = f" and {test:.0%} for test" if test else ""
+        aside = f"{validation:.0%} of the images are set aside for validation{more}"
+        notes.append(f"The folder has no split, so {aside}, by a hash of each file (seed {seed}).")
     return _noted(table.with_columns(splits=new), notes)
 
 
