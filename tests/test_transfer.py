@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from firstlight import progress
 from firstlight.data.catalog import DATASETS, Dataset
 from firstlight.data.download import get
 from firstlight.data.fetching import transfer
-from firstlight.data.fetching.transfer import Meter
 from firstlight.errors import ArgumentError
+from firstlight.progress import Meter
 from loopback import (  # noqa: F401 - fixtures
     ARCHIVE,
     CAT,
@@ -277,8 +278,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    monkeypatch.setattr(transfer, "PATIENCE", 0.0)
-    monkeypatch.setattr(transfer, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
     return monkeypatch.setattr
 
 
@@ -312,7 +313,7 @@ def test_progress_is_a_bar_on_a_terminal(impatient: Callable[..., None]) -> None
     """The bar says what is done, and goes when it is done."""
     screen = Terminal()
     impatient("sys.stderr", screen)
-    with Meter("fetching photos", quiet=False) as meter:
+    with Meter("fetching photos", quiet=False, unit="bytes") as meter:
         meter(500_000, 1_000_000)
         meter(1_000_000, 0)  # a server that says no length
     assert "fetching photos" in screen.getvalue()

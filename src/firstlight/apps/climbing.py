@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight.apps.screen import Bar, climb_header, climb_row, print_json, remark
+from firstlight.apps.screen import climb_header, climb_row, print_json, remark
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.ladder import arrange, climb, needed
+from firstlight.progress import Meter
 from firstlight.runs.folder import next_folder, refuse_taken
 from firstlight.runs.results import Run, RungResult
 
@@ -44,8 +45,8 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
     out = asked.out or next_folder(Path("runs"), Path(data).absolute().stem)
     refuse_taken(out)
     table = arrange(scan(data), split=asked.split, seed=asked.seed)
-    with Bar("decoding", asked.quiet) as bar:
-        pixels = load(table.select(needed(table, asked.split)), **asked.loading, progress=bar)
+    with Meter("decoding", asked.quiet) as meter:
+        pixels = load(table.select(needed(table, asked.split)), **asked.loading, progress=meter)
     if not asked.quiet:
         remark(*table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
     names: list[str] = []

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from firstlight.apps.climbing import unreadable_lines
-from firstlight.apps.screen import Bar, print_json, remark
+from firstlight.apps.screen import print_json, remark
 from firstlight.atomic import new_file
 from firstlight.data.pixels import load
 from firstlight.data.scanning.entries import IMAGES
@@ -21,6 +21,7 @@ from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
 from firstlight.models.inference import predict
+from firstlight.progress import Meter
 from firstlight.runs.folder import count_test_reading, read_run
 
 
@@ -54,9 +55,9 @@ def show_predictions(folder: Path, data: str, wanted: Wanted) -> Predictions:
     table = _table(data)
     if wanted.split is not None:
         table = table.select(wanted.split)
-    with Bar("decoding", wanted.quiet) as bar:
+    with Meter("decoding", wanted.quiet) as meter:
         allow = wanted.allow_unreadable
-        pixels = load(table, **classifier.preprocessing, allow_unreadable=allow, progress=bar)
+        pixels = load(table, **classifier.preprocessing, allow_unreadable=allow, progress=meter)
     seen = predict(classifier, pixels, split=wanted.split)
     measured = evaluate(seen) if (seen.labels >= 0).any() else None
     if measured is not None and SPLITS.index("test") in pixels.splits:

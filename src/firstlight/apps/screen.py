@@ -1,58 +1,18 @@
-"""What the command line shows: the climb's table, ideal images drawn in characters, progress."""
+"""What the command line shows: the climb's table, ideal images drawn in characters."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from rich.progress import Progress
 
-PATIENCE = 0.5  # seconds of silence before progress is shown
-LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 SHADES = " ░▒▓█"
 NAME_WIDTH = 15
 CLASS_COLUMNS = 4  # recall gets a column a class up to here, and the lowest recall alone beyond
-
-
-class Bar:
-    """Progress on standard error: a bar on a terminal, a plain line now and then elsewhere, nothing if quick."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self.what, self.quiet = what, quiet
-        self.started = self.told = time.monotonic()
-        self.bar: Progress | None = None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self.quiet or now - self.started < PATIENCE:
-            return
-        if sys.stderr.isatty():
-            self._draw(done, total)
-        elif now - self.told >= LINE_EVERY:
-            self.told = now
-            print(f"{self.what}: {done:,} of {total:,}", file=sys.stderr)
-
-    def _draw(self, done: int, total: int) -> None:
-        if self.bar is None:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.bar = Progress(console=Console(stderr=True), transient=True)
-            self.bar.add_task(self.what, total=total)
-            self.bar.start()
-        self.bar.update(self.bar.task_ids[0], completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
 
 
 def print_json(document: Any) -> None:

@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 from firstlight.atomic import new_file, new_folder, told
 from firstlight.data.catalog import DATASETS, Dataset, write_digits
-from firstlight.data.fetching.transfer import Meter, Transfer
+from firstlight.data.fetching.transfer import Transfer
 from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
+from firstlight.progress import Meter
 
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)
 UNSAFE = re.compile(r"[^\w. -]")  # what some system does not take in a file name, and more
@@ -195,7 +196,7 @@ def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
     part = target.with_name(".downloads") / address / f"{dataset.name}.part"
     goes_on = False
     try:
-        with Meter(f"fetching {dataset.name}", quiet) as meter:
+        with Meter(f"fetching {dataset.name}", quiet, "bytes") as meter:
             archive = Transfer(dataset, part, meter).fetch()
         _verify(archive, dataset, "it was deleted; get it again, or from elsewhere")
         _install(archive, target, dataset, quiet)
@@ -214,7 +215,7 @@ def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None
     with new_folder(target, DownloadError) as part:
         unpacked = part / ".unpacked"
         unpacked.mkdir()
-        with Meter(f"unpacking {dataset.name}", quiet) as meter:
+        with Meter(f"unpacking {dataset.name}", quiet, "bytes") as meter:
             links = unpack(archive, unpacked, progress=meter)
         if links and not quiet:
             print(f"{dataset.name}: {links:,} links inside the archive were left out", file=sys.stderr)

@@ -6,8 +6,6 @@ import errno
 import os
 import re
 import shutil
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,9 +23,6 @@ ASKED = 4  # times that an address is asked before it counts as out of reach or 
 PAUSE = 0.3  # seconds; urllib3 asks again at once, then after twice this, then after four times this
 BUSY = (429, 500, 502, 503, 504)  # answers after which asking again may help
 RESUMED = 5  # times that a transfer which breaks off is taken up again; pooch waits 1 s, 2 s, ... between
-
-PATIENCE = 0.5  # seconds of silence before progress is shown
-LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -190,46 +185,3 @@ class Transfer:
             f"({type(reason).__name__}); go online and try again, or bring {url} here by another way and pass "
             "the file: firstlight get path/to/archive.tgz"
         )
-
-
-class Meter:
-    """Progress in bytes on standard error: a bar on a terminal, a line now and then elsewhere, nothing if quick.
-
-    Example:
-        >>> with Meter("unpacking photos", quiet=False) as meter:
-        ...     meter(10, 100)  # nothing is said within the first half second
-    """
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self.what, self.quiet = what, quiet
-        self.started = self.said = time.monotonic()
-        self.bar: Any = None
-
-    def __enter__(self) -> Meter:
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self.quiet or now - self.started < PATIENCE:
-            return
-        if sys.stderr.isatty():
-            self._draw(done, total)
-        elif now - self.said >= LINE_EVERY:
-            self.said = now
-            of = f" of {total / 1e6:,.1f}" if total else ""
-            print(f"{self.what}: {done / 1e6:,.1f}{of} MB", file=sys.stderr, flush=True)
-
-    def _draw(self, done: int, total: int) -> None:
-        if self.bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.bar.add_task(self.what, total=total or None)
-            self.bar.start()
-        self.bar.update(self.bar.task_ids[0], completed=done, total=total or None)
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
