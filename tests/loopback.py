@@ -82,7 +82,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answer = site.answers.pop(0) if site.answers else Answer()
         self.close_connection = True
         headers = {"ETag": answer.tag} if answer.tag else {}
-        status, body = answer.status or 200, answer.body
+        status = answer.status or 200
+        body = answer.body if status < 400 else b"out of order"  # a refusal is short, as servers have it
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if asked and answer.ranges and self.headers.get("If-Range", answer.tag) == answer.tag and not answer.status:
             start = int(asked[1])
@@ -93,6 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, body, headers["Location"] = 302, b"", answer.to
         length = str(len(body)) if answer.length is None else answer.length
         self.send_response(status)
+        self.send_header("Connection", "close")  # else a second try may meet the first one's closing connection
         for name, value in (headers | ({"Content-Length": length} if length else {})).items():
             self.send_header(name, value)
         self.end_headers()
