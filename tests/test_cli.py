@@ -146,6 +146,13 @@ def test_scan_and_split_print_and_save_a_table(photos: Path, tmp_path: Path) -> 
     assert "key" in (tmp_path / "photos.csv").read_text().splitlines()[0]
 
 
+def test_quiet_leaves_the_notes_of_a_table_out(photos: Path, tmp_path: Path) -> None:
+    """The counts are the result, the notes are remarks."""
+    assert "note: " in firstlight("split", photos, folder=tmp_path).stdout
+    quiet = firstlight("split", photos, "--quiet", folder=tmp_path).stdout
+    assert "120 images of 2 classes" in quiet and "note: " not in quiet
+
+
 def test_cache_is_shown_and_cleared(photos: Path, tmp_path: Path) -> None:
     """An entry for each folder that was decoded; clearing leaves none."""
     cache = {"FIRSTLIGHT_CACHE": str(tmp_path / "cache")}
@@ -177,6 +184,19 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
         assert 2 == sum(line.startswith("centroid-l1") for line in done.stdout.splitlines())
         assert 2 == done.stdout.count("Stop at")
         assert "What to type next" in done.stdout
+
+
+def test_the_demo_as_json_is_both_runs(tmp_path: Path) -> None:
+    """One document, of the pair of digits and of all ten."""
+    document = json.loads(firstlight("demo", "--json", folder=tmp_path).stdout)
+    assert [2, 10] == [len(run["classes"]) for run in document["runs"]]
+
+
+@pytest.mark.parametrize("command", ["demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache"])
+def test_every_command_knows_json_and_quiet(tmp_path: Path, command: str) -> None:
+    """The same two words everywhere."""
+    help_text = firstlight(command, "--help", folder=tmp_path).stdout
+    assert "--json" in help_text and "--quiet" in help_text
 
 
 def test_version_and_help(tmp_path: Path) -> None:

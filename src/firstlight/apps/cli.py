@@ -6,6 +6,7 @@ import functools
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -81,12 +82,13 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 @command("firstlight demo")
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the images and the runs are written.")] = Path("firstlight-demo"),
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """The whole story on real handwritten digits, without a network."""
     from firstlight.apps.demo import tell
 
-    tell(folder, quiet=quiet)
+    tell(folder, quiet=quiet, as_json=as_json)
 
 
 @command("firstlight get mnist_sample")
@@ -118,11 +120,12 @@ def scan(
     out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What a folder holds: classes, splits, counts and what was skipped; nothing is decoded."""
     from firstlight.data.sources import scan as scan_data
 
-    _show_table(scan_data(data, follow_links=follow_links), out, as_json)
+    _show_table(scan_data(data, follow_links=follow_links), out, as_json, quiet)
 
 
 @command("firstlight split photos/ --validation 0.2 --test 0.2 --out photos.parquet")
@@ -133,19 +136,20 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.0,
     seed: Seed = 0,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Set images aside for validation and test, by class, equal images together; files stay where they are."""
     from firstlight.data.sources import scan as scan_data
     from firstlight.data.splits import split as split_table
 
-    _show_table(split_table(scan_data(data), validation=validation, test=test, seed=seed), out, as_json)
+    _show_table(split_table(scan_data(data), validation=validation, test=test, seed=seed), out, as_json, quiet)
 
 
-def _show_table(table: Table, out: Path | None, as_json: bool) -> None:
+def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:
     if out is not None:
         (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
     if not as_json:
-        print(table)
+        print(replace(table, notes=()) if quiet else table)
         return
     document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
     document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from firstlight.apps.climbing import Asked, show_climb
-from firstlight.apps.screen import drawn
+from firstlight.apps.screen import drawn, print_json
 from firstlight.data.catalog import write_digits
+from firstlight.ladder import climb
 from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import restore
 from firstlight.models.rungs import CLIMBED
@@ -40,12 +41,16 @@ What to type next:
 """
 
 
-def tell(folder: Path, *, quiet: bool) -> None:
+def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
     """Writes the digits, climbs with two classes and then with ten, draws the ideal images, says what is next."""
     pair, every = folder / "threes-and-sevens", folder / "digits"
     for target, classes in ((pair, ("3", "7")), (every, None)):
         if not target.is_dir():
             write_digits(target, classes)
+    if as_json:
+        runs = [climb(target, out=_free(folder, target.name)).to_dict() for target in (pair, every)]
+        print_json({"folder": str(folder), "runs": runs})
+        return
 
     print(STORY.format(count=sum(1 for _ in every.glob("*/*.png")), folder=every))
     print(LEGEND)
