@@ -19,21 +19,28 @@ if TYPE_CHECKING:
     from firstlight.evaluation.predictions import Predictions as Predictions
     from firstlight.ladder import climb as climb
     from firstlight.ladder import fit as fit
+    from firstlight.models.checkpoint import restore as restore
     from firstlight.models.classifier import Classifier as Classifier
     from firstlight.models.inference import predict as predict
+    from firstlight.models.recipes import Augmentation as Augmentation
+    from firstlight.models.recipes import Recipe as Recipe
+    from firstlight.models.setting import Watch as Watch
     from firstlight.models.sums import ClassSums as ClassSums
     from firstlight.models.sums import class_sums as class_sums
     from firstlight.runs.folder import read_run as read_run
     from firstlight.runs.results import Run as Run
 
 _ROOMS = {
+    "Augmentation": "models.recipes",
     "ClassSums": "models.sums",
     "Classifier": "models.classifier",
     "FirstlightError": "errors",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
+    "Recipe": "models.recipes",
     "Run": "runs.results",
     "Table": "data.table",
+    "Watch": "models.setting",
     "advise": "evaluation.compare",
     "class_sums": "models.sums",
     "climb": "ladder",
@@ -44,6 +51,7 @@ _ROOMS = {
     "load": "data.pixels",
     "predict": "models.inference",
     "read_run": "runs.folder",
+    "restore": "models.checkpoint",
     "scan": "data.sources",
     "split": "data.splits",
 }

@@ -3,44 +3,73 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from firstlight.data.pixels import Pixels, load
-from firstlight.data.sources import scan
-from firstlight.data.splits import split as split_table
+from firstlight.data.arrange import arrange, load_for
+from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
-from firstlight.evaluation.compare import advise, compare
+from firstlight.evaluation.compare import Cost, advise, compare, compare_ladder
 from firstlight.evaluation.metrics import evaluate
 from firstlight.models.centroid import TrainingSet
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.inference import predict
-from firstlight.models.rungs import CLIMBED, Rung, centroid_name, named
-from firstlight.runs.folder import refuse_taken, write_run
+from firstlight.models.recipes import Options, Recipe, recipe_for
+from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
+from firstlight.models.setting import Epoch, Kept, Setting, Watch
+from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep_training, kept_training
 from firstlight.runs.results import Run, RungResult, versions
+from firstlight.runs.tensors import SavedModel
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def fit(rung: str, pixels: Pixels, *, distance: str = "l1", centre: str = "mean", seed: int = 0) -> Classifier:
-    """Fits one rung on the training images.
+class FitOptions(Options, total=False):
+    """What may be passed to `fit` by name: the fields of `Recipe`, and two for the centroid."""
+
+    distance: str
+    centre: str
+
+
+def fit(
+    rung: str | nn.Module,
+    pixels: Pixels,
+    *,
+    effort: str = "standard",
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    **options: Unpack[FitOptions],
+) -> Classifier:
+    """Fits one rung, or a module of your own, on the training images.
 
     Args:
-        rung: a rung's name, or ``"centroid"`` with the two choices below.
-        pixels: what `load` gave. Where the table has no split, 20 % are set aside as validation first.
-        distance: ``"l1"``, ``"l2"`` or ``"cosine"``, for ``"centroid"``.
-        centre: ``"mean"`` or ``"median"``, for ``"centroid"``.
-        seed: of the split, where one has to be made.
+        rung: a rung's name, such as ``"cnn"``; ``"centroid"`` with the options ``distance`` (``"l1"``, ``"l2"``,
+            ``"cosine"``) and ``centre`` (``"mean"``, ``"median"``); or an ``nn.Module`` that takes images
+            (B, C, H, W) and gives scores (B, K): a copy of it is trained.
+        pixels: what `load` gave. Where the table has no split, 20 % are set aside as validation first; validation
+            images are watched and never trained on.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: which recipe a network is trained by.
+        seed: of the split, where one has to be made, of first weights, the order and the variation of images.
+        on_epoch: called after every epoch of a network with an `Epoch`.
+        options: fields of `Recipe` in the place of the recipe's own: ``epochs=10, lr=1.0, loss="l1"``.
 
     Returns:
         The fitted classifier.
 
     Raises:
-        ArgumentError: where there is no such rung, distance or centre.
+        ArgumentError: where there is no such rung or option, or a module does not fit the images.
         DataError: where the training images are of one class or none.
+        MissingExtraError: where a network is asked for and torch is not installed.
 
     Example:
         >>> import firstlight as fl
@@ -48,40 +77,74 @@ def fit(rung: str, pixels: Pixels, *, distance: str = "l1", centre: str = "mean"
         >>> ideal = fl.fit("centroid", pixels, distance="cosine")
         >>> ideal.model.ideal.shape  # ten ideal images of 8 x 8 px
         (10, 64)
+        >>> network = fl.fit("linear", pixels, epochs=3, on_epoch=lambda epoch: print(epoch.epoch))
+        1
+        2
+        3
     """
-    name = centroid_name(distance, centre) if rung == "centroid" else rung
+    chosen = _rung(rung, options)
     arranged = replace(pixels, table=arrange(pixels.table, seed=seed))
-    (one,) = named([name])
-    return _fit(one, arranged, training_set(arranged), seed)
+    training = training_set(arranged)
+    watched = _labelled(arranged, "validation")
+    settings: dict[str, Any] = {"classes": pixels.classes, "watched": watched, "seed": seed}
+    if chosen.recipe:
+        settings["recipe"] = _recipe(chosen, effort, options, len(training.labels))
+    setting = Setting(**settings, watch=Watch(on_epoch=on_epoch))
+    classifier = _fit(chosen, arranged, training, setting)
+    if stopped := classifier.training.get("stopped"):
+        warnings.warn(stopped, stacklevel=2)
+    return classifier
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """What the steps of a climb share."""
+
+    pixels: Pixels
+    training: TrainingSet
+    split: str
+    effort: str
+    seeds: Sequence[int]
+    options: Options
+    watch: Watch
 
 
 def climb(
     data: str | Path | Table | Pixels,
     *,
-    rungs: Iterable[str] = CLIMBED,
+    rungs: Iterable[str] | None = None,
+    effort: str = "standard",
     split: str = "validation",
-    out: str | Path | None = None,
-    seed: int = 0,
-    on_rung: Callable[[RungResult], None] | None = None,
+    out: str | Path | Numbered | None = None,
+    seed: int | Sequence[int] = 0,
+    watch: Watch | None = None,
+    **options: Unpack[Options],
 ) -> Run:
-    """Climbs the ladder: fits each rung, measures it, compares it with the rung before, and advises.
+    """Climbs the ladder: fits each rung, measures it, compares it with the rungs before, and advises.
 
     Args:
         data: a folder (or anything that `scan` takes), a table, or pixels.
-        rungs: names of rungs, simplest first; ``"centroid"`` stands for its three distances.
+        rungs: names of rungs, simplest first; ``"centroid"`` stands for its three distances. Where it is left out:
+            every rung, or those without training where torch is not installed.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: which recipes the networks are trained by.
         split: what is measured on. ``"validation"`` is made from the training images where the folder has
-            none. ``"test"`` has to be asked for: then everything else is fitted on and nothing is held out
-            of it.
-        out: the run folder to write; nothing is written where it is left out.
-        seed: of the split, where one has to be made, and of the bootstrap.
-        on_rung: called with each rung's result as soon as it is there.
+            none. ``"test"`` has to be asked for: then everything else is fitted on, but for a fifth, at most
+            1,000 images, that is watched during training.
+        out: the run folder; nothing is written where it is left out. It is readable at every moment, and the same
+            climb, interrupted anywhere, goes on from there; once finished it is only read.
+        seed: of the split, where one has to be made, of the bootstrap, and of training. Of several each network is
+            trained with each: the first one's result counts, and the spread over all is told beside it.
+        watch: who is told of rungs, epochs and steps.
+        options: fields of `Recipe` for every network in the place of the recipe's own, such as ``device="cpu"``.
 
     Returns:
         The run: every rung's predictions, metrics and model, and the advice.
 
     Raises:
+        ArgumentError: where there is no such rung, effort or option.
         DataError: where the folder cannot be learnt from: one class, no readable image, no test split.
-        RunError: where ``out`` exists already.
+        RunError: where something else than this climb stands in ``out``.
+        MissingExtraError: where a network is asked for and torch is not installed.
 
     Example:
         >>> import firstlight as fl
@@ -89,82 +152,33 @@ def climb(
         >>> [rung.name for rung in run]
         ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
     """
-    chosen = named(rungs)
-    if out is not None:
-        refuse_taken(out)
-    pixels = load_for(data, split=split, seed=seed)
+    chosen = named(climbed() if rungs is None else rungs)
+    seeds = (seed,) if isinstance(seed, int) else tuple(seed)
+    if not seeds:
+        raise ArgumentError("No seed was given; pass a number, or several.")
+    trained = [rung for rung in chosen if rung.recipe]
+    for rung in trained:
+        recipe_for(rung.recipe, effort, options)  # says now what is wrong with the options
+    pixels = load_for(data, split=split, seed=seeds[0])
     training = training_set(pixels)
-    results: list[RungResult] = []
+    steps = _Climb(pixels, training, split, effort, seeds, options, watch or Watch())
+    run = _begun(chosen, steps)
+    if out is not None:
+        run = begin_run(run, out)
     for rung in chosen:
-        results.append(_step(rung, pixels, training, split=split, seed=seed, before=results[-1:]))
-        if on_rung is not None:
-            on_rung(results[-1])
-    run = Run(
-        asked={
-            "data": pixels.table.root,
-            "rungs": [rung.name for rung in chosen],
-            "split": split,
-            "seed": seed,
-        },
-        decided=[*pixels.reasons, *pixels.table.notes],
-        versions=versions(),
-        seed=seed,
-        fingerprint=pixels.table.fingerprint,
-        classes=pixels.classes,
-        split=split,
-        unreadable=len(pixels.unreadable),
-        rungs=tuple(results),
-        advice=advise([result.predictions for result in results]).to_dict(),
-        path=None,
-    )
-    return run if out is None else write_run(run, Path(out))
-
-
-def load_for(data: str | Path | Table | Pixels, *, split: str, seed: int) -> Pixels:
-    """The labelled pixels of the two splits that a climb needs, scanned, split and loaded where they are not."""
-    if isinstance(data, Pixels):
-        table = arrange(data.table, split=split, seed=seed)
-        return replace(data, table=table).select(needed(table, split))
-    table = arrange(data if isinstance(data, Table) else scan(data), split=split, seed=seed)
-    return load(table.select(needed(table, split)))
-
-
-def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
-    """The table with the splits that measuring on ``split`` needs.
-
-    Args:
-        table: with or without splits of its own.
-        split: ``"validation"``: taken out of train where the folder has none. ``"test"``: what is validation
-            counts as train, so that everything else is fitted on.
-        seed: of the split that is made.
-
-    Returns:
-        The same rows; the notes say what was done.
-
-    Raises:
-        ArgumentError: where ``split`` is neither.
-        DataError: where a test split is asked for and the folder has none.
-    """
-    if split == "validation":
-        return split_table(table, validation=0.2, seed=seed)
-    if split != "test":
-        raise ArgumentError(f"A climb cannot be measured on {split!r}; choose validation, or test as the last reading.")
-    splits = table.splits
-    if not (splits == SPLITS.index("test")).any():
-        raise DataError(
-            f"{table.root} has no test split; put its images into a folder named test, "
-            "or make one with firstlight split."
-        )
-    note = "Measured on test: everything else is fitted on, and nothing is held out of it."
-    return replace(
-        table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),
-        notes=(*(one for one in table.notes if one != note), note),
-    )
-
-
-def needed(table: Table, split: str) -> np.ndarray:
-    """(N,) bool: the labelled rows of train and of the split that is measured on."""
-    return np.isin(table.splits, [SPLITS.index("train"), SPLITS.index(split)]) & (table.labels >= 0)
+        if rung.name in run:
+            result = run[rung.name]
+        else:
+            result = _step(rung, steps, run)
+            run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
+        if steps.watch.on_rung is not None:
+            steps.watch.on_rung(result)
+    if run.finished:
+        return run
+    seen = [result.predictions for result in run]
+    compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
+    costs = {result.name: _cost(result) for result in run}
+    return end_run(run, [one.to_dict() for one in compared], advise(seen, costs=costs).to_dict())
 
 
 def training_set(pixels: Pixels) -> TrainingSet:
@@ -173,7 +187,7 @@ def training_set(pixels: Pixels) -> TrainingSet:
     Raises:
         DataError: where they are of fewer than two classes.
     """
-    train = pixels.select((pixels.table.splits == SPLITS.index("train")) & (pixels.labels >= 0))
+    train = _labelled(pixels, "train")
     present = np.unique(train.labels)
     if len(present) < 2:
         names = ", ".join(pixels.classes[label] for label in present) or "none"
@@ -181,38 +195,144 @@ def training_set(pixels: Pixels) -> TrainingSet:
             f"{pixels.table.root} has training images of {len(present)} class ({names}); telling classes apart "
             "needs at least two: put the images of each class into a folder of its own."
         )
-    return TrainingSet(train.values, train.labels, len(pixels.classes))
+    return train
 
 
-def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, seed: int) -> Classifier:
-    model, temperature = rung.fit(training)
-    height, width, channels = pixels.values.shape[1:]
-    return Classifier(
-        name=rung.name,
-        model=model,
-        classes=pixels.classes,
-        temperature=temperature,
-        shape=(height, width, channels),
-        preprocessing={"size": [height, width], "colour": pixels.colour, "fit": pixels.fit},
+def _labelled(pixels: Pixels, split: str) -> TrainingSet:
+    """The labelled images of a split."""
+    chosen = pixels.select((pixels.table.splits == SPLITS.index(split)) & (pixels.labels >= 0))
+    return TrainingSet(chosen.values, chosen.labels, len(pixels.classes))
+
+
+def _rung(rung: str | nn.Module, options: FitOptions) -> Rung:
+    """The rung that was asked for; distance and centre are taken out of the options, and must be a centroid's."""
+    distance, centre = options.pop("distance", "l1"), options.pop("centre", "mean")
+    if not isinstance(rung, str):
+        return own(rung)
+    (one,) = named([centroid_name(distance, centre) if rung == "centroid" else rung])
+    if options and not one.recipe:
+        raise ArgumentError(f"{one.name} is not trained, so it has no option {next(iter(options))!r}; leave it out.")
+    return one
+
+
+def _recipe(rung: Rung, effort: str, options: Options, count: int) -> Recipe:
+    """The recipe of a trained rung; a batch that was asked for must not be larger than all the images."""
+    recipe = recipe_for(rung.recipe, effort, options)
+    if options.get("batch_size", 0) > count:
+        raise ArgumentError(
+            f"batch_size={options['batch_size']} is more than the {count:,} training images; pass at most that many."
+        )
+    return recipe
+
+
+def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
+    """The run before its first rung: what was asked, and what was decided."""
+    pixels = climb.pixels
+    asked: dict[str, Any] = {
+        "data": pixels.table.root,
+        "rungs": [rung.name for rung in chosen],
+        "split": climb.split,
+        "pixels": {"size": pixels.size, "colour": pixels.colour, "fit": pixels.fit},
+        "seeds": climb.seeds,
+    }
+    packages = dict(versions())
+    if any(rung.recipe for rung in chosen):
+        recipe = recipe_for("module", climb.effort, climb.options).to_dict()
+        asked |= {"effort": climb.effort, "options": {name: recipe[name] for name in climb.options}}
+        packages["torch"] = version("torch")
+    return Run(
+        asked=asked,
+        decided=[*pixels.reasons, *pixels.table.notes],
+        versions=packages,
+        seed=climb.seeds[0],
         fingerprint=pixels.table.fingerprint,
-        seed=seed,
+        classes=pixels.classes,
+        split=climb.split,
+        unreadable=len(pixels.unreadable),
+        rungs=(),
+        advice={},
     )
 
 
-def _step(
-    rung: Rung, pixels: Pixels, training: TrainingSet, *, split: str, seed: int, before: list[RungResult]
-) -> RungResult:
-    """Fits, measures and compares one rung."""
+def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
+    """Fits, measures and compares one rung; a network once with each seed."""
+    seeds = climb.seeds if rung.recipe else climb.seeds[:1]
+    results = [_measured(rung, climb, run, seed) for seed in seeds]
+    if len(seeds) == 1:
+        return results[0]
+    training = dict(results[0].training) | {"seeds": _spread(seeds, results)}
+    history = tuple(epoch for one in results for epoch in one.history)
+    return replace(results[0], training=training, history=history)
+
+
+def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
+    """Fits and measures one rung with one seed, and sets it beside the rung before."""
+    pixels, training = climb.pixels, climb.training
+    setting = Setting(classes=pixels.classes, seed=seed, watch=climb.watch)
+    if rung.recipe:
+        watched = training.held_out if climb.split == "test" else _labelled(pixels, climb.split)
+        training = training.without_held_out if climb.split == "test" else training
+        recipe = _recipe(rung, climb.effort, climb.options, len(training.labels))
+        setting = replace(setting, recipe=recipe, watched=watched, kept=_kept(rung, run, seed))
     started = time.perf_counter()
-    classifier = _fit(rung, pixels, training, seed)
+    classifier = _fit(rung, pixels, training, setting)
     fitted = time.perf_counter()
-    predictions = predict(classifier, pixels, split=split)
+    predictions = predict(classifier, pixels, split=climb.split)
     ended = time.perf_counter()
+    previous = compare(predictions, against=run.rungs[-1], seed=climb.seeds[0]) if run.rungs else None
     return RungResult(
         name=rung.name,
         predictions=predictions,
         metrics=evaluate(predictions).to_dict(),
         model=save(classifier),
-        against_previous=compare(predictions, against=before[0], seed=seed).to_dict() if before else None,
-        seconds={"fit": fitted - started, "predict": ended - fitted},
+        against_previous=None if previous is None else previous.to_dict(),
+        seconds={"fit": classifier.training.get("seconds", fitted - started), "predict": ended - fitted},
+        training=classifier.training,
+        history=classifier.history,
     )
+
+
+def _kept(rung: Rung, run: Run, seed: int) -> Kept | None:
+    """Where a training is kept: in the run folder, where there is one."""
+    if run.path is None:
+        return None
+
+    def keep(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
+        keep_training(run, rung.name, seed, state, [{"seed": seed, **epoch.to_dict()} for epoch in epochs])
+
+    return Kept(keep, kept_training(run, rung.name, seed))
+
+
+def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:
+    fitted = rung.fit(training, setting)
+    height, width, channels = pixels.values.shape[1:]
+    return Classifier(
+        name=rung.name,
+        model=fitted.model,
+        classes=pixels.classes,
+        temperature=fitted.temperature,
+        shape=(height, width, channels),
+        preprocessing={"size": [height, width], "colour": pixels.colour, "fit": pixels.fit},
+        fingerprint=pixels.table.fingerprint,
+        seed=setting.seed,
+        training=fitted.training,
+        history=tuple({"seed": setting.seed, **epoch.to_dict()} for epoch in fitted.history),
+    )
+
+
+def _spread(seeds: Sequence[int], results: Sequence[RungResult]) -> dict[str, Any]:
+    """How far accuracy differs from seed to seed, in the order of the seeds."""
+    accuracies = [float(one.metrics["accuracy"]) for one in results]
+    return {
+        "seeds": list(seeds),
+        "accuracies": accuracies,
+        "mean": mean(accuracies),
+        "standard_deviation": stdev(accuracies),
+        "seconds": [one.seconds["fit"] for one in results],
+    }
+
+
+def _cost(result: RungResult) -> Cost:
+    n, seconds = int(result.metrics["n"]), result.seconds
+    size = sum(tensor.nbytes for tensor in result.model.tensors.values())
+    return Cost(seconds["fit"], seconds["predict"] / n * 1e6, size / 1e6)

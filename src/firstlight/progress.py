@@ -19,7 +19,7 @@ class Meter:
     Args:
         what: the work, such as ``"decoding"``.
         quiet: say nothing at all.
-        unit: ``"images"`` or ``"bytes"``.
+        unit: ``"images"``, ``"steps"`` or ``"bytes"``.
 
     Example:
         >>> with Meter("unpacking photos", quiet=False, unit="bytes") as meter:

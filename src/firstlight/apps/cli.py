@@ -35,11 +35,29 @@ Data = Annotated[str, typer.Argument(help="A folder of images by class, a .zip o
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")]
 Seed = Annotated[int, typer.Option(help="Where all randomness comes from.")]
-Out = Annotated[Path | None, typer.Option(help="The run folder to write; runs/NAME where left out.")]
+Out = Annotated[
+    Path | None, typer.Option(help="The run folder; the same command goes on from there. runs/NAME if left out.")
+]
 Size = Annotated[str, typer.Option(help="Side in px that images are brought to, or auto.")]
 Colour = Annotated[str, typer.Option(help="auto, gray or rgb.")]
 How = Annotated[str, typer.Option("--fit", help="How an image is brought to the size: squish, crop or pad.")]
 Unreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Go on when over 5 % cannot be read.")]
+Effort = Annotated[str, typer.Option(help="How long networks are trained: quick, standard or thorough.")]
+Seeds = Annotated[int, typer.Option(help="Train each network with so many seeds, to see the spread.", min=1)]
+Device = Annotated[str, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
+Epochs = Annotated[int | None, typer.Option(help="How often every image is seen.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
+Lr = Annotated[str | None, typer.Option(help="Learning rate: a number, or auto for the range test.")]
+Loss = Annotated[str | None, typer.Option(help="l1, mse, bce or cross_entropy.")]
+Optimiser = Annotated[str | None, typer.Option(help="sgd or adamw.")]
+Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
+Momentum = Annotated[float | None, typer.Option(help="Of sgd; the first beta of adamw.")]
+Decay = Annotated[float | None, typer.Option("--weight-decay", help="Of weights, not of biases.")]
+Patience = Annotated[int | None, typer.Option(help="Stop after so many epochs without a lower validation loss.")]
+Weights = Annotated[str | None, typer.Option("--class-weights", help="balanced or none.")]
+Augment = Annotated[str | None, typer.Option(help="auto or none: vary training images.")]
+Normalise = Annotated[bool | None, typer.Option(help="Pixels minus mean over deviation, or pixels / 255.")]
+Hidden = Annotated[int | None, typer.Option(help="Units of the mlp's hidden layer.", min=1)]
 Split = Annotated[str, typer.Option(help="What is measured on: validation, or test as the last reading.")]
 
 
@@ -156,18 +174,34 @@ def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> N
     print_json(document | {"fingerprint": table.fingerprint, "out": None if out is None else str(out)})
 
 
-@command("firstlight fit photos/ --rung centroid --distance l1")
+@command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
 def fit(
     data: Data,
-    rung: Annotated[str, typer.Option(help="Which rung: prior, ink or centroid.")] = "centroid",
+    rung: Annotated[str, typer.Option(help="Which rung: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
     distance: Annotated[str, typer.Option(help="For centroid: l1, l2 or cosine.")] = "l1",
     centre: Annotated[str, typer.Option(help="For centroid: mean or median.")] = "mean",
+    effort: Effort = "standard",
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Lr = None,
+    loss: Loss = None,
+    optimiser: Optimiser = None,
+    schedule: Schedule = None,
+    momentum: Momentum = None,
+    weight_decay: Decay = None,
+    patience: Patience = None,
+    class_weights: Weights = None,
+    augment: Augment = None,
+    normalise: Normalise = None,
+    hidden: Hidden = None,
+    device: Device = "auto",
     size: Size = "auto",
     colour: Colour = "auto",
     how: How = "squish",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
+    seeds: Seeds = 1,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -175,33 +209,65 @@ def fit(
     from firstlight.apps.climbing import Asked, show_climb
     from firstlight.models.rungs import centroid_name
 
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": _rate(lr),
+        "loss": loss,
+        "optimiser": optimiser,
+        "schedule": schedule,
+        "momentum": momentum,
+        "weight_decay": weight_decay,
+        "patience": patience,
+        "class_weights": class_weights,
+        "augment": augment,
+        "normalise": normalise,
+        "sizes": None if hidden is None else {"hidden": hidden},
+        "device": None if device == "auto" else device,
+    }
     name = centroid_name(distance, centre) if rung == "centroid" else rung
     loading = _loading(size, colour, how, allow_unreadable)
-    show_climb(data, Asked((name,), "validation", seed, loading, out, as_json, quiet))
+    chosen: Any = {name: value for name, value in options.items() if value is not None}
+    from_seed = range(seed, seed + seeds)
+    show_climb(data, Asked((name,), "validation", from_seed, effort, chosen, loading, out, as_json, quiet))
 
 
-@command("firstlight climb photos/ --rungs prior,ink,centroid")
+def _rate(lr: str | None) -> float | str | None:
+    """The learning rate as a number where it is one; `Recipe` says what is wrong with another word."""
+    try:
+        return None if lr is None else float(lr)
+    except ValueError:
+        return lr
+
+
+@command("firstlight climb photos/ --effort quick")
 def climb(
     data: Data,
     rungs: Annotated[
-        str, typer.Option(help="Names with commas between; centroid stands for its three distances.")
-    ] = "prior,ink,centroid",
+        str | None,
+        typer.Option(help="Names with commas between; centroid stands for its three distances. All where left out."),
+    ] = None,
+    effort: Effort = "standard",
     split: Split = "validation",
+    device: Device = "auto",
     size: Size = "auto",
     colour: Colour = "auto",
     how: How = "squish",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
+    seeds: Seeds = 1,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Climb the ladder: each rung's accuracy with its interval, what it gained, and where to stop."""
     from firstlight.apps.climbing import Asked, show_climb
 
-    names = tuple(name.strip() for name in rungs.split(",") if name.strip())
+    names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     loading = _loading(size, colour, how, allow_unreadable)
-    show_climb(data, Asked(names, split, seed, loading, out, as_json, quiet))
+    options: Any = {} if device == "auto" else {"device": device}
+    from_seed = range(seed, seed + seeds)
+    show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
 
 
 def _loading(size: str, colour: str, fit: str, allow_unreadable: bool) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight.apps.screen import climb_header, climb_row, print_json, remark
+from firstlight.apps.screen import climb_header, climb_row, comparison_lines, print_json, remark, training_lines
+from firstlight.data.arrange import arrange, needed
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
-from firstlight.ladder import arrange, climb, needed
+from firstlight.ladder import climb
+from firstlight.models.recipes import Options
+from firstlight.models.setting import Epoch, Watch
 from firstlight.progress import Meter
-from firstlight.runs.folder import next_folder, refuse_taken
+from firstlight.runs.growing import Numbered
 from firstlight.runs.results import Run, RungResult
 
 
@@ -22,51 +25,79 @@ class Asked:
     """What was asked of a climb.
 
     Attributes:
-        rungs: names, simplest first.
+        rungs: names, simplest first; None: every rung there is.
         split: ``"validation"`` or ``"test"``.
-        seed: where all randomness comes from.
+        seeds: where all randomness comes from; networks are trained once with each.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
+        options: fields of `Recipe` in the place of the recipes' own.
         loading: what `load` takes: size, colour, fit, allow_unreadable.
-        out: the run folder; None: runs/NAME, the first that is free.
+        out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
     """
 
-    rungs: Sequence[str]
+    rungs: Sequence[str] | None
     split: str = "validation"
-    seed: int = 0
+    seeds: Sequence[int] = (0,)
+    effort: str = "standard"
+    options: Options = field(default_factory=lambda: Options())
     loading: Mapping[str, Any] = field(default_factory=dict)
-    out: Path | None = None
+    out: Path | Numbered | None = None
     as_json: bool = False
     quiet: bool = False
 
 
 def show_climb(data: str | Path, asked: Asked) -> Run:
     """Scans, splits, loads, climbs, prints, and writes the run folder."""
-    out = asked.out or next_folder(Path("runs"), Path(data).absolute().stem)
-    refuse_taken(out)
-    table = arrange(scan(data), split=asked.split, seed=asked.seed)
+    out = asked.out or Numbered(Path("runs") / Path(data).absolute().stem)
+    table = arrange(scan(data), split=asked.split, seed=asked.seeds[0])
     with Meter("decoding", asked.quiet) as meter:
         pixels = load(table.select(needed(table, asked.split)), **asked.loading, progress=meter)
     if not asked.quiet:
         remark(*table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
-    names: list[str] = []
-
-    def show(rung: RungResult) -> None:
-        if asked.as_json:
-            return
-        if not names:
-            print(climb_header(pixels.classes))
-        names.append(rung.name)
-        print(climb_row(rung.to_dict()), flush=True)
-
-    run = climb(pixels, rungs=asked.rungs, split=asked.split, out=out, seed=asked.seed, on_rung=show)
+    screen = _Screen(asked, pixels.classes)
+    with Meter("training", asked.quiet, "steps") as meter:
+        run = climb(
+            pixels,
+            rungs=asked.rungs,
+            effort=asked.effort,
+            split=asked.split,
+            out=out,
+            seed=asked.seeds,
+            watch=Watch(on_rung=screen.rung, on_epoch=screen.epoch, on_step=meter),
+            **asked.options,
+        )
     if asked.as_json:
         print_json(run.to_dict())
-    else:
-        print(f"\n{run.advice['sentence']}")
-        if not asked.quiet:
-            remark(f"run folder: {run.path}")
+        return run
+    for line in comparison_lines(run.to_dict()):
+        print(line)
+    print(f"\n{run.advice['sentence']}")
+    if not asked.quiet:
+        remark(f"run folder: {run.path}")
     return run
+
+
+class _Screen:
+    """A row for each rung as soon as it is there, below it what a training decided; its epochs go by in between."""
+
+    def __init__(self, asked: Asked, classes: Sequence[str]) -> None:
+        self.asked, self.classes, self.started = asked, classes, False
+
+    def rung(self, result: RungResult) -> None:
+        if self.asked.as_json:
+            return
+        if not self.started:
+            self.started = True
+            print(climb_header(self.classes))
+        about = result.to_dict()
+        print(climb_row(about), flush=True)
+        if not self.asked.quiet:
+            remark(*training_lines(about))
+
+    def epoch(self, epoch: Epoch) -> None:
+        if not self.asked.quiet:
+            remark(f"  {epoch}")
 
 
 def unreadable_lines(unreadable: Table, most: int = 10) -> list[str]:

@@ -13,8 +13,8 @@ from firstlight.data.catalog import write_digits
 from firstlight.ladder import climb
 from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import restore
-from firstlight.models.rungs import CLIMBED
-from firstlight.runs.folder import next_folder
+from firstlight.models.rungs import CLOSED_FORM
+from firstlight.runs.growing import Numbered
 from firstlight.runs.results import Run
 
 STORY = """\
@@ -55,11 +55,11 @@ def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
     print(STORY.format(count=sum(1 for _ in every.glob("*/*.png")), folder=every))
     print(LEGEND)
     print("First the 3s against the 7s.\n")
-    run = show_climb(pair, Asked(CLIMBED, out=_free(folder, pair.name), quiet=True))
+    run = show_climb(pair, Asked(CLOSED_FORM, out=_free(folder, pair.name), quiet=True))
     print("\nTheir ideal images, the mean of each class; a new image belongs to the nearer one:\n")
     print(_ideal(run), "\n")
     print("Now all ten digits.\n")
-    run = show_climb(every, Asked(CLIMBED, out=_free(folder, every.name), quiet=True))
+    run = show_climb(every, Asked(CLOSED_FORM, out=_free(folder, every.name), quiet=True))
     print()
     if not quiet:
         print(f"Each run is kept with its predictions, numbers and models: {run.path}\n", file=sys.stderr)
@@ -72,8 +72,8 @@ def _command() -> str:
     return "firstlight" if shutil.which("firstlight") else min(path, os.path.relpath(path), key=len)
 
 
-def _free(folder: Path, name: str) -> Path:
-    return next_folder(folder / "runs", name)
+def _free(folder: Path, name: str) -> Numbered:
+    return Numbered(folder / "runs" / name)
 
 
 def _ideal(run: Run) -> str:

@@ -52,6 +52,48 @@ def climb_row(rung: dict[str, Any]) -> str:
     ).rstrip()
 
 
+def training_lines(rung: dict[str, Any]) -> list[str]:
+    """What was used and decided in a training, from the rung's entry in the JSON document; none where it had none."""
+    training = rung["training"]
+    if not training:
+        return []
+    recipe = training["recipe"]
+    lines = [
+        f"{training['parameters']:,} parameters, {recipe['epochs']} epochs of batches of {recipe['batch_size']}, "
+        f"{recipe['optimiser']}, lr {recipe['lr']:g}, {recipe['precision']} on {training['device']}",
+        *training["reasons"],
+    ]
+    if spread := training.get("seeds"):
+        each = ", ".join(f"{accuracy:.4f}" for accuracy in spread["accuracies"])
+        lines.append(
+            f"{len(spread['seeds'])} seeds: accuracy {each}; mean {spread['mean']:.4f}, "
+            f"standard deviation {spread['standard_deviation']:.4f}"
+        )
+    return [f"  {line}" for line in lines]
+
+
+def comparison_lines(run: dict[str, Any]) -> list[str]:
+    """The trained rungs beside the best one without training, from the run's JSON document; none without both."""
+    trained = {rung["name"] for rung in run["rungs"] if rung["training"]}
+    rows = [row for row in run["comparisons"] if row["name"] in trained and row["against"] not in trained]
+    if not rows:
+        return []
+    best = rows[-1]["against"]
+    rows = [row for row in rows if row["against"] == best]
+    lines = [
+        "",
+        f"Beside {best}, the best rung without training (exact McNemar, corrected for all comparisons by Holm):",
+    ]
+    for row in rows:
+        low, high = row["interval"]
+        shown = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
+        lines.append(
+            f"  {row['name']:<{NAME_WIDTH}}  {row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]  "
+            f"{row['only_this']:>5} : {row['only_other']:<5}  {shown:<9}  {row['verdict']}"
+        )
+    return lines
+
+
 def _recall_width(classes: Sequence[str]) -> int:
     """Of the columns of recall: one a class, or the lowest with the name of its class."""
     if len(classes) <= CLASS_COLUMNS:

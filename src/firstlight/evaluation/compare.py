@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -190,7 +191,49 @@ def compare(
     return _compare(_of(predictions), _of(against), seed)
 
 
-def advise(rungs: Sequence[Predictions]) -> Advice:
+def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed: int = 0) -> tuple[Comparison, ...]:
+    """Each rung with the one before, and each trained rung with the best of those that are not trained.
+
+    Args:
+        rungs: predictions of each rung on the same images, simplest first.
+        trained: the names of the rungs that were trained by SGD.
+        seed: of the bootstrap.
+
+    Returns:
+        The comparisons, with p-values corrected for their number by Holm's method.
+
+    Raises:
+        ArgumentError: where the images differ.
+    """
+    names = set(trained)
+    pairs = [(one, before) for before, one in pairwise(rungs)]
+    closed_form = [one for one in rungs if one.name not in names]
+    if closed_form:
+        best = max(closed_form, key=lambda one: int(one.correct.sum()))
+        pairs += [(one, best) for one in rungs if one.name in names and (one, best) not in pairs]
+    return _among([_compare(one, other, seed) for one, other in pairs])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a rung costs.
+
+    Attributes:
+        seconds: to fit it.
+        microseconds: to predict one image, among many.
+        megabytes: of the model file, 10^6 bytes.
+    """
+
+    seconds: float
+    microseconds: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        fit = f"{self.seconds:.3g} s" if self.seconds >= 0.1 else f"{self.seconds * 1e3:.2g} ms"
+        return f"{fit} to fit, {self.microseconds:,.3g} us an image, {self.megabytes:.2g} MB"
+
+
+def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
     """Where to stop: the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
 
     A rung that is right less often than a simpler one is passed over, so that the advice never goes up the
@@ -198,6 +241,7 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
+        costs: what each rung costs, by its name; told beside that of the most accurate one.
 
     Returns:
         The advice, with the comparisons that it stands on.
@@ -220,7 +264,24 @@ def advise(rungs: Sequence[Predictions]) -> Advice:
             break
         most = max(most, right)
     later = _among([_compare(one, rung, 0) for one in rungs[place + 1 :]])
-    return Advice(rung.name, _sentence(rung, rungs[:place], later), later)
+    sentence = _sentence(rung, rungs[:place], later)
+    if costs:
+        sentence += _cost_sentence(rung, rungs, costs)
+    if rung.split == "test":
+        sentence += " This was measured on the test split: report it, but choose by validation."
+    return Advice(rung.name, sentence, later)
+
+
+def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:
+    """What the advised rung costs, beside the most accurate one, or beside the one before if it is that itself."""
+    best = max(rungs, key=lambda one: int(np.count_nonzero(one.correct)))
+    place = [one.name for one in rungs].index(rung.name)
+    other = best if np.count_nonzero(best.correct) > np.count_nonzero(rung.correct) else rungs[max(place - 1, 0)]
+    text = f" It takes {costs[rung.name]}"
+    if other is rung:
+        return f"{text}."
+    difference = evaluate(rung).accuracy - evaluate(other).accuracy
+    return f"{text}; {other.name} takes {costs[other.name]}, for {-difference:+.3f} in accuracy."
 
 
 def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Comparison, ...]) -> str:
@@ -249,8 +310,6 @@ def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Co
         )
     else:
         text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
-    if rung.split == "test":
-        text += " This was measured on the test split: report it, but choose by validation."
     return text
 
 

@@ -41,6 +41,12 @@ class TrainingSet:
         rows = self.held_out_rows
         return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 
+    @property
+    def without_held_out(self) -> TrainingSet:
+        """The images that are not held out."""
+        kept = np.delete(np.arange(len(self.labels)), self.held_out_rows)
+        return TrainingSet(self.images[kept], self.labels[kept], self.classes)
+
     def centres(self, centre: str) -> ClassSums:
         """Each class's mean or median image, as integers over integers."""
         return self.sums if centre == "mean" else _medians(self.images, self.labels, self.classes)
@@ -49,8 +55,8 @@ class TrainingSet:
         """The same from the images that are not held out; for means by subtraction, which is exact."""
         if centre == "mean":
             return self.sums - self.held_out.sums
-        kept = np.delete(np.arange(len(self.labels)), self.held_out_rows)
-        return _medians(self.images[kept], self.labels[kept], self.classes)
+        rest = self.without_held_out
+        return _medians(rest.images, rest.labels, self.classes)
 
     @cached_property
     def held_out_rows(self) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,14 @@ from firstlight.errors import RunError
 from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.distances import DISTANCES
+from firstlight.runs.results import versions
 from firstlight.runs.tensors import SavedModel
 
+if TYPE_CHECKING:
+    from torch import nn
+
 KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid}
+NETWORK = "network"  # any module of torch, whose name and sizes stand in the options
 
 
 def save(classifier: Classifier) -> SavedModel:
@@ -23,8 +28,15 @@ def save(classifier: Classifier) -> SavedModel:
         A `SavedModel`, which a run folder writes as model.json and model.safetensors.
     """
     model = classifier.model
-    kind = next(name for name, one in KINDS.items() if isinstance(model, one))
-    fields = vars(model)
+    kind = next((name for name, one in KINDS.items() if isinstance(model, one)), NETWORK)
+    if kind == NETWORK:
+        from firstlight.models.network import Network
+
+        assert isinstance(model, Network)
+        options, tensors = dict(model.about), model.tensors()
+    else:
+        options = {name: value for name, value in vars(model).items() if isinstance(value, str)}
+        tensors = {name: value for name, value in vars(model).items() if isinstance(value, np.ndarray)}
     config: dict[str, Any] = {
         "kind": kind,
         "name": classifier.name,
@@ -34,15 +46,23 @@ def save(classifier: Classifier) -> SavedModel:
         "preprocessing": dict(classifier.preprocessing),
         "fingerprint": classifier.fingerprint,
         "seed": classifier.seed,
-        "options": {name: value for name, value in fields.items() if isinstance(value, str)},
+        "versions": versions(),
+        "options": options,
+        "training": dict(classifier.training),
     }
-    return SavedModel(config, {name: value for name, value in fields.items() if isinstance(value, np.ndarray)})
+    return SavedModel(config, tensors)
 
 
-def restore(saved: SavedModel) -> Classifier:
+def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier:
     """The classifier that was saved.
 
+    Args:
+        saved: what `save` gave, or a run holds: ``run["cnn"].model``.
+        module: one of the same class and sizes, where the user's own was trained: a model file holds no code. Its
+            copy takes the weights.
+
     Raises:
+        ArgumentError: where a module of the user's is needed and missing.
         RunError: where the file's parts do not belong together; the sentence names the tensor that differs.
     """
     config = saved.config
@@ -51,7 +71,13 @@ def restore(saved: SavedModel) -> Classifier:
         temperature = float(config["temperature"])
         if not 0 < temperature < float("inf"):
             raise ValueError(f"temperature {temperature}")
-        model = _model(config, saved.tensors, len(classes), int(np.prod(shape)))
+        model: Model
+        if config["kind"] == NETWORK:
+            from firstlight.models.network import restored
+
+            model = restored(config["options"], saved.tensors, shape, len(classes), module)
+        else:
+            model = _model(config, saved.tensors, len(classes), int(np.prod(shape)))
         height, width, channels = shape
         return Classifier(
             name=str(config["name"]),
@@ -62,6 +88,7 @@ def restore(saved: SavedModel) -> Classifier:
             preprocessing=dict(config["preprocessing"]),
             fingerprint=str(config["fingerprint"]),
             seed=int(config["seed"]),
+            training=dict(config["training"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"The model's description is not whole ({error}); fit it anew.") from error
@@ -76,7 +103,7 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], classes
     }
     shapes = known.get(kind)
     if shapes is None:
-        raise RunError(f"The model is of the kind {kind!r}; this version knows {', '.join(KINDS)}.")
+        raise RunError(f"The model is of the kind {kind!r}; this version knows {', '.join([*KINDS, NETWORK])}.")
     if tensors.keys() != shapes.keys():
         raise RunError(f"The model has the tensors {sorted(tensors)}; {kind} has {sorted(shapes)}; fit it anew.")
     for name, expected in shapes.items():

@@ -30,6 +30,8 @@ class Classifier:
         preprocessing: how an image is brought to that shape: ``{"size": [H, W], "colour": ..., "fit": ...}``.
         fingerprint: of the table that it was fitted on.
         seed: what the randomness of its fitting came from.
+        training: of a trained rung, what was used and decided: recipe, device, parameters, reasons.
+        history: of a trained rung, its epochs as dicts; what a checkpoint holds ends here.
 
     Example:
         >>> import firstlight as fl
@@ -46,3 +48,5 @@ class Classifier:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     seed: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()

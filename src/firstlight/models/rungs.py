@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.errors import ArgumentError
+from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.centroid import CENTRES, Centroid, Ink, Prior, TrainingSet
 from firstlight.models.classifier import Model
 from firstlight.models.distances import DISTANCES
+from firstlight.models.setting import Fitted, Setting
 from firstlight.models.sums import ClassSums
 
-Fitted = tuple[Model, float]  # the model and its temperature
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def _prior(training: TrainingSet) -> Fitted:
+def _prior(training: TrainingSet, _: Setting) -> Fitted:
     counts = np.bincount(training.labels, minlength=training.classes)
-    return Prior(counts), 1.0  # its scores are logarithms of probabilities already
+    return Fitted(Prior(counts), 1.0)  # its scores are logarithms of probabilities already
 
 
-def _ink(training: TrainingSet) -> Fitted:
+def _ink(training: TrainingSet, _: Setting) -> Fitted:
     def of(sums: ClassSums) -> Ink:
         return Ink(sums.sums.sum(axis=1), sums.counts * sums.sums.shape[1])
 
-    return of(training.sums), _temperature(of(training.centres_without_held_out("mean")), training)
+    return Fitted(of(training.sums), _temperature(of(training.centres_without_held_out("mean")), training))
 
 
-def _centroid(training: TrainingSet, distance: str, centre: str) -> Fitted:
+def _centroid(training: TrainingSet, _: Setting, *, distance: str, centre: str) -> Fitted:
     def of(centres: ClassSums) -> Centroid:
         return Centroid(centres.sums, centres.counts, distance)
 
-    return of(training.centres(centre)), _temperature(of(training.centres_without_held_out(centre)), training)
+    return Fitted(of(training.centres(centre)), _temperature(of(training.centres_without_held_out(centre)), training))
+
+
+def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Module) -> Fitted:
+    try:
+        from firstlight.models.fitting import fit_network
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("Rungs that are trained", "train") from error
+    return fit_network(network, training, setting)
 
 
 def _temperature(model: Model, training: TrainingSet) -> float:
@@ -49,12 +64,14 @@ class Rung:
     Attributes:
         name: what it is called in tables, files and on the command line.
         about: what it does, in a few words.
-        fit: from the training images to the fitted model and its temperature.
+        fit: from the training images and the setting to the fitted model and its temperature.
+        recipe: which row of the recipes it is trained by; empty for a closed-form rung.
     """
 
     name: str
     about: str
-    fit: Callable[[TrainingSet], Fitted]
+    fit: Callable[[TrainingSet, Setting], Fitted]
+    recipe: str = ""
 
 
 def centroid_name(distance: str, centre: str = "mean") -> str:
@@ -82,9 +99,25 @@ RUNGS: tuple[Rung, ...] = (
     Rung("prior", "always the commonest class", _prior),
     Rung("ink", "the class with as bright a mean pixel", _ink),
     *(_centroid_rung(distance, centre) for centre in CENTRES for distance in DISTANCES),
+    Rung("linear", "a weight for each pixel and class", partial(_network, network="linear"), "linear"),
+    Rung("mlp", "one hidden layer", partial(_network, network="mlp"), "mlp"),
+    Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
 )
 FAMILIES = {"centroid": tuple(f"centroid-{distance}" for distance in DISTANCES)}
-CLIMBED = ("prior", "ink", "centroid")  # what a climb takes where nothing was asked
+CLOSED_FORM = ("prior", "ink", "centroid")
+TRAINED = ("linear", "mlp", "cnn")  # by SGD, which needs torch
+
+
+def own(module: nn.Module) -> Rung:
+    """The rung of a user's own module, named after its class."""
+    name = type(module).__name__
+    safe = re.sub(r"[^A-Za-z0-9-]", "-", name).strip("-")[:64] or "module"  # it names a folder
+    return Rung(safe, f"the module {name}", partial(_network, network=module), "module")
+
+
+def climbed() -> tuple[str, ...]:
+    """What a climb takes where nothing was asked: every rung, or those without training where torch is missing."""
+    return (*CLOSED_FORM, *TRAINED) if find_spec("torch") is not None else CLOSED_FORM
 
 
 def named(names: Iterable[str]) -> tuple[Rung, ...]:

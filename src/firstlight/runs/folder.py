@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -16,13 +16,15 @@ from typing import Any
 from firstlight.atomic import new_file, new_folder
 from firstlight.errors import ArgumentError, FirstlightError, RunError
 from firstlight.evaluation.predictions import Predictions
+from firstlight.runs.history import from_csv, to_csv
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.seal import digest, plain, seal, unseal
 from firstlight.runs.tensors import SavedModel, pack, unpack
 
-# run.json, readings.json, and of every rung: rungs/NAME/{predictions.parquet, model.json, model.safetensors}
+# run.json, readings.json, and of every rung: rungs/NAME/{predictions.parquet, model.json, model.safetensors},
+# with history.csv where it was trained in epochs
 RUN, READINGS, RUNGS = "run.json", "readings.json", "rungs"
-PREDICTIONS, MODEL, TENSORS = "predictions.parquet", "model.json", "model.safetensors"
+PREDICTIONS, MODEL, TENSORS, HISTORY = "predictions.parquet", "model.json", "model.safetensors", "history.csv"
 
 # A file beyond its bound is refused before it is read, so that a forged one cannot fill the memory.
 MIB = 2**20
@@ -36,6 +38,8 @@ LIMITS = {
     MODEL: 16 * MIB,
     # A billion float32 parameters, more than an image classifier has.
     TENSORS: 2**12 * MIB,
+    # A hundred thousand epochs.
+    HISTORY: 16 * MIB,
 }
 
 # What the documents say, and the type of each.
@@ -49,6 +53,7 @@ RUN_FIELDS: Mapping[str, Any] = {
     "split": str,
     "unreadable": int,
     "rungs": list,
+    "comparisons": list,
     "advice": dict,
     "files": dict,
 }
@@ -59,6 +64,7 @@ RUNG_FIELDS: Mapping[str, Any] = {
     "interval": list,
     "against_previous": dict | None,
     "seconds": dict,
+    "training": dict,
 }
 FILE_FIELDS: Mapping[str, Any] = {"bytes": int, "blake2b": str}
 RUNG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # so that no name leads out of the folder
@@ -198,24 +204,37 @@ def _write(run: Run, folder: Path) -> Run:
     readings = int(run.split == "test")
     with new_folder(folder, RunError) as part:
         files: dict[str, Any] = {}
-        content = {name: getattr(run, name) for name in RUN_FIELDS if name != "files"}
-        content |= {"rungs": [rung.to_dict() for rung in run.rungs], "files": files}
-        _document(plain(content), folder / RUN)  # what could not be read again is not written
+        _document(plain(content_of(run, files)), folder / RUN)  # what could not be read again is not written
         for rung in run.rungs:
-            home = part / RUNGS / rung.name
-            home.mkdir(parents=True)
-            try:
-                rung.predictions.to_parquet(home / PREDICTIONS)
-            except RunError as error:  # names the temporary folder; the cause is told of the final one
-                raise error.__cause__ or error from None
-            path = home / PREDICTIONS
-            files[_inside(rung.name, PREDICTIONS)] = {"bytes": path.stat().st_size, "blake2b": _digest(path)}
-            for name, data in zip((MODEL, TENSORS), pack(rung.model), strict=True):
-                files[_inside(rung.name, name)] = {"bytes": len(data), "blake2b": digest(data)}
-                _put(home / name, data)
-        _put(part / RUN, seal("run", content))
+            (part / RUNGS / rung.name).mkdir(parents=True)
+            files |= put_rung(rung, part, _put)
+        _put(part / RUN, seal("run", content_of(run, files)))
         _put(part / READINGS, seal("readings", {"test": readings}))
     return replace(run, path=folder, test_readings=readings)
+
+
+def content_of(run: Run, files: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json says of a run whose rungs have these files."""
+    content = {name: getattr(run, name) for name in RUN_FIELDS if name != "files"}
+    return content | {"rungs": [rung.to_dict() for rung in run.rungs], "files": files}
+
+
+def put_rung(rung: RungResult, folder: Path, put: Callable[[Path, bytes], None]) -> dict[str, Any]:
+    """Writes the files of a rung into a run folder; of each its size and digest."""
+    files: dict[str, Any] = {}
+    path = folder / _inside(rung.name, PREDICTIONS)
+    try:
+        rung.predictions.to_parquet(path)
+    except RunError as error:  # may name a temporary folder; the cause is told of the final one
+        raise error.__cause__ or error from None
+    files[_inside(rung.name, PREDICTIONS)] = {"bytes": path.stat().st_size, "blake2b": _digest(path)}
+    written = dict(zip((MODEL, TENSORS), pack(rung.model), strict=True))
+    if rung.history:
+        written[HISTORY] = to_csv(rung.history)
+    for name, data in written.items():
+        files[_inside(rung.name, name)] = {"bytes": len(data), "blake2b": digest(data)}
+        put(folder / _inside(rung.name, name), data)
+    return files
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -234,7 +253,7 @@ def _stored(folder: Path, about: dict[str, Any], files: dict[str, Any], classes:
     """A rung whose files stand in their stated sizes; what is in them is read when it is asked for."""
     name = about.pop("name")
     stated = {}
-    for file in (PREDICTIONS, MODEL, TENSORS):
+    for file in (PREDICTIONS, MODEL, TENSORS, *([HISTORY] if _inside(name, HISTORY) in files else [])):
         inside = _inside(name, file)
         stated[file] = (folder, inside, _checked(files.get(inside), FILE_FIELDS, folder / RUN))
         _standing(*stated[file])
@@ -255,8 +274,15 @@ def _stored(folder: Path, about: dict[str, Any], files: dict[str, Any], classes:
             text, data = _whole(*stated[MODEL]), _whole(*stated[TENSORS])
             return unpack(text.read_bytes(), data.read_bytes(), text)
 
-    times = {key: about.pop(key) for key in ("against_previous", "seconds")}
-    return RungResult(name=name, predictions=predictions, metrics=about, model=model, **times)
+    def history() -> tuple[dict[str, Any], ...]:
+        if HISTORY not in stated:
+            return ()
+        with _reading(folder):
+            path = _whole(*stated[HISTORY])
+            return from_csv(path.read_bytes(), path)
+
+    more = {key: about.pop(key) for key in ("against_previous", "seconds", "training")}
+    return RungResult(name=name, predictions=predictions, metrics=about, model=model, history=history, **more)
 
 
 def _readings(folder: Path) -> int:

@@ -19,11 +19,16 @@ Value = TypeVar("Value")
 class _Late(Generic[Value]):
     """A field that takes a value, or a function that gives it and is called when the field is first read."""
 
+    def __init__(self, *default: Value) -> None:
+        self.default = default
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, rung: object, owner: type) -> Value:
         if rung is None:
+            if self.default:
+                return self.default[0]
             raise AttributeError(self.name)  # so tells dataclass that the field has no default
         value = vars(rung)[self.name]
         if callable(value):
@@ -46,6 +51,9 @@ class RungResult:
         model: the fitted model as plain data; or a function that gives it.
         against_previous: the paired comparison with the rung before; None for the first.
         seconds: how long ``fit`` and ``predict`` took, each in all.
+        training: of a rung that was trained in epochs, what was used and decided: recipe, parameters, device,
+            reasons, what other seeds reached; empty for the others.
+        history: its epochs, each a dict; or a function that gives them.
 
     Example:
         >>> metrics = {"n": 2038, "accuracy": 0.9514, "interval": [0.9412, 0.9599]}
@@ -63,10 +71,12 @@ class RungResult:
     model: _Late[SavedModel] = _Late()
     against_previous: Mapping[str, Any] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    history: _Late[tuple[Mapping[str, Any], ...]] = _Late(())
 
     def to_dict(self) -> dict[str, Any]:
         """The rung's numbers as plain values: name, metrics, comparison and times in one dict."""
-        about = {"name": self.name, "against_previous": self.against_previous, "seconds": self.seconds}
+        about = {"against_previous": self.against_previous, "seconds": self.seconds, "training": self.training}
         return plain({"name": self.name, **self.metrics, **about})
 
     def __repr__(self) -> str:
@@ -92,7 +102,9 @@ class Run:
         split: the split that was measured on.
         unreadable: how many images of that table could not be read and were left out.
         rungs: the results, from the simplest on.
-        advice: where to stop, and why.
+        comparisons: each rung with the one before, and each trained rung with the best one that is not, with
+            p-values corrected for their number; empty as long as the run goes on.
+        advice: where to stop, and why; empty as long as the run goes on.
         path: the run folder; None before it is written.
         test_readings: how often the test split was read for this run.
 
@@ -100,7 +112,7 @@ class Run:
         >>> about = {"asked": {}, "decided": [], "advice": {}, "versions": {}, "seed": 7, "fingerprint": ""}
         >>> run = Run(**about, classes=("3", "7"), split="validation", unreadable=3, rungs=())
         >>> run
-        the run: 0 rungs on validation, 2 classes, seed 7, 3 unreadable images left out
+        the run: 0 rungs on validation, 2 classes, seed 7, 3 unreadable images left out, not finished
         >>> run["cnn"]
         Traceback (most recent call last):
         firstlight.errors.ArgumentError: the run has no rung 'cnn'; choose from: none.
@@ -116,6 +128,7 @@ class Run:
     unreadable: int
     rungs: Sequence[RungResult]
     advice: Mapping[str, Any]
+    comparisons: Sequence[Mapping[str, Any]] = ()
     path: Path | None = None
     test_readings: int = 0
 
@@ -136,6 +149,11 @@ class Run:
         return len(self.rungs)
 
     @property
+    def finished(self) -> bool:
+        """Whether every rung is there, and the advice."""
+        return bool(self.advice)
+
+    @property
     def _where(self) -> str:
         return str(self.path or "the run")
 
@@ -145,10 +163,10 @@ class Run:
         Returns:
             ``{"classes": [...], "split": "validation", "unreadable": 0, "rungs": [{"name": "prior",
             "n": 2038, "correct": 1028, "accuracy": 0.504, "interval": [low, high], "recall": {...},
-            "against_previous": None, "seconds": {...}}, ...], "advice": {...}, "test_readings": 0,
-            "run": "runs/photos"}``; a number that is not finite is None.
+            "against_previous": None, "seconds": {...}, "training": {...}}, ...], "comparisons": [...],
+            "advice": {...}, "test_readings": 0, "run": "runs/photos"}``; a number that is not finite is None.
         """
-        names = ("classes", "split", "unreadable", "rungs", "advice", "test_readings")
+        names = ("classes", "split", "unreadable", "rungs", "comparisons", "advice", "test_readings")
         about = {name: getattr(self, name) for name in names}
         about["rungs"] = [rung.to_dict() for rung in self.rungs]
         return plain({**about, "run": self.path})
@@ -157,6 +175,7 @@ class Run:
         head = f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"
         head += f", {self.unreadable} unreadable images left out" if self.unreadable else ""
         head += f", test split read {self.test_readings} times" if self.test_readings else ""
+        head += "" if self.finished else ", not finished"
         return "\n".join([head, *(f"  {rung!r}" for rung in self.rungs)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ DTYPES = (
     *("float16", "float32", "float64"),
 )
 
+METADATA = "firstlight"  # the key of the description where both are one file
 AGAIN = "make the run anew or take the file from a copy"
 
 
@@ -121,6 +123,51 @@ def unpack(text: bytes, data: bytes, path: Path) -> SavedModel:
             raise RunError(f"{beside} has tensor {name!r} as {found} and not {stated.get(name)}; {AGAIN}.")
         _finite(name, tensors[name], str(beside))
     return SavedModel(config, {name: tensors[name] for name in stated})  # in the order that went in
+
+
+def pack_one(model: SavedModel) -> bytes:
+    """A model as one file, which can be replaced whole: safetensors with the JSON as its metadata.
+
+    Args:
+        model: what shall be written; its numbers must be finite.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        RunError: where a tensor holds something else than finite numbers.
+
+    Example:
+        >>> data = pack_one(SavedModel({"kind": "training", "step": 7}, {"loss": np.zeros((), np.float32)}))
+        >>> unpack_one(data, Path("training.safetensors")).config["step"]
+        7
+    """
+    from safetensors.numpy import load, save
+
+    text, data = pack(model)
+    return save(load(data), metadata={METADATA: text.decode()})
+
+
+def unpack_one(data: bytes, path: Path) -> SavedModel:
+    """Reads what `pack_one` made.
+
+    Args:
+        data: the bytes of the file.
+        path: where they come from, for the sentence.
+
+    Raises:
+        RunError: where the file was changed, cut off or is of another kind.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load, save
+
+    try:
+        length = int.from_bytes(data[:8], "little")  # of the header: a JSON object, as the format says
+        text = json.loads(data[8 : 8 + length])["__metadata__"][METADATA]
+        alone = save(load(data))
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise RunError(f"{path} is no safetensors file with a description; {AGAIN}.") from error
+    return unpack(str(text).encode(), alone, path)
 
 
 def _shape(array: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""`arrange()`: the splits that a climb needs, and the labelled pixels of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from firstlight.data.pixels import Pixels, load
+from firstlight.data.sources import scan
+from firstlight.data.splits import split as split_table
+from firstlight.data.table import SPLITS, Table
+from firstlight.errors import ArgumentError, DataError
+
+
+def load_for(data: str | Path | Table | Pixels, *, split: str, seed: int) -> Pixels:
+    """The labelled pixels of the two splits that a climb needs, scanned, split and loaded where they are not."""
+    if isinstance(data, Pixels):
+        table = arrange(data.table, split=split, seed=seed)
+        return replace(data, table=table).select(needed(table, split))
+    table = arrange(data if isinstance(data, Table) else scan(data), split=split, seed=seed)
+    return load(table.select(needed(table, split)))
+
+
+def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
+    """The table with the splits that measuring on ``split`` needs.
+
+    Args:
+        table: with or without splits of its own.
+        split: ``"validation"``: taken out of train where the folder has none. ``"test"``: what is validation
+            counts as train, so that everything else is fitted on.
+        seed: of the split that is made.
+
+    Returns:
+        The same rows; the notes say what was done.
+
+    Raises:
+        ArgumentError: where ``split`` is neither.
+        DataError: where a test split is asked for and the folder has none.
+    """
+    if split == "validation":
+        return split_table(table, validation=0.2, seed=seed)
+    if split != "test":
+        raise ArgumentError(f"A climb cannot be measured on {split!r}; choose validation, or test as the last reading.")
+    splits = table.splits
+    if not (splits == SPLITS.index("test")).any():
+        raise DataError(
+            f"{table.root} has no test split; put its images into a folder named test, "
+            "or make one with firstlight split."
+        )
+    note = "Measured on test: everything else is fitted on, and nothing is held out of it."
+    return replace(
+        table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),
+        notes=(*(one for one in table.notes if one != note), note),
+    )
+
+
+def needed(table: Table, split: str) -> np.ndarray:
+    """(N,) bool: the labelled rows of train and of the split that is measured on."""
+    return np.isin(table.splits, [SPLITS.index("train"), SPLITS.index(split)]) & (table.labels >= 0)

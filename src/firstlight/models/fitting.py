@@ -1,0 +1,146 @@
+"""Fitting a network: from a recipe with open questions to a trained module with its temperature."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from firstlight.errors import ArgumentError
+from firstlight.models.calibration import fit_temperature
+from firstlight.models.centroid import TrainingSet
+from firstlight.models.devices import agreeing, computes_in_bfloat16, device_for
+from firstlight.models.losses import LOSSES, checked, one_hot
+from firstlight.models.lr_range import find_lr
+from firstlight.models.network import Network, laid_out, statistics
+from firstlight.models.networks import build
+from firstlight.models.recipes import Augmentation, Recipe, for_few
+from firstlight.models.setting import Fitted, Setting
+from firstlight.models.training import train
+from firstlight.models.variation import augmentation_for, keeps_class
+
+PROBED = 8  # images of the one batch that a module and a device are tried on
+
+
+def fit_network(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
+    """Builds a rung's network, or takes a copy of the user's, trains it and fits its temperature.
+
+    Args:
+        name: ``"linear"``, ``"mlp"``, ``"cnn"``, or a module; the module itself is not changed.
+        data: the training images.
+        setting: what it is fitted with.
+
+    Raises:
+        ArgumentError: where the module, the loss or an option does not fit the images; the sentence says how.
+    """
+    assert setting.recipe is not None
+    started = time.perf_counter()
+    network = _start(name, data, setting.recipe, setting.seed)
+    device = device_for(setting.recipe.device)
+    recipe, reasons = _decided(setting.recipe, data, setting, device)
+    _probe(network, data, recipe)
+    few = torch.from_numpy(np.array(data.images[:PROBED])).permute(0, 3, 1, 2)
+    device, warning = agreeing(network.module, network.floats(few), device)
+    reasons += [warning] if warning else []
+    module = laid_out(network.module).to(device)
+    network = replace(network, module=module, device=device)
+    details: dict[str, Any] = {}
+    if recipe.lr == "auto":
+        tried = find_lr(network, data, recipe, setting.seed)
+        recipe = replace(recipe, lr=tried.lr)
+        reasons.append(f"Learning rate {tried.lr:g}, by the range test.")
+        details["lr_range"] = {"rates": list(tried.rates), "losses": list(tried.losses)}
+    before = _seconds_before(setting)
+    history, stopped = train(network, data, recipe, setting)
+    reasons += [stopped] if stopped else []
+    watched = setting.watched
+    temperature = 1.0 if watched is None else fit_temperature(network.scores(watched.images), watched.labels)
+    details |= {
+        "recipe": recipe.to_dict(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "reasons": reasons,
+        "stopped": stopped,
+        "seconds": time.perf_counter() - started + before,
+    }
+    return Fitted(network, temperature, details, history)
+
+
+def _start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -> Network:
+    """The network before its training: random weights from the seed, or a copy of the user's module."""
+    shape = data.images.shape[1:]
+    mean, spread = statistics(data.images) if recipe.normalise else (np.zeros(shape[2]), np.ones(shape[2]))
+    if isinstance(name, nn.Module):
+        module, about = copy.deepcopy(name), {"module": type(name).__name__, "own": True}
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = build(name, shape, data.classes, recipe.sizes)
+        about = {"module": name, "own": False, "sizes": dict(recipe.sizes)}
+    return Network(module, mean.astype(np.float32), spread.astype(np.float32), about)
+
+
+def _decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.device) -> tuple[Recipe, list[str]]:
+    """The recipe with what it left open decided, and the reasons; the learning rate comes later."""
+    reasons = []
+    if recipe.least_steps:
+        fitted = for_few(recipe, len(data.labels))
+        if fitted != recipe:
+            reasons.append(
+                f"{fitted.epochs} epochs of batches of {fitted.batch_size} for {len(data.labels):,} training images, "
+                f"so that there are at least {recipe.least_steps} steps."
+            )
+        recipe = fitted
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision="bfloat16" if computes_in_bfloat16(device) else "float32")
+    if recipe.augment == "auto":
+        augmentation, why = augmentation_for(data, setting.classes)
+        recipe = replace(recipe, augment=augmentation)
+        reasons.append(why)
+    if isinstance(recipe.augment, Augmentation) and recipe.augment.mirror == "auto":
+        mirror, why = keeps_class(data, setting.classes)
+        recipe = replace(recipe, augment=replace(recipe.augment, mirror=mirror))
+        reasons.append(why)
+    return recipe, reasons
+
+
+def _probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
+    """One batch through a copy of the module and the loss, so that what does not fit is told before training."""
+    rows = np.resize(np.arange(min(PROBED, len(data.labels))), PROBED)
+    images = network.floats(torch.from_numpy(data.images[rows]).permute(0, 3, 1, 2))
+    module = copy.deepcopy(network.module).train()
+    given = f"images {tuple(images.shape)}"
+    with torch.random.fork_rng(devices=[]):
+        try:
+            scores = module(images)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise ArgumentError(
+                f"The module failed on {given}: {reason}; it takes (B, C, H, W) and gives (B, K)."
+            ) from error
+    got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+    if got != (PROBED, data.classes):
+        raise ArgumentError(
+            f"The module gave {got} for {given} of {data.classes} classes; its last layer must give "
+            f"{data.classes} scores an image: {(PROBED, data.classes)}."
+        )
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ArgumentError("The module has no parameter that can be trained; give it at least one layer with weights.")
+    targets = one_hot(torch.from_numpy(np.array(data.labels[rows], np.int64)), data.classes, recipe.label_smoothing)
+    loss_of = recipe.loss if callable(recipe.loss) else LOSSES[recipe.loss]
+    if not checked(loss_of(scores.float(), targets), PROBED).requires_grad:
+        raise ArgumentError(
+            "The loss has no gradient by the scores; compute it with torch from the scores, without argmax or rounding."
+        )
+
+
+def _seconds_before(setting: Setting) -> float:
+    """Of training, in the sessions before this one."""
+    resumed = setting.kept.resumed if setting.kept is not None else None
+    return 0.0 if resumed is None else float(resumed.config["seconds"])

@@ -1,0 +1,147 @@
+"""The networks of the ladder: linear, one hidden layer, convolutional; images (B, C, H, W) -> scores (B, K)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812  # the field's name for it
+from torch import Tensor, nn
+
+from firstlight.errors import ArgumentError
+
+
+class Head(nn.Module):
+    """The last layer. Two classes need one number z: the scores are (0, z), whose softmax is z's sigmoid."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, 1 if classes == 2 else classes)
+
+    def forward(self, features: Tensor) -> Tensor:  # (B, inputs) -> (B, K)
+        scores = self.layer(features)
+        return F.pad(scores, (1, 0)) if scores.shape[1] == 1 else scores
+
+
+class Linear(nn.Module):
+    """A weight for each pixel and class, and a bias for each class.
+
+    Args:
+        shape: (H, W, C) of the images.
+        classes: K.
+
+    Example:
+        >>> network = Linear((28, 28, 1), 2)
+        >>> sum(parameter.numel() for parameter in network.parameters())  # 784 weights and a bias
+        785
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.head = Head(math.prod(shape), classes)
+
+    def forward(self, images: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K)
+        return self.head(images.flatten(1))
+
+
+class MLP(nn.Module):
+    """One hidden layer with ReLU between two linear ones; with 30 units the network of fastbook, chapter 4.
+
+    Args:
+        shape: (H, W, C) of the images.
+        classes: K.
+        hidden: units of the hidden layer.
+
+    Example:
+        >>> network = MLP((28, 28, 1), 2, hidden=30)
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        23581
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int, *, hidden: int = 30) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(math.prod(shape), hidden)
+        self.head = Head(hidden, classes)
+
+    def forward(self, images: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K)
+        return self.head(self.hidden(images.flatten(1)).relu())
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions with batch norm and ReLU; the first halves the map by max pooling."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, maps: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H/2, W/2)
+        maps = F.max_pool2d(self.first(maps), 2, ceil_mode=True)  # before norm and ReLU: a quarter of their work
+        maps = self.first_norm(maps).relu()
+        return self.second_norm(self.second(maps)).relu()
+
+
+class CNN(nn.Module):
+    """A stem, then blocks that halve the map, then the maximum of each feature and a linear layer.
+
+    The shape of the blocks is that of Jordan 2024 (arXiv 2404.00498), the stem is a plain convolution.
+
+    Args:
+        shape: (H, W, C) of the images, from 1 px on.
+        classes: K.
+        widths: features of the stem and of each block.
+        side: px that the stem brings the shorter side of the images to, roughly; it steps by a power of two,
+            with filters twice as wide and one more.
+
+    Example:
+        >>> CNN((32, 32, 3), 10, widths=(16, 32, 64))(torch.zeros(5, 3, 32, 32)).shape
+        torch.Size([5, 10])
+    """
+
+    def __init__(
+        self, shape: Sequence[int], classes: int, *, widths: Sequence[int] = (16, 32, 64), side: int = 16
+    ) -> None:
+        super().__init__()
+        stride = stem_stride(min(shape[:2]), side)
+        self.stem = nn.Conv2d(shape[2], widths[0], 2 * stride + 1, stride=stride, padding=stride)
+        self.blocks = nn.Sequential(*(Block(*pair) for pair in pairwise(widths)))
+        self.head = Head(widths[-1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K)
+        maps = self.blocks(self.stem(images).relu())  # (B, widths[-1], h, w)
+        return self.head(maps.amax(dim=(2, 3)))
+
+
+def stem_stride(shorter: int, side: int) -> int:
+    """The power of two that brings the shorter side of an image nearest to ``side``, both px; at least 1.
+
+    Example:
+        >>> [stem_stride(shorter, 16) for shorter in (8, 28, 64, 224)]
+        [1, 2, 4, 16]
+    """
+    return 2 ** max(0, round(math.log2(shorter / side)))
+
+
+NETWORKS: Mapping[str, type[nn.Module]] = {"linear": Linear, "mlp": MLP, "cnn": CNN}
+
+
+def build(name: str, shape: Sequence[int], classes: int, sizes: Mapping[str, Any]) -> nn.Module:
+    """The network of a rung with random weights, which torch's generator gives.
+
+    Args:
+        name: ``"linear"``, ``"mlp"`` or ``"cnn"``.
+        shape: (H, W, C) of the images.
+        classes: K.
+        sizes: what else its class takes.
+
+    Raises:
+        ArgumentError: where it takes no such size.
+    """
+    try:
+        return NETWORKS[name](shape, classes, **sizes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(f"sizes={dict(sizes)!r} do not fit {name}: {error}.") from error
