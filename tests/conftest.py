@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# The tests run side by side, a process a core: threads of one would wait for those of the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from firstlight.data.splits import split as split
     from firstlight.data.table import Table as Table
     from firstlight.errors import FirstlightError as FirstlightError
-    from firstlight.evaluation.compare import advise as advise
+    from firstlight.evaluation.advice import advise as advise
     from firstlight.evaluation.compare import compare as compare
     from firstlight.evaluation.metrics import evaluate as evaluate
     from firstlight.evaluation.predictions import Predictions as Predictions
@@ -41,7 +41,7 @@ _ROOMS = {
     "Run": "runs.results",
     "Table": "data.table",
     "Watch": "models.setting",
-    "advise": "evaluation.compare",
+    "advise": "evaluation.advice",
     "class_sums": "models.sums",
     "climb": "ladder",
     "compare": "evaluation.compare",

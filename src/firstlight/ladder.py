@@ -17,7 +17,8 @@ from firstlight.data.arrange import arrange, load_for
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
-from firstlight.evaluation.compare import Cost, advise, compare, compare_ladder
+from firstlight.evaluation.advice import Cost, advise
+from firstlight.evaluation.compare import compare, compare_ladder
 from firstlight.evaluation.metrics import evaluate
 from firstlight.models.centroid import TrainingSet
 from firstlight.models.checkpoint import save

@@ -55,8 +55,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
         pixels = load(table.select(needed(table, asked.split)), **asked.loading, progress=meter)
     if not asked.quiet:
         remark(*table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
-    screen = _Screen(asked, pixels.classes)
-    with Meter("training", asked.quiet, "steps") as meter:
+    with _Screen(asked, pixels.classes) as screen:
         run = climb(
             pixels,
             rungs=asked.rungs,
@@ -64,7 +63,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
             split=asked.split,
             out=out,
             seed=asked.seeds,
-            watch=Watch(on_rung=screen.rung, on_epoch=screen.epoch, on_step=meter),
+            watch=Watch(on_rung=screen.rung, on_epoch=screen.epoch, on_step=screen.step),
             **asked.options,
         )
     if asked.as_json:
@@ -83,8 +82,23 @@ class _Screen:
 
     def __init__(self, asked: Asked, classes: Sequence[str]) -> None:
         self.asked, self.classes, self.started = asked, classes, False
+        self.meter: Meter | None = None  # of the training under way
+
+    def __enter__(self) -> _Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.meter is not None:
+            self.meter.__exit__()
+            self.meter = None
+
+    def step(self, done: int, total: int) -> None:
+        if self.meter is None:
+            self.meter = Meter("training", self.asked.quiet, "steps")
+        self.meter(done, total)
 
     def rung(self, result: RungResult) -> None:
+        self.__exit__()
         if self.asked.as_json:
             return
         if not self.started:
@@ -92,12 +106,15 @@ class _Screen:
             print(climb_header(self.classes))
         about = result.to_dict()
         print(climb_row(about), flush=True)
-        if not self.asked.quiet:
-            remark(*training_lines(about))
+        if lines := training_lines(about):
+            self.remark(*lines)
 
     def epoch(self, epoch: Epoch) -> None:
+        self.remark(f"  {epoch}")
+
+    def remark(self, *lines: str) -> None:
         if not self.asked.quiet:
-            remark(f"  {epoch}")
+            remark(*lines)
 
 
 def unreadable_lines(unreadable: Table, most: int = 10) -> list[str]:

@@ -1,9 +1,9 @@
-"""`compare()` and `advise()`: paired comparisons of predictions on the same images, and where to stop."""
+"""`compare()`: paired comparisons of predictions on the same images, one or a whole ladder of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
 from firstlight.errors import ArgumentError, MissingExtraError
-from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap
 
@@ -114,32 +113,6 @@ class Comparisons:
         return pandas.DataFrame(rows, columns=columns)
 
 
-@dataclass(frozen=True)
-class Advice:
-    """Where to stop on the ladder.
-
-    Attributes:
-        rung: the simplest rung that no later one beats, and no simpler one surpasses.
-        sentence: the advice in words.
-        comparisons: of the later rungs with it.
-    """
-
-    rung: str
-    sentence: str
-    comparisons: tuple[Comparison, ...] = field(default=())
-
-    def __str__(self) -> str:
-        return self.sentence
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "rung": self.rung,
-            "sentence": self.sentence,
-            "later": [one.to_dict() for one in self.comparisons],
-        }
-
-
 def p_text(p: float) -> str:
     """A p-value as one prints it.
 
@@ -172,7 +145,7 @@ def compare(
 
     Example:
         >>> import firstlight as fl
-        >>> run = fl.climb(digits)
+        >>> run = fl.climb(digits, rungs=["prior", "ink", "centroid"])
         >>> against_ink = fl.compare(run["centroid-l2"], against=run["ink"])
         >>> against_ink.verdict
         'better'
@@ -184,11 +157,11 @@ def compare(
             raise ArgumentError(f"A rung can be named, as {against!r} is, for a whole run; pass predictions instead.")
         every = [_of(rung) for rung in predictions]
         other = _named(every, against)
-        rows = [_compare(one, other, seed) for one in every if one is not other]
-        return Comparisons(other.name, _among(rows))
+        rows = [pair(one, other, seed) for one in every if one is not other]
+        return Comparisons(other.name, among(rows))
     if any(isinstance(one, Iterable) for one in (predictions, against)):
         raise ArgumentError("A whole run is compared with one of its rungs; pass its name: against='centroid-l1'.")
-    return _compare(_of(predictions), _of(against), seed)
+    return pair(_of(predictions), _of(against), seed)
 
 
 def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed: int = 0) -> tuple[Comparison, ...]:
@@ -206,114 +179,16 @@ def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed
         ArgumentError: where the images differ.
     """
     names = set(trained)
-    pairs = [(one, before) for before, one in pairwise(rungs)]
+    pairs = {(one.name, before.name): (one, before) for before, one in pairwise(rungs)}
     closed_form = [one for one in rungs if one.name not in names]
     if closed_form:
         best = max(closed_form, key=lambda one: int(one.correct.sum()))
-        pairs += [(one, best) for one in rungs if one.name in names and (one, best) not in pairs]
-    return _among([_compare(one, other, seed) for one, other in pairs])
+        pairs |= {(one.name, best.name): (one, best) for one in rungs if one.name in names}
+    return among([pair(one, other, seed) for one, other in pairs.values()])
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a rung costs.
-
-    Attributes:
-        seconds: to fit it.
-        microseconds: to predict one image, among many.
-        megabytes: of the model file, 10^6 bytes.
-    """
-
-    seconds: float
-    microseconds: float
-    megabytes: float
-
-    def __str__(self) -> str:
-        fit = f"{self.seconds:.3g} s" if self.seconds >= 0.1 else f"{self.seconds * 1e3:.2g} ms"
-        return f"{fit} to fit, {self.microseconds:,.3g} us an image, {self.megabytes:.2g} MB"
-
-
-def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
-    """Where to stop: the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
-
-    A rung that is right less often than a simpler one is passed over, so that the advice never goes up the
-    ladder and down in accuracy; some rung is always left, since the most accurate one is neither.
-
-    Args:
-        rungs: predictions of each rung on the same images, simplest first.
-        costs: what each rung costs, by its name; told beside that of the most accurate one.
-
-    Returns:
-        The advice, with the comparisons that it stands on.
-
-    Raises:
-        ArgumentError: where there is no rung, or the images differ.
-
-    Example:
-        >>> import firstlight as fl
-        >>> run = fl.climb(digits)
-        >>> fl.advise([rung.predictions for rung in run]).rung
-        'centroid-l1'
-    """
-    if not rungs:
-        raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")
-    most = -1  # images that the rungs so far get right
-    for place, rung in enumerate(rungs):
-        right = int(np.count_nonzero(rung.correct))
-        if right >= most and not any(_shown([(one, rung) for one in rungs[place + 1 :]])):
-            break
-        most = max(most, right)
-    later = _among([_compare(one, rung, 0) for one in rungs[place + 1 :]])
-    sentence = _sentence(rung, rungs[:place], later)
-    if costs:
-        sentence += _cost_sentence(rung, rungs, costs)
-    if rung.split == "test":
-        sentence += " This was measured on the test split: report it, but choose by validation."
-    return Advice(rung.name, sentence, later)
-
-
-def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:
-    """What the advised rung costs, beside the most accurate one, or beside the one before if it is that itself."""
-    best = max(rungs, key=lambda one: int(np.count_nonzero(one.correct)))
-    place = [one.name for one in rungs].index(rung.name)
-    other = best if np.count_nonzero(best.correct) > np.count_nonzero(rung.correct) else rungs[max(place - 1, 0)]
-    text = f" It takes {costs[rung.name]}"
-    if other is rung:
-        return f"{text}."
-    difference = evaluate(rung).accuracy - evaluate(other).accuracy
-    return f"{text}; {other.name} takes {costs[other.name]}, for {-difference:+.3f} in accuracy."
-
-
-def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Comparison, ...]) -> str:
-    reached = evaluate(rung)
-    low, high = reached.interval
-    accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
-    if rung.name == "prior" and later:
-        text = (
-            f"No rung is shown to beat always guessing the commonest training class, {accuracy}; "
-            "look at the images and their labels, or measure on more images."
-        )
-    elif later:
-        best = max(later, key=lambda one: one.difference)
-        text = (
-            f"Stop at {rung.name}, {accuracy}: no later rung is shown to beat it "
-            f"({best.name} {best.difference:+.3f}, {p_text(best.p)})."
-        )
-    elif simpler:
-        # The last rung is advised only where it is right more often than each simpler one.
-        better = _shown([(rung, one) for one in simpler])
-        unsure = [one.name for one, sure in zip(simpler, better, strict=True) if not sure]
-        shown = f"is not shown to beat {', '.join(unsure)}" if unsure else "beats every simpler one"
-        text = (
-            f"{rung.name} is the most accurate of these rungs, {accuracy}, {'but' if unsure else 'and'} {shown}; "
-            "it is the last one, so a further rung may do better still."
-        )
-    else:
-        text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
-    return text
-
-
-def _compare(first: Predictions, other: Predictions, seed: int) -> Comparison:
+def pair(first: Predictions, other: Predictions, seed: int) -> Comparison:
+    """One comparison, its p not corrected."""
     only_this, only_other, n = _counts(first, other)
     interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
     difference, p = (only_this - only_other) / n, mcnemar(only_this, only_other)
@@ -355,14 +230,14 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
     return other
 
 
-def _shown(pairs: Sequence[tuple[Predictions, Predictions]]) -> list[bool]:
-    """Of each pair, whether the first is shown to be better; as `_among` decides, without the bootstrap."""
+def shown(pairs: Sequence[tuple[Predictions, Predictions]]) -> list[bool]:
+    """Of each pair, whether the first is shown to be better; as `among` decides, without the bootstrap."""
     counts = [_counts(first, other) for first, other in pairs]
     adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
     return [bool(p < ALPHA) and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)]
 
 
-def _among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
+def among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """The comparisons, each p corrected for being one among several."""
     adjusted = holm([row.p for row in rows])
     return tuple(replace(row, p=float(p)) for row, p in zip(rows, adjusted, strict=True))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from firstlight.errors import ArgumentError
 # kernels stay below 1e-2 on random weights; the fault of ultralytics#24399 was of the size of the scores.
 ROUNDING = 2e-2
 NAMES = ("auto", "cpu", "cuda", "mps")
+# Values in a batch of images below which one thread is faster than two: they would mostly wait for each other,
+# and for ever longer where something else runs (docs/log.md).
+WORTH_THREADS = 2**16
 
 
 def device_for(asked: str) -> torch.device:
@@ -80,3 +84,15 @@ def computes_in_bfloat16(device: torch.device) -> bool:
         native = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, name, lambda: False)() for name in native)
     return False
+
+
+@contextlib.contextmanager
+def threads_for(values: int) -> Iterator[None]:
+    """One thread inside the block where so few values in a batch are not worth more; else as many as are set."""
+    before = torch.get_num_threads()
+    try:
+        if values < WORTH_THREADS:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)

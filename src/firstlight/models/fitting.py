@@ -14,7 +14,7 @@ from torch import nn
 from firstlight.errors import ArgumentError
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.centroid import TrainingSet
-from firstlight.models.devices import agreeing, computes_in_bfloat16, device_for
+from firstlight.models.devices import agreeing, computes_in_bfloat16, device_for, threads_for
 from firstlight.models.losses import LOSSES, checked, one_hot
 from firstlight.models.lr_range import find_lr
 from firstlight.models.network import Network, laid_out, statistics
@@ -39,6 +39,12 @@ def fit_network(name: str | nn.Module, data: TrainingSet, setting: Setting) -> F
         ArgumentError: where the module, the loss or an option does not fit the images; the sentence says how.
     """
     assert setting.recipe is not None
+    with threads_for(data.images[0].size * min(setting.recipe.batch_size, len(data.labels))):
+        return _fit(name, data, setting)
+
+
+def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
+    assert setting.recipe is not None
     started = time.perf_counter()
     network = _start(name, data, setting.recipe, setting.seed)
     device = device_for(setting.recipe.device)
@@ -55,7 +61,8 @@ def fit_network(name: str | nn.Module, data: TrainingSet, setting: Setting) -> F
         recipe = replace(recipe, lr=tried.lr)
         reasons.append(f"Learning rate {tried.lr:g}, by the range test.")
         details["lr_range"] = {"rates": list(tried.rates), "losses": list(tried.losses)}
-    before = _seconds_before(setting)
+    before, other_threads = _resumed(setting)
+    reasons += [other_threads] if other_threads else []
     history, stopped = train(network, data, recipe, setting)
     reasons += [stopped] if stopped else []
     watched = setting.watched
@@ -140,7 +147,11 @@ def _probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
         )
 
 
-def _seconds_before(setting: Setting) -> float:
-    """Of training, in the sessions before this one."""
+def _resumed(setting: Setting) -> tuple[float, str]:
+    """Seconds of training in the sessions before this one, and a warning where those had other threads."""
     resumed = setting.kept.resumed if setting.kept is not None else None
-    return 0.0 if resumed is None else float(resumed.config["seconds"])
+    if resumed is None:
+        return 0.0, ""
+    then, now = int(resumed.config["threads"]), torch.get_num_threads()
+    told = f"Training went on with {now} threads where {then} had begun it: the last bits may differ."
+    return float(resumed.config["seconds"]), told if then != now else ""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.models.network import load_weights
+from firstlight.models.optimisers import Optimiser
 from firstlight.models.setting import Epoch
 from firstlight.runs.tensors import SavedModel
 
@@ -29,7 +30,7 @@ class State:
         stale: epochs since the validation loss was lowest.
     """
 
-    def __init__(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    def __init__(self, module: nn.Module, optimiser: Optimiser) -> None:
         self.module, self.optimiser = module, optimiser
         self.step, self.seconds = 0, 0.0
         self.loss = torch.zeros((), device=next(module.parameters()).device)
@@ -63,8 +64,7 @@ class State:
         """The state as JSON and arrays."""
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         tensors |= {f"kept.{name}": value for name, value in (self.kept or {}).items()}
-        for index, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items() if value is not None}
+        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.tensors().items()}
         config = {
             "kind": "training",
             "step": self.step,
@@ -89,12 +89,9 @@ class State:
             if part in parts:
                 parts[part][rest] = torch.from_numpy(np.array(array))
         load_weights(self.module, parts["module"])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimiser"].items():
-            index, _, rest = name.partition(".")
-            moments.setdefault(int(index), {})[rest] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        for name, mean in self.optimiser.tensors().items():
+            mean.copy_(parts["optimiser"][name])
+        self.optimiser.steps = int(saved.config["step"])
         device = self.loss.device
         self.kept = {name: value.to(device) for name, value in parts["kept"].items()} or None
         self.loss = torch.from_numpy(np.array(saved.tensors["loss"])).to(device)

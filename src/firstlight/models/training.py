@@ -17,7 +17,7 @@ from firstlight.models.centroid import TrainingSet
 from firstlight.models.interrupts import Interrupts
 from firstlight.models.losses import LOSSES, balanced, checked, one_hot
 from firstlight.models.network import Network
-from firstlight.models.optimisers import optimiser_for, schedule
+from firstlight.models.optimisers import clip, optimiser_for, schedule
 from firstlight.models.recipes import Augmentation, Recipe
 from firstlight.models.setting import Epoch, Kept, Setting
 from firstlight.models.state import State
@@ -55,8 +55,6 @@ class Training:
     def step(self, rows: np.ndarray, seed: int, lr: float) -> Tensor:
         """One step on the images of these rows; the loss before it, ()."""
         torch.manual_seed(seed)  # for a module that is random itself, as dropout is
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
         labels = self.labels[torch.from_numpy(rows).to(self.labels.device)]  # (B,)
         targets = one_hot(labels, self.data.classes, self.recipe.label_smoothing)  # (B, K)
         images = self.network.floats(self.images.batch(rows))  # (B, C, H, W)
@@ -64,13 +62,13 @@ class Training:
             images = augment(images, self.augmentation, self.generator.manual_seed(seed))
 
         with self.precision():
-            scores = self.network.module(images).float()  # predict, (B, K)
-        losses = checked(self.loss_of(scores, targets), len(rows))  # measure the loss of each image, (B,)
+            scores = self.network.module(images).float()  # 2 predict, (B, K)
+        losses = checked(self.loss_of(scores, targets), len(rows))  # 3 measure the loss of each image, (B,)
         loss = losses.mean() if self.weights is None else (losses * self.weights[labels]).mean()  # ()
-        loss.backward()  # the gradient of the loss by every parameter
+        loss.backward()  # 4 take the gradient of the loss by every parameter
         if self.recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.module.parameters(), self.recipe.clip)
-        self.optimiser.step()  # downhill, by lr times the gradient
+            clip(self.optimiser.parameters, self.recipe.clip)
+        self.optimiser.step(lr)  # 5 step downhill, by lr times the gradient
         self.optimiser.zero_grad()  # else the next gradient would be added to this one
         return loss.detach()
 
@@ -91,7 +89,7 @@ class Training:
 
 
 def train(network: Network, data: TrainingSet, recipe: Recipe, setting: Setting) -> tuple[tuple[Epoch, ...], str]:
-    """Trains a network's module in place.
+    """Trains a network's module in place, in the seven steps of fastbook, chapter 4, numbered in the code.
 
     Args:
         network: with random weights, or those to go on from.
@@ -108,7 +106,7 @@ def train(network: Network, data: TrainingSet, recipe: Recipe, setting: Setting)
     """
     watch = setting.watch
     random_state = torch.get_rng_state()
-    training = Training(network, data, recipe, setting.seed)
+    training = Training(network, data, recipe, setting.seed)  # 1 start, from the weights that the module has
     state = training.state
     if setting.kept is not None and setting.kept.resumed is not None:
         state.restore(setting.kept.resumed)
@@ -119,9 +117,9 @@ def train(network: Network, data: TrainingSet, recipe: Recipe, setting: Setting)
         with Interrupts(enabled=setting.kept is not None) as interrupts:
             for epoch in range(state.step // training.steps, recipe.epochs):
                 if recipe.patience and state.stale >= recipe.patience:
-                    break
+                    break  # 7 stop
                 batches, seeds = training.order(epoch)
-                for number in range(state.step % training.steps, training.steps):
+                for number in range(state.step % training.steps, training.steps):  # 6 repeat
                     loss = training.step(batches[number], seeds[number], training.lr())
                     state.loss += loss * len(batches[number])
                     state.step += 1
