@@ -18,12 +18,13 @@ from firstlight.models.devices import agreeing, computes_in_bfloat16, device_for
 from firstlight.models.losses import LOSSES, checked, one_hot
 from firstlight.models.lr_range import find_lr
 from firstlight.models.network import Network, laid_out, statistics
-from firstlight.models.networks import build
+from firstlight.models.networks import CNN, build
 from firstlight.models.recipes import Augmentation, Recipe, for_few
 from firstlight.models.setting import Fitted, Setting
 from firstlight.models.training import train
 from firstlight.models.variation import augmentation_for, keeps_class
 
+STARTED_FROM = 500  # images, evenly spaced, that the first filters of a cnn are made from
 PROBED = 8  # images of the one batch that a module and a device are tried on
 
 
@@ -82,7 +83,7 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
 def _start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -> Network:
     """The network before its training: random weights from the seed, or a copy of the user's module."""
     shape = data.images.shape[1:]
-    mean, spread = statistics(data.images) if recipe.normalise else (np.zeros(shape[2]), np.ones(shape[2]))
+    mean, spread = statistics(data.images) if recipe.normalise else (0.0, 1.0)
     if isinstance(name, nn.Module):
         module, about = copy.deepcopy(name), {"module": type(name).__name__, "own": True}
     else:
@@ -90,7 +91,11 @@ def _start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) 
             torch.manual_seed(seed)
             module = build(name, shape, data.classes, recipe.sizes)
         about = {"module": name, "own": False, "sizes": dict(recipe.sizes)}
-    return Network(module, mean.astype(np.float32), spread.astype(np.float32), about)
+    network = Network(module, mean, spread, about)
+    if isinstance(module, CNN):
+        step = -(-len(data.images) // STARTED_FROM)
+        module.start_from(network.floats(torch.from_numpy(np.array(data.images[::step])).permute(0, 3, 1, 2)))
+    return network
 
 
 def _decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.device) -> tuple[Recipe, list[str]]:

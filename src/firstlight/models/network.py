@@ -25,23 +25,22 @@ class Network:
 
     Attributes:
         module: (B, C, H, W) float -> (B, K).
-        mean: (C,) float32, of the training images' pixels / 255.
-        spread: (C,) float32, their standard deviation.
+        mean: of the training images' pixels / 255, all channels together: one number each, since taking channels
+            apart costs ten times as long in channels-last order, and a network's first layer can do it.
+        spread: their standard deviation.
         about: what the checkpoint says of the module: its name and sizes.
         device: where it computes.
     """
 
     module: nn.Module
-    mean: np.ndarray
-    spread: np.ndarray
+    mean: float
+    spread: float
     about: Mapping[str, Any] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def floats(self, images: Tensor) -> Tensor:
         """Normalised images: (pixels / 255 - mean) / spread, (B, C, H, W) uint8 -> float32."""
-        scale = torch.from_numpy(1 / (255 * self.spread)).to(images.device)[:, None, None]
-        offset = torch.from_numpy(-self.mean / self.spread).to(images.device)[:, None, None]
-        return torch.addcmul(offset, images.float(), scale)
+        return images.float().mul_(1 / (255 * self.spread)).add_(-self.mean / self.spread)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, in float32 arithmetic."""
@@ -57,9 +56,9 @@ class Network:
         return np.concatenate(parts).astype(np.float64)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Every number of it by name: mean, spread, and the module's weights and buffers below ``module.``."""
+        """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
         weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
-        return {"mean": self.mean, "spread": self.spread, **weights}
+        return {"normalise": np.array([self.mean, self.spread]), **weights}
 
 
 def restored(
@@ -94,12 +93,11 @@ def restored(
             made = build(str(about["module"]), shape, classes, about["sizes"])
     weights = {name.removeprefix(MODULE): value for name, value in tensors.items() if name.startswith(MODULE)}
     load_weights(made, {name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    for name in ("mean", "spread"):
-        found = tensors.get(name)
-        if found is None or found.shape != shape[2:] or found.dtype != np.float32:
-            got = "missing" if found is None else f"{found.dtype} {found.shape}"
-            raise RunError(f"The tensor {name!r} is {got}; a network has float32 {shape[2:]}; fit it anew.")
-    return Network(laid_out(made.eval()), tensors["mean"], tensors["spread"], about)
+    found = tensors.get("normalise")
+    if found is None or found.shape != (2,) or found.dtype != np.float64 or found[1] <= 0:
+        got = "missing" if found is None else f"{found.dtype} {found.shape}"
+        raise RunError(f"The tensor 'normalise' is {got}; a network has float64 (2,): mean and spread; fit it anew.")
+    return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about)
 
 
 def laid_out(module: nn.Module) -> nn.Module:
@@ -128,25 +126,22 @@ def _told(tensor: Tensor | None) -> str:
     return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
-def statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the pixels / 255 of each channel, from at most 8 million pixels.
+def statistics(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of the pixels / 255, from at most 8 million of them.
 
     Args:
         images: (N, H, W, C) uint8.
 
     Returns:
-        (C,) float32 each; the deviation of a channel of one value is 1.
+        Both; the deviation is 1 where every pixel is the same.
 
     Example:
         >>> statistics(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
-        (array([0.5], dtype=float32), array([0.5], dtype=float32))
+        (0.5, 0.5)
     """
-    step = -(-images[..., 0].size // PIXELS_MEASURED)
-    histograms = np.zeros((images.shape[3], 256), np.int64)  # integers, so the order of adding up is nothing
-    for channel, histogram in enumerate(histograms):
-        histogram += np.bincount(np.ravel(images[::step, :, :, channel]), minlength=256)
-    levels = np.arange(256) / 255
-    shares = histograms / histograms.sum(axis=1, keepdims=True)
-    mean = shares @ levels
-    spread = np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1))
-    return mean.astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32)
+    step = -(-images.size // PIXELS_MEASURED)
+    counts = np.bincount(np.ravel(images[::step]), minlength=256)  # integers, so the order of adding up is nothing
+    levels, shares = np.arange(256) / 255, counts / counts.sum()
+    mean = float(shares @ levels)
+    spread = float(np.sqrt(shares @ (levels - mean) ** 2))
+    return mean, spread if spread > 0 else 1.0

@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812  # the field's name for it
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError
+
+SCALE = 1 / 9  # of the cnn's scores: keeps the first losses small where the learning rate is high
+WHITENING_EPSILON = 5e-4  # added to the eigenvalues, so that empty directions stay small
+LARGEST_PATCH = 300  # values of a patch of which the main directions are taken
 
 
 class Head(nn.Module):
@@ -70,7 +75,10 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions with batch norm and ReLU; the first halves the map by max pooling."""
+    """Two 3 x 3 convolutions with batch norm and ReLU; the first halves the map by max pooling.
+
+    As many features as can are passed through unchanged at the start (Dirac filters).
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -78,6 +86,8 @@ class Block(nn.Module):
         self.first_norm = nn.BatchNorm2d(outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(outputs)
+        for filters in (self.first.weight.data, self.second.weight.data):
+            nn.init.dirac_(filters[: filters.shape[1]])
 
     def forward(self, maps: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H/2, W/2)
         maps = F.max_pool2d(self.first(maps), 2, ceil_mode=True)  # before norm and ReLU: a quarter of their work
@@ -88,7 +98,8 @@ class Block(nn.Module):
 class CNN(nn.Module):
     """A stem, then blocks that halve the map, then the maximum of each feature and a linear layer.
 
-    The shape of the blocks is that of Jordan 2024 (arXiv 2404.00498), the stem is a plain convolution.
+    Blocks, Dirac filters, whitening stem and the scale of the scores are those of Jordan 2024, "94% on CIFAR-10 in
+    3.29 Seconds on a Single GPU" (arXiv 2404.00498), sections 3.1 to 3.3, with fewer features.
 
     Args:
         shape: (H, W, C) of the images, from 1 px on.
@@ -113,7 +124,30 @@ class CNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K)
         maps = self.blocks(self.stem(images).relu())  # (B, widths[-1], h, w)
-        return self.head(maps.amax(dim=(2, 3)))
+        return self.head(maps.amax(dim=(2, 3))) * SCALE
+
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """Sets the stem's filters to the main directions of the images' patches and fixes them there.
+
+        Half of the filters are the eigenvectors of the patches' covariance with the largest eigenvalues, each over
+        the root of its eigenvalue, so that their answers are uncorrelated and of one size; the other half are the
+        same with the other sign, since a ReLU follows. Filters that are too large or too many stay random.
+
+        Args:
+            images: (N, C, H, W) normalised training images; some hundred are enough.
+        """
+        filters = self.stem.weight  # (F, C, k, k)
+        size, half = filters[0].numel(), len(filters) // 2
+        if size > LARGEST_PATCH or half > size or min(images.shape[2:]) < filters.shape[2]:
+            return
+        patches = F.unfold(images, filters.shape[2], stride=self.stem.stride)  # (N, size, L)
+        flat = patches.transpose(0, 1).flatten(1).double()  # (size, N * L)
+        values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])  # from the smallest on
+        main = (vectors / (values + WHITENING_EPSILON).sqrt()).T.flip(0)[:half]  # (half, size)
+        filters[:half] = main.reshape(half, *filters.shape[1:]).to(filters.dtype)
+        filters[half : 2 * half] = -filters[:half]
+        filters.requires_grad_(False)
 
 
 def stem_stride(shorter: int, side: int) -> int:

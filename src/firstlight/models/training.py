@@ -54,7 +54,7 @@ class Training:
 
     def step(self, rows: np.ndarray, seed: int, lr: float) -> Tensor:
         """One step on the images of these rows; the loss before it, ()."""
-        torch.manual_seed(seed)  # for a module that is random itself, as dropout is
+        self.seed_module(seed)
         labels = self.labels[torch.from_numpy(rows).to(self.labels.device)]  # (B,)
         targets = one_hot(labels, self.data.classes, self.recipe.label_smoothing)  # (B, K)
         images = self.network.floats(self.images.batch(rows))  # (B, C, H, W)
@@ -71,6 +71,14 @@ class Training:
         self.optimiser.step(lr)  # 5 step downhill, by lr times the gradient
         self.optimiser.zero_grad()  # else the next gradient would be added to this one
         return loss.detach()
+
+    def seed_module(self, seed: int) -> None:
+        """Seeds the device's own generator, for a module that is random itself, as dropout is."""
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would take longer than a small step
+        if self.network.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.network.device.type == "mps":
+            torch.mps.manual_seed(seed)
 
     def precision(self) -> torch.autocast:
         """bfloat16 for matrix products and convolutions where the recipe says so."""
