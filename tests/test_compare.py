@@ -11,7 +11,8 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import Comparisons, advise, compare
+from firstlight.evaluation.advice import advise
+from firstlight.evaluation.compare import Comparisons, compare
 from firstlight.evaluation.predictions import Predictions
 
 

@@ -29,6 +29,7 @@ from firstlight.models.calibration import fit_temperature
 from firstlight.models.centroid import CENTRES, TrainingSet
 from firstlight.models.distances import DISTANCES
 from firstlight.models.rungs import centroid_name, named
+from firstlight.models.setting import Setting
 
 CENTROIDS = [CentroidClassifier(distance, centre) for centre in CENTRES for distance in DISTANCES]
 ALL = [*CENTROIDS, InkClassifier(), PriorClassifier()]
@@ -68,7 +69,8 @@ def test_scikit_learns_checks_pass(estimator: Any, check: Any, monkeypatch: pyte
 def test_uint8_images_get_the_bits_of_the_rung(estimator: Any) -> None:
     """Probabilities, temperature and counts are those of the rung that is fitted on the same images."""
     training = TrainingSet(IMAGES[TRAIN, ..., None], LABELS[TRAIN], 10)
-    model, temperature = named([rung_of(estimator)])[0].fit(training)
+    rung = named([rung_of(estimator)])[0].fit(training, Setting())
+    model, temperature = rung.model, rung.temperature
     fitted = clone(estimator).fit(FLAT[TRAIN], LABELS[TRAIN])
     scores = model.scores(IMAGES[TEST, ..., None])
     assert temperature == fitted.temperature_

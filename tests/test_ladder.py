@@ -11,6 +11,8 @@ from PIL import Image
 import firstlight as fl
 from firstlight.errors import ArgumentError, DataError, RunError
 
+CLOSED_FORM = ("prior", "ink", "centroid")  # the rungs that are trained have files of their own
+
 
 def grow(root: Path, **counts: int) -> Path:
     """A folder of small gray images; those of a later class are brighter."""
@@ -27,7 +29,7 @@ def grow(root: Path, **counts: int) -> Path:
 def test_a_folder_without_splits_is_split_by_class(tmp_path: Path) -> None:
     """A fifth is set aside for validation, the same at each climb, and the run says so."""
     root = grow(tmp_path / "photos", dark=50, light=50)
-    first, second = fl.climb(root), fl.climb(root)
+    first, second = fl.climb(root, rungs=CLOSED_FORM), fl.climb(root, rungs=CLOSED_FORM)
     assert 5 <= first["prior"].to_dict()["n"] <= 35
     assert 1.0 == first["ink"].to_dict()["accuracy"]
     assert any("validation" in sentence for sentence in first.decided)
@@ -37,7 +39,7 @@ def test_a_folder_without_splits_is_split_by_class(tmp_path: Path) -> None:
 def test_another_seed_sets_other_images_aside(tmp_path: Path) -> None:
     """The split hangs on the seed alone."""
     root = grow(tmp_path / "photos", dark=50, light=50)
-    first, second = fl.climb(root, seed=1), fl.climb(root, seed=2)
+    first, second = (fl.climb(root, rungs=CLOSED_FORM, seed=seed) for seed in (1, 2))
     assert not first["ink"].predictions.keys.equals(second["ink"].predictions.keys)
 
 
@@ -78,8 +80,9 @@ def test_pixels_table_and_folder_give_the_same_run(tmp_path: Path) -> None:
     """A climb may start at any point of the way."""
     root = grow(tmp_path / "p", train__a=20, train__b=20, val__a=9, val__b=9)
     table = fl.scan(root)
-    documents = [fl.climb(data).to_dict() for data in (root, str(root), table, fl.load(table))]
+    documents = [fl.climb(data, rungs=CLOSED_FORM).to_dict() for data in (root, str(root), table, fl.load(table))]
     for document in documents:
+        assert document.pop("advice")["rung"]  # its sentence tells times
         for rung in document["rungs"]:
             del rung["seconds"]
     assert documents[0] == documents[1] == documents[2] == documents[3]
@@ -88,7 +91,8 @@ def test_pixels_table_and_folder_give_the_same_run(tmp_path: Path) -> None:
 def test_each_rung_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
     """The callback sees the rungs in their order."""
     seen: list[str] = []
-    fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], on_rung=lambda rung: seen.append(rung.name))
+    watch = fl.Watch(on_rung=lambda rung: seen.append(rung.name))
+    fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], watch=watch)
     assert ["ink", "prior"] == seen
 
 
@@ -96,8 +100,8 @@ def test_a_run_that_stands_is_not_overwritten_and_costs_no_work(tmp_path: Path) 
     """The refusal comes before the first rung is fitted."""
     root, out, seen = grow(tmp_path / "p", a=9, b=9), tmp_path / "run", []
     fl.climb(root, rungs=["prior"], out=out)
-    with pytest.raises(RunError, match="stands already"):
-        fl.climb(root, rungs=["ink"], out=out, on_rung=seen.append)
+    with pytest.raises(RunError, match="other arguments, and is not overwritten"):
+        fl.climb(root, rungs=["ink"], out=out, watch=fl.Watch(on_rung=seen.append))
     assert [] == seen
     assert ["prior"] == [rung.name for rung in fl.read_run(out)]
 
@@ -106,7 +110,7 @@ def test_a_rung_that_was_read_predicts_as_the_one_that_was_fitted(tmp_path: Path
     """From the run folder every score comes back with the same bits."""
     root = grow(tmp_path / "p", train__a=20, train__b=20, val__a=9, val__b=9)
     pixels = fl.load(fl.scan(root))
-    run = fl.climb(pixels, out=tmp_path / "run")
+    run = fl.climb(pixels, rungs=CLOSED_FORM, out=tmp_path / "run")
     for rung in fl.read_run(tmp_path / "run"):
         again = fl.predict(rung, pixels, split="validation")
         assert np.array_equal(run[rung.name].predictions.scores, again.scores)
@@ -137,14 +141,40 @@ def test_unreadable_images_are_counted_beside_the_score(tmp_path: Path) -> None:
     """One of a hundred is left out and named; the run says so."""
     root = grow(tmp_path / "p", train__a=50, train__b=48, val__a=9, val__b=9)
     (root / "train" / "b" / "broken.png").write_bytes(b"no image")
-    run = fl.climb(root)
+    run = fl.climb(root, rungs=CLOSED_FORM)
     assert 1 == run.to_dict()["unreadable"]
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     """Two climbs differ in nothing but their times."""
     root = grow(tmp_path / "p", a=60, b=60)
-    first, second = fl.climb(root, seed=3), fl.climb(root, seed=3)
+    first, second = (fl.climb(root, rungs=CLOSED_FORM, seed=3) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one.predictions.scores, other.predictions.scores)
         assert one.metrics == other.metrics and one.against_previous == other.against_previous
+
+
+def test_an_option_that_there_is_not_is_refused_even_where_nothing_is_trained(tmp_path: Path) -> None:
+    """A slip of the keyboard must not be passed over."""
+    root = grow(tmp_path / "p", a=9, b=9)
+    with pytest.raises(ArgumentError, match="no option 'on_rung'"):
+        fl.climb(root, rungs=["prior"], on_rung=print)  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match="effort='fast' is not known"):
+        fl.climb(root, rungs=["prior"], effort="fast")
+    with pytest.raises(ArgumentError, match="No seed"):
+        fl.climb(root, rungs=["prior"], seed=())
+
+
+def test_the_same_climb_twice_in_one_folder_is_read_and_not_done_again(tmp_path: Path) -> None:
+    """The files keep their times; another seed or another folder of images is refused."""
+    root, out = grow(tmp_path / "p", a=9, b=9), tmp_path / "run"
+    first = fl.climb(root, rungs=["prior", "ink"], out=out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    second = fl.climb(root, rungs=["prior", "ink"], out=out)
+    assert first.to_dict() == second.to_dict()
+    assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(RunError, match="other arguments and seed"):
+        fl.climb(root, rungs=["prior", "ink"], out=out, seed=1)
+    Image.new("L", (6, 6)).save(root / "a" / "more.png")
+    with pytest.raises(RunError, match="other images"):
+        fl.climb(root, rungs=["prior", "ink"], out=out)

@@ -148,13 +148,13 @@ def test_the_document_is_strict_json_with_the_promised_keys() -> None:
         raise AssertionError(word)
 
     document = json.loads(json.dumps(made().to_dict()), parse_constant=refuse)
-    keys = ["classes", "split", "unreadable", "rungs", "advice", "test_readings", "run"]
+    keys = ["classes", "split", "unreadable", "rungs", "comparisons", "advice", "test_readings", "run"]
     assert keys == list(document)
     first, second = document["rungs"]
     expected = {
         **{"name": "prior", "n": 12, "correct": 5, "accuracy": 5 / 12, "interval": [0.1, 0.7]},
         **{"recall": {"3": {"n": 4, "correct": 2}}, "log_loss": None},
-        **{"against_previous": None, "seconds": {"fit": 0.25, "predict": 1e-6}},
+        **{"against_previous": None, "seconds": {"fit": 0.25, "predict": 1e-6}, "training": {}},
     }
     assert expected == first
     assert {"difference": 0.1, "p": 1e-17} == second["against_previous"]

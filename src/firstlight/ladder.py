@@ -158,8 +158,7 @@ def climb(
     if not seeds:
         raise ArgumentError("No seed was given; pass a number, or several.")
     trained = [rung for rung in chosen if rung.recipe]
-    for rung in trained:
-        recipe_for(rung.recipe, effort, options)  # says now what is wrong with the options
+    recipe_for("module", effort, options)  # says now what is wrong with the options
     pixels = load_for(data, split=split, seed=seeds[0])
     training = training_set(pixels)
     steps = _Climb(pixels, training, split, effort, seeds, options, watch or Watch())

@@ -64,6 +64,12 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
     Raises:
         ArgumentError: where a module of the user's is needed and missing.
         RunError: where the file's parts do not belong together; the sentence names the tensor that differs.
+
+    Example:
+        >>> import firstlight as fl
+        >>> run = fl.climb(digits, rungs=["centroid-l2"])
+        >>> fl.restore(run["centroid-l2"].model).model.ideal.shape  # ten ideal images of 8 x 8 px
+        (10, 64)
     """
     config = saved.config
     try:

@@ -104,21 +104,24 @@ class CNN(nn.Module):
     Args:
         shape: (H, W, C) of the images, from 1 px on.
         classes: K.
-        widths: features of the stem and of each block.
+        width: features of the stem; each block doubles them.
         side: px that the stem brings the shorter side of the images to, roughly; it steps by a power of two,
-            with filters twice as wide and one more.
+            with filters twice as wide and one more. 0: 16 px for gray images, whose strokes are coarse, and 32
+            for colour. There are as many blocks as bring that to about 4 px.
 
     Example:
-        >>> CNN((32, 32, 3), 10, widths=(16, 32, 64))(torch.zeros(5, 3, 32, 32)).shape
-        torch.Size([5, 10])
+        >>> network = CNN((32, 32, 3), 10, width=16)
+        >>> network(torch.zeros(5, 3, 32, 32)).shape, len(network.blocks)
+        (torch.Size([5, 10]), 3)
     """
 
-    def __init__(
-        self, shape: Sequence[int], classes: int, *, widths: Sequence[int] = (16, 32, 64), side: int = 16
-    ) -> None:
+    def __init__(self, shape: Sequence[int], classes: int, *, width: int = 16, side: int = 0) -> None:
         super().__init__()
-        stride = stem_stride(min(shape[:2]), side)
-        self.stem = nn.Conv2d(shape[2], widths[0], 2 * stride + 1, stride=stride, padding=stride)
+        shorter = min(shape[:2])
+        stride = nearest_power(shorter / (side or (16 if shape[2] == 1 else 32)))
+        blocks = max(1, int(math.log2(nearest_power(shorter / stride / 4))))
+        widths = [width * 2**number for number in range(blocks + 1)]
+        self.stem = nn.Conv2d(shape[2], width, 2 * stride + 1, stride=stride, padding=stride)
         self.blocks = nn.Sequential(*(Block(*pair) for pair in pairwise(widths)))
         self.head = Head(widths[-1], classes)
 
@@ -150,14 +153,14 @@ class CNN(nn.Module):
         filters.requires_grad_(False)
 
 
-def stem_stride(shorter: int, side: int) -> int:
-    """The power of two that brings the shorter side of an image nearest to ``side``, both px; at least 1.
+def nearest_power(ratio: float) -> int:
+    """The power of two that is nearest by its logarithm, at least 1.
 
     Example:
-        >>> [stem_stride(shorter, 16) for shorter in (8, 28, 64, 224)]
+        >>> [nearest_power(side / 16) for side in (8, 28, 64, 224)]
         [1, 2, 4, 16]
     """
-    return 2 ** max(0, round(math.log2(shorter / side)))
+    return 2 ** max(0, round(math.log2(ratio)))
 
 
 NETWORKS: Mapping[str, type[nn.Module]] = {"linear": Linear, "mlp": MLP, "cnn": CNN}

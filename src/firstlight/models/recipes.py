@@ -187,9 +187,9 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "thorough": replace(_MLP, epochs=60, least_steps=2000, sizes={"hidden": 1024}, augment="auto"),
     },
     "cnn": {
-        "quick": replace(_CNN, epochs=2, least_steps=200, sizes={"widths": (16, 32, 64), "side": 16}),
-        "standard": replace(_CNN, epochs=8, least_steps=600, sizes={"widths": (32, 64, 128), "side": 16}),
-        "thorough": replace(_CNN, epochs=20, least_steps=2000, sizes={"widths": (64, 128, 256), "side": 32}),
+        "quick": replace(_CNN, epochs=3, least_steps=200, sizes={"width": 24, "side": 16}),
+        "standard": replace(_CNN, epochs=6, least_steps=600, sizes={"width": 24}),
+        "thorough": replace(_CNN, epochs=12, least_steps=2000, sizes={"width": 32}),
     },
     # A module of the user's: nothing is known of it, so its learning rate is found by the range test.
     "module": {

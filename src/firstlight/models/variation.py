@@ -11,7 +11,7 @@ from firstlight.models.recipes import Augmentation
 
 # What keeps a digit a digit and a photo a photo; the numbers were chosen on validation images, docs/log.md.
 DRAWN = Augmentation(shift=0.07, rotate=10.0, scale=0.1)
-PHOTO = Augmentation(shift=0.125, mirror="auto")
+PHOTO = Augmentation(shift=0.07, mirror="auto")
 ALPHA = 0.05
 SIDES = re.compile(r"(^|[^a-z])(left|right|links|rechts|gauche|droite)([^a-z]|$)", re.IGNORECASE)
 
@@ -28,6 +28,7 @@ def augmentation_for(training: TrainingSet, classes: Sequence[str]) -> tuple[Aug
         where a mirror image keeps its class, mirroring for colour images.
 
     Example:
+        >>> import numpy as np
         >>> gray = TrainingSet(np.zeros((4, 28, 28, 1), np.uint8), np.array([0, 0, 1, 1]), 2)
         >>> augmentation_for(gray, ["boot", "coat"])[1]
         'Training images are shifted, turned and scaled a little, since they are gray.'
@@ -37,7 +38,7 @@ def augmentation_for(training: TrainingSet, classes: Sequence[str]) -> tuple[Aug
         drawn = f"the classes are named like signs ({', '.join(_signs(classes)[:3])})"
     if drawn:
         return DRAWN, f"Training images are shifted, turned and scaled a little, since {drawn}."
-    return PHOTO, "Training images are shifted by up to an eighth of their side, since they are in colour."
+    return PHOTO, "Training images are shifted a little, since they are in colour."
 
 
 def _signs(classes: Sequence[str]) -> list[str]:
@@ -59,6 +60,7 @@ def keeps_class(training: TrainingSet, classes: Sequence[str]) -> tuple[bool, st
         The answer, and a sentence that gives the reason.
 
     Example:
+        >>> import numpy as np
         >>> blank = TrainingSet(np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 0, 1, 1]), 2)
         >>> keeps_class(blank, ["3", "7"])
         (False, 'No mirror images: the classes are named like signs (3, 7), and a mirrored sign is another one.')
