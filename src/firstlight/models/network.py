@@ -49,7 +49,7 @@ class Network:
         self.module.eval()
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(images), at_once):
+            for start in range(0, max(len(images), 1), at_once):  # once even for no image, which gives (0, K)
                 part = torch.from_numpy(np.array(images[start : start + at_once])).to(self.device)
                 parts.append(self.module(self.floats(part.permute(0, 3, 1, 2))).float().cpu().numpy())
         self.module.train(training)

@@ -140,7 +140,10 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a function as loss is told by its name."""
-        return asdict(replace(self, loss=self.loss if isinstance(self.loss, str) else _name(self.loss)))
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values["loss"] = self.loss if isinstance(self.loss, str) else _name(self.loss)
+        values["augment"] = asdict(self.augment) if isinstance(self.augment, Augmentation) else self.augment
+        return values | {"sizes": dict(self.sizes)}
 
 
 class Options(TypedDict, total=False):

@@ -1,0 +1,172 @@
+"""One contract for all rungs and a module of one's own: shapes, seeds, saving, any size, any number of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import firstlight as fl
+from firstlight.data.pixels import Pixels
+from firstlight.data.table import SPLITS, Table
+from firstlight.models.checkpoint import save
+from firstlight.models.classifier import Classifier
+from firstlight.models.rungs import RUNGS
+from firstlight.runs.tensors import pack, unpack
+
+TRAINED = ("linear", "mlp", "cnn", "own")
+EVERY = [*(rung.name for rung in RUNGS), "own"]
+
+
+class Own(nn.Module):
+    """What a user may bring: its mean colour, dropout and two layers."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.filters = nn.Conv2d(channels, 6, 1)
+        self.drop = nn.Dropout(0.1)
+        self.out = nn.Linear(6, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.drop(self.filters(images).relu().mean(dim=(2, 3))))
+
+
+def pixels_of(images: np.ndarray, labels: np.ndarray, classes: int, held: int = 4) -> Pixels:
+    """Images as `load` gives them: every ``held``-th is a validation image."""
+    count = len(images)
+    splits = np.where(np.arange(count) % held == held - 1, SPLITS.index("validation"), SPLITS.index("train"))
+    table = Table.build(
+        "nowhere",
+        [f"{row}.png" for row in range(count)],
+        classes=tuple(f"class {number}" for number in range(classes)),
+        labels=labels,
+        splits=splits,
+        columns={"size": [1] * count, "modified": [0] * count},
+    )
+    images.flags.writeable = False
+    colour = "gray" if images.shape[3] == 1 else "rgb"
+    return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], colour, "squish")
+
+
+def blobs(shape: tuple[int, int, int] = (8, 8, 1), classes: int = 3, count: int = 48, seed: int = 0) -> Pixels:
+    """Random images whose brightness tells the class."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    images = generator.integers(0, 60, (count, *shape)) + 180 * labels[:, None, None, None] // classes
+    return pixels_of(images.astype(np.uint8), labels, classes)
+
+
+def fit(name: str, pixels: Pixels, seed: int = 0) -> Classifier:
+    if name == "own":
+        own = Own(pixels.values.shape[3], len(pixels.classes))
+        return fl.fit(own, pixels, seed=seed, epochs=2, batch_size=16, lr=0.01)
+    if name in TRAINED:
+        return fl.fit(name, pixels, seed=seed, effort="quick", epochs=2, batch_size=16)
+    return fl.fit(name, pixels, seed=seed)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_scores_are_a_row_an_image_and_a_column_a_class(name: str) -> None:
+    """(N, K) float64, finite; predictions hold them with a temperature above 0."""
+    pixels = blobs()
+    classifier = fit(name, pixels)
+    seen = fl.predict(classifier, pixels)
+    assert (48, 3) == seen.scores.shape and np.float64 == seen.scores.dtype
+    assert np.isfinite(seen.scores).all() and seen.temperature > 0
+    assert 0.0 == pytest.approx(np.abs(seen.probabilities.sum(axis=1) - 1).max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_same_seed_gives_the_same_bits_twice(name: str) -> None:
+    """And another seed gives a trained network other weights."""
+    pixels = blobs()
+    first, second, other = (fit(name, pixels, seed).model.scores(pixels.values) for seed in (3, 3, 4))
+    assert np.array_equal(first, second)
+    if name in TRAINED:
+        assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_saved_and_loaded_it_scores_with_the_same_bits(name: str) -> None:
+    """Through the bytes of both files; a module of one's own is passed again, since a file holds no code."""
+    pixels = blobs(shape=(9, 7, 3))
+    classifier = fit(name, pixels)
+    text, data = pack(save(classifier))
+    module = Own(3, 3) if name == "own" else None
+    after = fl.restore(unpack(text, data, Path("model.json")), module=module)
+    assert np.array_equal(classifier.model.scores(pixels.values), after.model.scores(pixels.values))
+    assert (classifier.classes, classifier.temperature) == (after.classes, after.temperature)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_image_alone_scores_as_it_does_among_others(name: str) -> None:
+    """To the bit without training, to rounding with it."""
+    pixels = blobs()
+    model = fit(name, pixels).model
+    together = model.scores(pixels.values)
+    alone = np.concatenate([model.scores(pixels.values[row : row + 1]) for row in range(5)])
+    assert np.allclose(together[:5], alone, rtol=0, atol=1e-5 if name in TRAINED else 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (33, 20, 1), (16, 16, 3), (5, 40, 1)], ids=str)
+@pytest.mark.parametrize("name", EVERY)
+def test_images_of_any_size_and_colour_can_be_learnt_from(name: str, shape: tuple[int, int, int]) -> None:
+    """From one pixel on, square or not."""
+    pixels = blobs(shape)
+    assert (48, 3) == fit(name, pixels).model.scores(pixels.values).shape
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+@pytest.mark.parametrize("name", EVERY)
+def test_two_to_a_thousand_classes(name: str, classes: int) -> None:
+    """Each has a column."""
+    pixels = blobs((4, 4, 1), classes, count=max(40, classes + 40))
+    assert classes == fit(name, pixels).model.scores(pixels.values[:3]).shape[1]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_one_image_in_a_class_is_enough(name: str) -> None:
+    """The class is there, however rarely it is chosen."""
+    labels = np.zeros(24, int)
+    labels[0], labels[1] = 1, 2
+    images = np.random.default_rng(0).integers(0, 256, (24, 6, 6, 1), dtype=np.uint8)
+    pixels = pixels_of(images, labels, 3)
+    assert (24, 3) == fit(name, pixels).model.scores(pixels.values).shape
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_class_in_validation_that_train_lacks_costs_only_its_own_images(name: str) -> None:
+    """Every rung goes on, and gets these images wrong or right like any others."""
+    labels = np.arange(48) % 2
+    labels[3::4] = 2
+    images = (np.random.default_rng(0).integers(0, 60, (48, 6, 6, 1)) + 90 * (labels == 1)[:, None, None, None]).astype(
+        np.uint8
+    )
+    pixels = pixels_of(images, labels, 3)
+    seen = fl.predict(fit(name, pixels), pixels, split="validation")
+    assert 12 == fl.evaluate(seen).n
+    assert np.isfinite(seen.scores).all()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_image_at_all_gives_no_score(name: str) -> None:
+    """An empty selection is an array of no rows."""
+    pixels = blobs()
+    assert (0, 3) == fit(name, pixels).model.scores(pixels.values[:0]).shape
+
+
+def test_a_module_of_ones_own_is_not_changed() -> None:
+    """A copy of it is trained, and torch's own random numbers go on as if nothing had happened."""
+    module, pixels = Own(1, 3), blobs()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state = torch.get_rng_state()
+    classifier = fl.fit(module, pixels, epochs=2, lr=0.01)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert "Own" == classifier.name
+    trained = classifier.model.module.state_dict()  # type: ignore[attr-defined]
+    assert not all(torch.equal(before[name], value) for name, value in trained.items())
