@@ -15,6 +15,7 @@ import climbing
 import decoding
 import l1
 import start
+import training
 from rounds import machine, measure, table
 
 BENCHMARKS = {
@@ -23,6 +24,10 @@ BENCHMARKS = {
     "climb": climbing.whole,
     "l1": l1.seventy_thousand,
     "start": start.fresh_process,
+    "sgd-linear": training.linear,
+    "sgd-mlp": training.mlp,
+    "cnn-share": training.share,
+    "cnn-99": training.to_99,
 }
 
 

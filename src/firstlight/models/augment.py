@@ -38,6 +38,7 @@ def augment(images: Tensor, how: Augmentation, generator: Generator) -> Tensor:
         images = _moved(images, how, shift, generator)
     if how.cutout and side * how.cutout >= 1:
         images = images.masked_fill(_square(images, round(how.cutout * side), generator), 0.0)
+        images = images.contiguous(memory_format=torch.channels_last)  # which masked_fill gives up
     return images
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError
+from firstlight.models.recipes import DEVICES
 
 # Largest difference from the CPU that rounding explains, as a share of the largest score: TF32 and fused
 # kernels stay below 1e-2 on random weights; the fault of ultralytics#24399 was of the size of the scores.
 ROUNDING = 2e-2
-NAMES = ("auto", "cpu", "cuda", "mps")
 # Values in a batch of images below which one thread is faster than two: they would mostly wait for each other,
 # and for ever longer where something else runs (docs/log.md).
 WORTH_THREADS = 2**16
@@ -37,9 +37,9 @@ def device_for(asked: str) -> torch.device:
     }
     if asked == "auto":
         return torch.device(next(name for name, available in there.items() if available()))
-    name, _, number = asked.partition(":")
-    if name not in there or (number and not number.isdecimal()):
-        raise ArgumentError(f"device={asked!r} is not known; choose from {', '.join(NAMES)}.")
+    name, colon, number = asked.partition(":")
+    if name not in there or (colon and not number.isdecimal()):
+        raise ArgumentError(f"device={asked!r} is not known; choose from {', '.join(DEVICES)}.")
     if not there[name]() or (name == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ArgumentError(f'device={asked!r} is not there; pass device="auto" to take what is.')
     return torch.device(asked)
@@ -63,8 +63,8 @@ def agreeing(module: nn.Module, images: Tensor, device: torch.device) -> tuple[t
         expected = here(images)
         try:
             found = here.to(device)(images.to(device)).cpu()
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+        except (RuntimeError, TypeError) as error:  # mps tells of float64 weights by a TypeError
+            reason = str(error).splitlines()[0].rstrip(".")
             return torch.device("cpu"), f"The CPU is used, since {device} failed on one batch: {reason}."
     largest = float(expected.abs().max())
     difference = float((found - expected).abs().max())

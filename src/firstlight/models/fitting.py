@@ -47,9 +47,9 @@ def fit_network(name: str | nn.Module, data: TrainingSet, setting: Setting) -> F
 def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     assert setting.recipe is not None
     started = time.perf_counter()
-    network = _start(name, data, setting.recipe, setting.seed)
+    network = start(name, data, setting.recipe, setting.seed)
     device = device_for(setting.recipe.device)
-    recipe, reasons = _decided(setting.recipe, data, setting, device)
+    recipe, reasons = decided(setting.recipe, data, setting, device)
     _probe(network, data, recipe)
     few = torch.from_numpy(np.array(data.images[:PROBED])).permute(0, 3, 1, 2)
     device, warning = agreeing(network.module, network.floats(few), device)
@@ -80,7 +80,7 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     return Fitted(network, temperature, details, history)
 
 
-def _start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -> Network:
+def start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -> Network:
     """The network before its training: random weights from the seed, or a copy of the user's module."""
     shape = data.images.shape[1:]
     mean, spread = statistics(data.images) if recipe.normalise else (0.0, 1.0)
@@ -98,7 +98,7 @@ def _start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) 
     return network
 
 
-def _decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.device) -> tuple[Recipe, list[str]]:
+def decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.device) -> tuple[Recipe, list[str]]:
     """The recipe with what it left open decided, and the reasons; the learning rate comes later."""
     reasons = []
     if recipe.least_steps:

@@ -67,6 +67,8 @@ class MLP(nn.Module):
 
     def __init__(self, shape: Sequence[int], classes: int, *, hidden: int = 30) -> None:
         super().__init__()
+        if hidden < 1:
+            raise ValueError("hidden counts from 1 on")
         self.hidden = nn.Linear(math.prod(shape), hidden)
         self.head = Head(hidden, classes)
 
@@ -117,6 +119,8 @@ class CNN(nn.Module):
 
     def __init__(self, shape: Sequence[int], classes: int, *, width: int = 16, side: int = 0) -> None:
         super().__init__()
+        if width < 1 or side < 0:
+            raise ValueError("width counts from 1 on and side from 0 on")
         shorter = min(shape[:2])
         stride = nearest_power(shorter / (side or (16 if shape[2] == 1 else 32)))
         blocks = max(1, int(math.log2(nearest_power(shorter / stride / 4))))

@@ -19,6 +19,7 @@ LOSSES = ("l1", "mse", "bce", "cross_entropy")
 OPTIMISERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one_cycle")
 PRECISIONS = ("auto", "float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _number(value: object) -> bool:
@@ -53,7 +54,7 @@ class Augmentation:
             value = getattr(self, name)
             if not _number(value) or not 0 <= value <= most:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a number from 0 to {most:g}.")
-        if self.mirror not in (True, False, "auto"):
+        if not isinstance(self.mirror, bool) and self.mirror != "auto":
             raise ArgumentError(f'mirror={self.mirror!r} is not known; pass True, False or "auto".')
 
 
@@ -109,6 +110,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if isinstance(self.augment, Mapping):
+            known = [one.name for one in fields(Augmentation)]
+            for name in self.augment:
+                if name not in known:
+                    raise ArgumentError(f"augment has no option {name!r}; choose from {', '.join(known)}.")
             object.__setattr__(self, "augment", Augmentation(**self.augment))
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
@@ -118,12 +123,20 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a whole number from 0 on.")
-        if self.lr != "auto" and not (_number(self.lr) and self.lr > 0):
+        if self.lr != "auto" and not (_number(self.lr) and 0 < self.lr < math.inf):
             raise ArgumentError(f'lr={self.lr!r} cannot be used; pass a number above 0, or "auto".')
         for name, most in (("label_smoothing", 1.0), ("momentum", 1.0), ("weight_decay", 1e3), ("clip", 1e9)):
             value = getattr(self, name)
             if not _number(value) or not 0 <= value < most:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a number from 0 to below {most:g}.")
+        wanted = {
+            "normalise": (bool, "True or False"),
+            "device": (str, f"one of {', '.join(DEVICES)}"),
+            "sizes": (Mapping, 'sizes by name, such as {"hidden": 30}'),
+        }
+        for name, (kind, told) in wanted.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ArgumentError(f"{name}={getattr(self, name)!r} cannot be used; pass {told}.")
         choices = {
             "class_weights": ("balanced", "none"),
             "optimiser": OPTIMISERS,

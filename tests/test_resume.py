@@ -1,0 +1,213 @@
+"""A climb that was stopped at any moment goes on and ends with the bits of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import firstlight as fl
+from firstlight.data.catalog import write_digits
+from firstlight.data.pixels import Pixels
+from firstlight.errors import RunError
+from firstlight.models import training
+from firstlight.runs.results import Run
+from test_contract import blobs
+
+RUNGS = ("prior", "linear", "cnn")
+OPTIONS: dict[str, Any] = {"effort": "quick", "rungs": RUNGS, "epochs": 3, "batch_size": 12}  # 3 steps an epoch
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+
+
+def same_bits(one: Run, other: Run) -> None:
+    """Weights, scores, numbers and epochs are equal; only times differ."""
+    assert [rung.name for rung in one] == [rung.name for rung in other]
+    for first, second in zip(one, other, strict=True):
+        assert first.model.tensors.keys() == second.model.tensors.keys()
+        for name, tensor in first.model.tensors.items():
+            assert np.array_equal(tensor, second.model.tensors[name]), f"{first.name} {name}"
+        assert np.array_equal(first.predictions.scores, second.predictions.scores)
+        assert first.to_dict()["correct"] == second.to_dict()["correct"]
+        assert [{**e, "seconds": 0} for e in first.history] == [{**e, "seconds": 0} for e in second.history]
+
+
+@pytest.fixture(scope="module")
+def pixels() -> Pixels:
+    return blobs()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pixels: Pixels) -> Run:
+    return fl.climb(pixels, **OPTIONS)
+
+
+@pytest.fixture(autouse=True)
+def kept_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "KEEP_AFTER", -1.0)
+    monkeypatch.setattr(training, "KEEP_SHARE", float("inf"))
+
+
+def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Watch, list[int]]:
+    """Who stops the climb at a step, counted over all trainings; and the steps that were seen."""
+    steps: list[int] = []
+
+    def on_step(done: int, total: int) -> None:
+        steps.append(done)
+        if len(steps) == at:
+            how()
+
+    return fl.Watch(on_step=on_step), steps
+
+
+@needs_signals
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [1, 3, 9, 10, 14, 18])
+def test_ctrl_c_at_any_step_loses_nothing(
+    pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int, number: signal.Signals
+) -> None:
+    """The step is completed and kept; the same climb takes only the steps that were left."""
+    watch, before = stopping(at, lambda: signal.raise_signal(number))
+    with pytest.raises(KeyboardInterrupt):
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+    assert at == len(before)
+    assert not fl.read_run(tmp_path / "run").finished
+    watch, after = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch))
+    assert 18 == len(before) + len(after)
+    same_bits(undisturbed, fl.read_run(tmp_path / "run"))
+
+
+class Killed(BaseException):
+    """Stands for a death that leaves no time to keep anything."""
+
+
+def die() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("at", range(1, 19, 2))
+def test_a_death_at_any_step_costs_that_step_at_most(pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int) -> None:
+    """What was kept last is gone on from, several times over."""
+    for later in (at, 1, 2):
+        watch, _ = stopping(later, die)
+        try:
+            fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+        except Killed:
+            assert not fl.read_run(tmp_path / "run").finished
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
+    left = sorted(path.name for path in (tmp_path / "run").rglob("*") if "training" in path.name)
+    assert [] == left
+
+
+def test_a_finished_climb_trains_no_further(pixels: Pixels, tmp_path: Path) -> None:
+    """No step is taken, no file is touched, and every rung is told again."""
+    first = fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    told: list[str] = []
+    watch = fl.Watch(on_step=lambda done, total: die(), on_rung=lambda rung: told.append(rung.name))
+    second = fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+    assert list(RUNGS) == told
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    assert first.to_dict() == second.to_dict()
+
+
+def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
+    """Stopped in the second of three seeds, none of the first's steps is taken again."""
+    options = OPTIONS | {"rungs": ("linear",), "seed": (5, 6, 7)}
+    whole = fl.climb(pixels, **options)
+    watch, before = stopping(13, die)
+    with pytest.raises(Killed):
+        fl.climb(pixels, **options, out=tmp_path / "run", watch=watch)
+    watch, after = stopping(0, lambda: None)
+    again = fl.climb(pixels, **options, out=tmp_path / "run", watch=watch)
+    same_bits(whole, again)
+    assert 27 + 1 == len(before) + len(after)  # the step of the death is taken twice
+    spread = again["linear"].training["seeds"]
+    assert [5, 6, 7] == spread["seeds"] and spread["accuracies"] == whole["linear"].training["seeds"]["accuracies"]
+    alone = fl.climb(pixels, **OPTIONS | {"rungs": ("linear",), "seed": 5})
+    assert np.array_equal(alone["linear"].predictions.scores, again["linear"].predictions.scores)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no state at all", None])
+def test_a_state_that_was_cut_off_is_not_gone_on_from(
+    pixels: Pixels, undisturbed: Run, tmp_path: Path, damage: bytes | None
+) -> None:
+    """Training starts anew, to the same bits."""
+    watch, _ = stopping(5, die)
+    with pytest.raises(Killed):
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+    (state,) = (tmp_path / "run").rglob("training-0.safetensors")
+    state.write_bytes(state.read_bytes()[:-7] if damage is None else damage)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
+
+
+def test_a_disk_that_fills_while_the_state_is_written_costs_nothing(
+    pixels: Pixels, undisturbed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence says so; what was kept before is still there, and the climb goes on from it."""
+    import errno
+
+    from firstlight import atomic
+
+    flush, calls = atomic._flush, []
+
+    def filling(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 14:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(path)
+
+    monkeypatch.setattr(atomic, "_flush", filling)
+    with pytest.raises(RunError, match=r"could not be written: the disk is full; make room and run the same command"):
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
+    assert "training-0.safetensors" in calls[-1].name or "history.csv" in calls[-1].name
+    assert [] == list((tmp_path / "run").rglob("*.part"))
+    watch, steps = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch))
+    assert 0 < len(steps) < 18
+
+
+@needs_signals
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
+    """kill -9 during scan, training, writing: the folder is readable after each, and the last weights are the same."""
+    root = write_digits(tmp_path / "digits", ("3", "7"))
+    code = (
+        "import sys; import firstlight as fl\n"
+        "from firstlight.models import training; training.KEEP_AFTER, training.KEEP_SHARE = 0.02, 0.5\n"
+        "fl.climb(sys.argv[1], rungs=['prior', 'linear', 'cnn'], effort='quick', epochs=30, batch_size=32, out=sys.argv[2])"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def climb(out: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", code, str(root), str(out)], env=environment)
+
+    started = time.monotonic()
+    assert 0 == climb(tmp_path / "whole").wait()
+    length = time.monotonic() - started
+    generator, kills, readable = np.random.default_rng(0), 0, 0
+    while kills < 20:
+        process = climb(tmp_path / "killed")
+        try:
+            assert 0 == process.wait(timeout=generator.uniform(0.4, 0.9) * length)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+        if (tmp_path / "killed").exists():
+            run = fl.read_run(tmp_path / "killed")
+            readable += 1
+            if run.finished:
+                same_bits(fl.read_run(tmp_path / "whole"), run)
+                (tmp_path / "killed").rename(tmp_path / f"finished-{kills}")
+    assert readable >= 10
+    assert 0 == climb(tmp_path / "killed").wait()
+    same_bits(fl.read_run(tmp_path / "whole"), fl.read_run(tmp_path / "killed"))
