@@ -51,6 +51,10 @@ def show_predictions(folder: Path, data: str, wanted: Wanted) -> Predictions:
     if wanted.out is not None and wanted.out.suffix.lower() not in WRITERS:
         raise ArgumentError(f"{wanted.out} ends in neither .parquet nor .csv; give it one of these endings.")
     run = read_run(folder)
+    if wanted.rung is None and not run.finished:
+        raise ArgumentError(
+            f"{folder} is not finished, so it advises no rung yet; name one with --rung, or type the climb again."
+        )
     classifier = restore(run[wanted.rung or run.advice["rung"]].model)
     table = _table(data)
     if wanted.split is not None:
