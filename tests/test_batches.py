@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,9 @@ def backwards(values: np.ndarray, _: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("lying", [read_only, mapped, every_second, backwards])
-def test_pixels_may_lie_anywhere_and_are_never_changed(lying, tmp_path: Path) -> None:
+def test_pixels_may_lie_anywhere_and_are_never_changed(
+    lying: Callable[[np.ndarray, Path], np.ndarray], tmp_path: Path
+) -> None:
     """Read-only, mapped from a file or strided, they give the same batch without a warning, and a copy of their own."""
     values = noise(8, 3, 4, 3)
     there = lying(values.copy(), tmp_path)

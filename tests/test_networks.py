@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,27 +170,46 @@ def test_a_block_halves_the_map_and_rounds_up(size: tuple[int, int], expected: t
 
 
 def whitened(images: Tensor) -> CNN:
-    network = made("cnn", (16, 16, images.shape[1]), 3)
+    network = made("cnn", (*images.shape[2:], images.shape[1]), 3)  # type: ignore[arg-type]
     assert isinstance(network, CNN)
     network.start_from(images)
     return network
 
 
-def smooth(number: int, channels: int) -> Tensor:
+def smooth(number: int, channels: int, side: int = 16) -> Tensor:
     """Images whose neighbouring pixels resemble each other, as those of real images do."""
-    return F.avg_pool2d(normal(number, channels, 18, 18), 3, stride=1) * 3
+    return F.avg_pool2d(normal(number, channels, side + 2, side + 2), 3, stride=1) * 3
+
+
+def patches_of(images: Tensor, side: int, step: int) -> np.ndarray:
+    """Every patch of ``side`` px that lies whole in an image, ``step`` px apart, a row each, by NumPy."""
+    windows = np.lib.stride_tricks.sliding_window_view(images.double().numpy(), (side, side), axis=(2, 3))
+    return windows[:, :, ::step, ::step].transpose(0, 2, 3, 1, 4, 5).reshape(-1, images.shape[1] * side**2)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_first_filters_whiten_the_images_patches(channels: int) -> None:
     """On the images, the answers of the first half are uncorrelated and of size 1, measured by NumPy."""
     images = smooth(100, channels)
-    filters = whitened(images).stem.weight.detach().numpy()
-    half, side = len(filters) // 2, filters.shape[2]
-    windows = np.lib.stride_tricks.sliding_window_view(images.numpy(), (side, side), axis=(2, 3))  # (N, C, h, w, k, k)
-    answers = np.einsum("nchwij,fcij->fnhw", windows, filters[:half]).reshape(half, -1)
-    products = answers @ answers.T / answers.shape[1]
+    filters = whitened(images).stem.weight.detach().double().numpy()
+    half = len(filters) // 2
+    answers = patches_of(images, filters.shape[2], 1) @ filters[:half].reshape(half, -1).T
+    products = answers.T @ answers / len(answers)
     assert np.eye(half) == pytest.approx(products, abs=0.05)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(16, 1), (32, 1), (64, 3)])
+def test_the_first_filters_are_the_main_directions_of_the_patches(side: int, channels: int) -> None:
+    """They are NumPy's, those of the largest spread first, each over the root of its spread, where filters look."""
+    images = smooth(20, channels, side)
+    stem = whitened(images).stem
+    half, (step, _) = stem.out_channels // 2, stem.stride
+    patches = patches_of(images, stem.kernel_size[0], step)
+    _, values, directions = np.linalg.svd(patches / np.sqrt(len(patches)), full_matrices=False)
+    expected = directions[:half] / np.sqrt(values[:half, None] ** 2 + 5e-4)
+    found = stem.weight.detach().double().numpy()[:half].reshape(half, -1)
+    signs = np.sign((found * expected).sum(axis=1, keepdims=True))
+    assert signs * expected == pytest.approx(found, rel=1e-3, abs=1e-4)
 
 
 def test_the_second_half_of_the_first_filters_is_the_first_with_the_other_sign() -> None:
@@ -271,7 +291,7 @@ def test_the_deviation_of_equal_pixels_counts_as_one() -> None:
     assert (1.0, 1.0) == statistics(np.full((3, 2, 2, 1), 255, np.uint8))
 
 
-def test_statistics_of_a_mapped_file_are_those_of_the_array(tmp_path) -> None:
+def test_statistics_of_a_mapped_file_are_those_of_the_array(tmp_path: Path) -> None:
     """Where the pixels lie does not matter."""
     images = noise(10, 4, 4, 1)
     np.save(tmp_path / "images.npy", images)

@@ -259,3 +259,25 @@ def test_images_of_one_class_are_refused() -> None:
     images = np.zeros((8, 4, 4, 1), np.uint8)
     with pytest.raises(DataError, match="1 class"):
         fl.fit("linear", pixels_of(images, np.zeros(8, int), 2))
+
+
+def test_a_module_that_cannot_take_the_smallest_batch_is_told_before_training() -> None:
+    """Batch norm needs two images; 36 images in batches of one, or of at most 35 (two batches), tell apart."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    with pytest.raises(ArgumentError, match=r"failed on images \(1, 1, 8, 8\): Expected more than 1 value"):
+        fl.fit(module, blobs(), epochs=1, batch_size=1, lr=0.01)
+    assert "Sequential" == fl.fit(module, blobs(), epochs=1, batch_size=35, lr=0.01).name
+
+
+def test_the_parts_of_a_module_keep_their_modes_while_it_scores() -> None:
+    """A part that was set to evaluation stays so."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Dropout(), nn.Linear(4, 3))
+    module[2].eval()
+    Network(module, 0.0, 1.0).scores(np.zeros((2, 8, 8, 1), np.uint8))
+    assert [True, True, True, False, True] == [part.training for part in module.modules()]
+
+
+def test_sizes_are_not_a_modules_own() -> None:
+    """They would be passed over in silence."""
+    with pytest.raises(ArgumentError, match="give your module its sizes"):
+        fl.fit(Own(1, 3), blobs(), sizes={"hidden": 3})

@@ -85,6 +85,8 @@ def start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -
     shape = data.images.shape[1:]
     mean, spread = statistics(data.images) if recipe.normalise else (0.0, 1.0)
     if isinstance(name, nn.Module):
+        if recipe.sizes:
+            raise ArgumentError(f"sizes={dict(recipe.sizes)!r} are for our own networks; give your module its sizes.")
         module, about = copy.deepcopy(name), {"module": type(name).__name__, "own": True}
     else:
         with torch.random.fork_rng(devices=[]):
@@ -124,7 +126,9 @@ def decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.d
 
 def _probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
     """One batch through a copy of the module and the loss, so that what does not fit is told before training."""
-    rows = np.resize(np.arange(min(PROBED, len(data.labels))), PROBED)
+    steps = -(-len(data.labels) // recipe.batch_size)
+    count = min(PROBED, len(data.labels) // steps)  # no more than the smallest batch: one image is too few for some
+    rows = np.arange(count)
     images = network.floats(torch.from_numpy(data.images[rows]).permute(0, 3, 1, 2))
     module = copy.deepcopy(network.module).train()
     given = f"images {tuple(images.shape)}"
@@ -137,16 +141,16 @@ def _probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
                 f"The module failed on {given}: {reason}; it takes (B, C, H, W) and gives (B, K)."
             ) from error
     got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-    if got != (PROBED, data.classes):
+    if got != (count, data.classes):
         raise ArgumentError(
             f"The module gave {got} for {given} of {data.classes} classes; its last layer must give "
-            f"{data.classes} scores an image: {(PROBED, data.classes)}."
+            f"{data.classes} scores an image: {(count, data.classes)}."
         )
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ArgumentError("The module has no parameter that can be trained; give it at least one layer with weights.")
     targets = one_hot(torch.from_numpy(np.array(data.labels[rows], np.int64)), data.classes, recipe.label_smoothing)
     loss_of = recipe.loss if callable(recipe.loss) else LOSSES[recipe.loss]
-    if not checked(loss_of(scores.float(), targets), PROBED).requires_grad:
+    if not checked(loss_of(scores.float(), targets), count).requires_grad:
         raise ArgumentError(
             "The loss has no gradient by the scores; compute it with torch from the scores, without argmax or rounding."
         )

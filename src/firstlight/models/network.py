@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,20 +46,29 @@ class Network:
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, in float32 arithmetic."""
         at_once = max(1, min(1024, VALUES_AT_ONCE // max(1, int(np.prod(images.shape[1:])))))
-        training = self.module.training
-        self.module.eval()
         parts = []
-        with torch.inference_mode():
+        with evaluating(self.module), torch.inference_mode():
             for start in range(0, max(len(images), 1), at_once):  # once even for no image, which gives (0, K)
                 part = torch.from_numpy(np.array(images[start : start + at_once])).to(self.device)
                 parts.append(self.module(self.floats(part.permute(0, 3, 1, 2))).float().cpu().numpy())
-        self.module.train(training)
         return np.concatenate(parts).astype(np.float64)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
         weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
         return {"normalise": np.array([self.mean, self.spread]), **weights}
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode inside the block, and each of its parts in its own mode after it."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def restored(

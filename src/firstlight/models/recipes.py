@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from firstlight.errors import ArgumentError
@@ -23,7 +24,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Augmentation:
     """How far training images are varied at random; nothing is varied where a number is 0.
 
     Attributes:
-        shift: at most this share of the image's side, up, down, left and right, in whole px.
+        shift: at most this share of the image's side, up, down, left and right; in whole px where the image is
+            neither turned nor scaled.
         rotate: at most so many degrees, either way.
         scale: at most this share larger or smaller.
         cutout: side of a square that is blanked, as a share of the image's side (DeVries and Taylor 2017).
@@ -117,11 +119,11 @@ class Recipe:
             object.__setattr__(self, "augment", Augmentation(**self.augment))
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a whole number from 1 on.")
         for name in ("patience", "least_steps"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a whole number from 0 on.")
         if self.lr != "auto" and not (_number(self.lr) and 0 < self.lr < math.inf):
             raise ArgumentError(f'lr={self.lr!r} cannot be used; pass a number above 0, or "auto".')
