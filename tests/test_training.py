@@ -15,6 +15,7 @@ import firstlight as fl
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.uncertainty import wilson
 from firstlight.models.centroid import TrainingSet
+from firstlight.models.checkpoint import restore, save
 from firstlight.models.network import Network
 from firstlight.models.networks import Linear
 from firstlight.models.recipes import Recipe
@@ -281,3 +282,26 @@ def test_sizes_are_not_a_modules_own() -> None:
     """They would be passed over in silence."""
     with pytest.raises(ArgumentError, match="give your module its sizes"):
         fl.fit(Own(1, 3), blobs(), sizes={"hidden": 3})
+
+
+def test_many_views_are_the_mean_over_moved_and_mirrored_images() -> None:
+    """Five looks, or ten where training images are mirrored; saved and restored with the same bits."""
+    images = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 3), dtype=np.uint8)
+    pixels = pixels_of(images, np.arange(48) % 3, 3)
+    for mirror, count in ((False, 5), (True, 10)):
+        options: dict[str, Any] = {"epochs": 1, "batch_size": 16, "augment": fl.Augmentation(mirror=mirror)}
+        one, many = (fl.fit("cnn", pixels, effort="quick", views=views, **options) for views in ("one", "many"))
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        looks = [
+            padded[:, 1:-1, 1:-1],
+            padded[:, :-2, 1:-1],
+            padded[:, 2:, 1:-1],
+            padded[:, 1:-1, :-2],
+            padded[:, 1:-1, 2:],
+        ]
+        looks += [look[:, :, ::-1] for look in looks] if mirror else []
+        expected = np.mean([one.model.scores(np.ascontiguousarray(look)) for look in looks], axis=0)
+        assert count == len(looks)
+        assert np.allclose(expected, many.model.scores(images), rtol=0, atol=1e-5)
+        after = restore(save(many))
+        assert np.array_equal(many.model.scores(images), after.model.scores(images))

@@ -46,8 +46,8 @@ def _moved(images: Tensor, how: Augmentation, shift: int, generator: Generator) 
     """Shifted by whole px and mirrored, by picking rows and columns."""
     count, _, height, width = images.shape
     down, right = torch.randint(-shift, shift + 1, (2, count, 1), generator=generator)  # (B, 1) each
-    rows = _reflected(torch.arange(height) + down, height)  # (B, H)
-    columns = _reflected(torch.arange(width) + right, width)  # (B, W)
+    rows = reflected(torch.arange(height) + down, height)  # (B, H)
+    columns = reflected(torch.arange(width) + right, width)  # (B, W)
     if how.mirror is True:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
@@ -75,7 +75,7 @@ def _turned(images: Tensor, how: Augmentation, shift: int, generator: Generator)
     return turned.contiguous(memory_format=torch.channels_last)
 
 
-def _reflected(index: Tensor, size: int) -> Tensor:
+def reflected(index: Tensor, size: int) -> Tensor:
     """Row or column numbers beyond an edge, reflected at the edge pixel: -1 becomes 1."""
     if size == 1:
         return torch.zeros_like(index)

@@ -33,7 +33,7 @@ def save(classifier: Classifier) -> SavedModel:
         from firstlight.models.network import Network
 
         assert isinstance(model, Network)
-        options, tensors = dict(model.about), model.tensors()
+        options, tensors = {**model.about, "views": [list(view) for view in model.views]}, model.tensors()
     else:
         options = {name: value for name, value in vars(model).items() if isinstance(value, str)}
         tensors = {name: value for name, value in vars(model).items() if isinstance(value, np.ndarray)}

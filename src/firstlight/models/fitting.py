@@ -17,7 +17,7 @@ from firstlight.models.centroid import TrainingSet
 from firstlight.models.devices import agreeing, computes_in_bfloat16, device_for, threads_for
 from firstlight.models.losses import LOSSES, checked, one_hot
 from firstlight.models.lr_range import find_lr
-from firstlight.models.network import Network, laid_out, statistics
+from firstlight.models.network import Network, laid_out, statistics, views_of
 from firstlight.models.networks import CNN, build
 from firstlight.models.recipes import Augmentation, Recipe, for_few
 from firstlight.models.setting import Fitted, Setting
@@ -65,6 +65,11 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     before, other_threads = _resumed(setting)
     reasons += [other_threads] if other_threads else []
     history, stopped = train(network, data, recipe, setting)
+    if recipe.views == "many":
+        varied = recipe.augment
+        mirrored = isinstance(varied, Augmentation) and varied.mirror is True
+        network = replace(network, views=views_of(data.images.shape[1:], mirrored))
+        reasons.append(f"The finished network looks at each image in {len(network.views)} ways and takes the mean.")
     reasons += [stopped] if stopped else []
     watched = setting.watched
     temperature = 1.0 if watched is None else fit_temperature(network.scores(watched.images), watched.labels)

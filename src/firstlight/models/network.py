@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError, RunError
+from firstlight.models.augment import reflected
 from firstlight.models.networks import build
 
 VALUES_AT_ONCE = 2**22  # float32 values of the images in one batch of scoring: 16 MiB
+ONE_VIEW = ((0, 0, False),)
+MOST_VIEWS = 64
 MODULE = "module."  # what the names of a module's tensors start with
 PIXELS_MEASURED = 2**23  # that mean and standard deviation are taken of, from images evenly spaced
 
@@ -30,6 +33,7 @@ class Network:
             apart costs ten times as long in channels-last order, and a network's first layer can do it.
         spread: their standard deviation.
         about: what the checkpoint says of the module: its name and sizes.
+        views: (px down, px right, mirrored) of each look at an image; the scores are the mean over them.
         device: where it computes.
     """
 
@@ -37,6 +41,7 @@ class Network:
     mean: float
     spread: float
     about: Mapping[str, Any] = field(default_factory=dict)
+    views: tuple[tuple[int, int, bool], ...] = ONE_VIEW
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def floats(self, images: Tensor) -> Tensor:
@@ -50,13 +55,40 @@ class Network:
         with evaluating(self.module), torch.inference_mode():
             for start in range(0, max(len(images), 1), at_once):  # once even for no image, which gives (0, K)
                 part = torch.from_numpy(np.array(images[start : start + at_once])).to(self.device)
-                parts.append(self.module(self.floats(part.permute(0, 3, 1, 2))).float().cpu().numpy())
+                floats = self.floats(part.permute(0, 3, 1, 2))
+                views = [self.module(moved(floats, *view)).float() for view in self.views]  # (B, K) each
+                parts.append((sum(views[1:], views[0]) / len(views)).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
         weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
         return {"normalise": np.array([self.mean, self.spread]), **weights}
+
+
+def moved(images: Tensor, down: int, right: int, mirrored: bool) -> Tensor:
+    """The images (B, C, H, W) moved by whole px, what is left bare reflected, and mirrored after that."""
+    height, width = images.shape[2:]
+    if down:
+        images = images[:, :, reflected(torch.arange(height) - down, height)]
+    if right:
+        images = images[:, :, :, reflected(torch.arange(width) - right, width)]
+    return images.flip(3) if mirrored else images
+
+
+def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool], ...]:
+    """The image, the same moved by a thirty-second of its shorter side each way, and the mirror images of these.
+
+    Shifted and mirrored views at the end are those of Jordan 2024 (arXiv 2404.00498), section 3.5.
+
+    Example:
+        >>> views_of((28, 28, 1), mirrored=False)
+        ((0, 0, False), (1, 0, False), (-1, 0, False), (0, 1, False), (0, -1, False))
+    """
+    step = max(1, round(min(shape[:2]) / 32))
+    moves = ((0, 0), (step, 0), (-step, 0), (0, step), (0, -step))
+    sides = (False, True) if mirrored else (False,)
+    return tuple((*move, side) for side in sides for move in moves)
 
 
 @contextlib.contextmanager
@@ -107,7 +139,10 @@ def restored(
     if found is None or found.shape != (2,) or found.dtype != np.float64 or found[1] <= 0:
         got = "missing" if found is None else f"{found.dtype} {found.shape}"
         raise RunError(f"The tensor 'normalise' is {got}; a network has float64 (2,): mean and spread; fit it anew.")
-    return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about)
+    views = tuple((int(down), int(right), bool(mirrored)) for down, right, mirrored in about["views"])
+    if not 1 <= len(views) <= MOST_VIEWS:
+        raise RunError(f"The model has {len(views)} views of an image, and 1 to {MOST_VIEWS} are used; fit it anew.")
+    return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about, views)
 
 
 def laid_out(module: nn.Module) -> nn.Module:

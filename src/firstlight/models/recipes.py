@@ -20,6 +20,7 @@ LOSSES = ("l1", "mse", "bce", "cross_entropy")
 OPTIMISERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one_cycle")
 PRECISIONS = ("auto", "float32", "bfloat16")
+VIEWS = ("one", "many")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -83,6 +84,8 @@ class Recipe:
         augment: how training images are varied; ``"auto"``: by rung and kind of data.
         least_steps: where the images are few, more epochs in smaller batches until there are so many steps;
             0: ``epochs`` and ``batch_size`` as they stand, which is so wherever one of them was passed.
+        views: what a finished network scores: ``"one"``: the image; ``"many"``: the mean over the image, the same
+            moved a little to each side, and, where training images were mirrored, the mirror images of all these.
         sizes: of the network, such as ``{"hidden": 30}``.
         device: where it computes: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the fastest there is.
 
@@ -107,6 +110,7 @@ class Recipe:
     patience: int = 0
     augment: Augmentation | Literal["auto", "none"] = "none"
     least_steps: int = 0
+    views: Literal["one", "many"] = "one"
     sizes: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
@@ -144,6 +148,7 @@ class Recipe:
             "optimiser": OPTIMISERS,
             "schedule": SCHEDULES,
             "precision": PRECISIONS,
+            "views": VIEWS,
         }
         if not callable(self.loss):
             choices["loss"] = LOSSES
@@ -180,6 +185,7 @@ class Options(TypedDict, total=False):
     patience: int
     augment: Augmentation | Literal["auto", "none"]
     least_steps: int
+    views: Literal["one", "many"]
     sizes: Mapping[str, Any]
     device: str
 
@@ -207,7 +213,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
     "cnn": {
         "quick": replace(_CNN, epochs=3, least_steps=200, sizes={"width": 24, "side": 16}),
         "standard": replace(_CNN, epochs=6, least_steps=600, sizes={"width": 24}),
-        "thorough": replace(_CNN, epochs=10, least_steps=2000, sizes={"width": 32}),
+        "thorough": replace(_CNN, epochs=10, least_steps=2000, sizes={"width": 32}, views="many"),
     },
     # A module of the user's: nothing is known of it, so its learning rate is found by the range test.
     "module": {
