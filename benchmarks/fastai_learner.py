@@ -56,7 +56,7 @@ def main() -> None:
         if fresh or name not in learners:
             learners[name] = learner(arrays, name)
         learn = learners[name]
-        with contextlib.redirect_stdout(sys.stderr), learn.no_bar(), learn.no_logging():
+        with contextlib.redirect_stdout(sys.stderr), learn.no_logging():
             started = time.perf_counter()
             learn.fit(int(epochs), float(lr))
             seconds = time.perf_counter() - started

@@ -55,8 +55,9 @@ class Cost:
     megabytes: float
 
     def __str__(self) -> str:
-        fit = f"{self.seconds:.3g} s" if self.seconds >= 0.1 else f"{self.seconds * 1e3:.2g} ms"
-        return f"{fit} to fit, {self.microseconds:,.3g} us an image, {self.megabytes:.2g} MB"
+        fit = f"{self.seconds:,.1f} s" if self.seconds >= 0.1 else f"{self.seconds * 1e3:.2g} ms"
+        predict = f"{self.microseconds:,.0f}" if self.microseconds >= 10 else f"{self.microseconds:.1f}"
+        return f"{fit} to fit, {predict} us an image, {self.megabytes:.2g} MB"
 
 
 def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
