@@ -176,6 +176,7 @@ def test_get_lists_what_it_knows_and_unpacks_a_local_archive(photos: Path, tmp_p
     assert 120 == len(fl.scan(done.stdout.strip()))
 
 
+@pytest.mark.slow
 def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     """Twice: the second time the digits are there."""
     for _ in range(2):
@@ -188,6 +189,7 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
         assert "What to type next" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_as_json_is_both_runs(tmp_path: Path) -> None:
     """One document, of the pair of digits and of all ten."""
     document = json.loads(firstlight("demo", "--json", folder=tmp_path).stdout)
