@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import RunError
+from firstlight.errors import ArgumentError, RunError
 from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.distances import DISTANCES
@@ -96,7 +96,9 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             seed=int(config["seed"]),
             training=dict(config["training"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ArgumentError:
+        raise  # a module was not passed, which is no fault of the file
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"The model's description is not whole ({error}); fit it anew.") from error
 
 

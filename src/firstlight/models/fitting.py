@@ -141,7 +141,7 @@ def _probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
         try:
             scores = module(images)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ArgumentError(
                 f"The module failed on {given}: {reason}; it takes (B, C, H, W) and gives (B, K)."
             ) from error

@@ -18,7 +18,7 @@ from firstlight.models.training import Training
 STEPS = 100  # of the test
 LOWEST, HIGHEST = {"sgd": 1e-4, "adamw": 1e-6}, {"sgd": 10.0, "adamw": 1.0}
 MEMORY = 0.95  # of the loss before, in the running mean
-DIVERGED = 4.0  # times the lowest loss: no larger rate is tried
+DIVERGED = 4.0  # times the lowest loss: no larger rate is tried; a loss below 0 may rise as far
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def find_lr(network: Network, data: TrainingSet, recipe: Recipe, seed: int) -> R
                 rate = low * (high / low) ** (len(rates) / (STEPS - 1))
                 mean = MEMORY * mean + (1 - MEMORY) * float(training.step(rows, step_seed, rate))
                 unbiased = mean / (1 - MEMORY ** (len(rates) + 1))
-                if not math.isfinite(unbiased) or (losses and unbiased > DIVERGED * min(losses)):
+                lowest = min(losses, default=math.inf)
+                if not math.isfinite(unbiased) or unbiased - lowest > (DIVERGED - 1) * abs(lowest):
                     return _found(rates, losses)
                 rates.append(rate)
                 losses.append(unbiased)

@@ -131,8 +131,11 @@ def restored(
             )
         made = copy.deepcopy(module)
     else:
-        with torch.random.fork_rng(devices=[]):
-            made = build(str(about["module"]), shape, classes, about["sizes"])
+        try:
+            with torch.device("meta"):  # shapes without memory: whatever sizes a file claims, they cost nothing
+                made = build(str(about["module"]), shape, classes, about["sizes"])
+        except ArgumentError as error:
+            raise RunError(f"The model's description is not whole ({str(error).rstrip('.')}); fit it anew.") from error
     weights = {name.removeprefix(MODULE): value for name, value in tensors.items() if name.startswith(MODULE)}
     load_weights(made, {name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     found = tensors.get("normalise")
@@ -164,7 +167,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         found, expected = (_told(part.get(name)) for part in (weights, wanted))
         if found != expected:
             raise RunError(f"The tensor {name!r} is {found} and the module has {expected}; fit it anew.")
-    module.load_state_dict(dict(weights))
+    module.load_state_dict(dict(weights), assign=any(value.is_meta for value in wanted.values()))
 
 
 def _told(tensor: Tensor | None) -> str:

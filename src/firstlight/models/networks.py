@@ -89,7 +89,8 @@ class Block(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(outputs)
         for filters in (self.first.weight.data, self.second.weight.data):
-            nn.init.dirac_(filters[: filters.shape[1]])
+            if not filters.is_meta:  # without memory there is nothing to set
+                nn.init.dirac_(filters[: filters.shape[1]])
 
     def forward(self, maps: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H/2, W/2)
         maps = F.max_pool2d(self.first(maps), 2, ceil_mode=True)  # before norm and ReLU: a quarter of their work
@@ -184,5 +185,6 @@ def build(name: str, shape: Sequence[int], classes: int, sizes: Mapping[str, Any
     """
     try:
         return NETWORKS[name](shape, classes, **sizes)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentError(f"sizes={dict(sizes)!r} do not fit {name}: {error}.") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ArgumentError(f"sizes={dict(sizes)!r} do not fit {name}: {reason}.") from error
