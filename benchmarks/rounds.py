@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -26,6 +27,26 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number beside the times, and its bound where it has one."""
+
+    measured: float
+    unit: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether it keeps its bound; None where there is none."""
+        if self.at_most is None and self.at_least is None:
+            return None
+        low = -math.inf if self.at_least is None else self.at_least
+        high = math.inf if self.at_most is None else self.at_most
+        return low <= self.measured <= high
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """What is measured.
 
@@ -36,7 +57,9 @@ class Benchmark:
             its own time is to be taken; the first is ours.
         targets: ratios to reach.
         check: run once before measuring; raises where the contenders do not do the same work.
-        figures: other figures by name, each with the number measured and the bound: (measured, at most).
+        figures: other figures by name, asked for after the last round.
+        versions: what the contenders bring besides `machine`'s own list, asked for after the last round.
+        once: takes minutes, so it is one round without the unmeasured one before it.
     """
 
     name: str
@@ -44,16 +67,19 @@ class Benchmark:
     contenders: Mapping[str, Callable[[], float | None]]
     targets: tuple[Target, ...] = ()
     check: Callable[[], None] = lambda: None
-    figures: Callable[[], dict[str, tuple[float, float, str]]] = field(default=dict)
+    figures: Callable[[], dict[str, Figure]] = field(default=dict)
+    versions: Callable[[], dict[str, str]] = field(default=dict)
+    once: bool = False
 
 
 def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
-    """Runs every contender once unmeasured and then ``rounds`` times in turn."""
+    """Runs every contender once unmeasured and then ``rounds`` times in turn, or only once where it says so."""
     if rounds < LEAST:
         raise SystemExit(f"{rounds} rounds were asked for; at least {LEAST} are needed for a median worth telling.")
     benchmark.check()
     seconds: dict[str, list[float]] = {name: [] for name in benchmark.contenders}
-    for number in range(-1, rounds):
+    numbers = range(1) if benchmark.once else range(-1, rounds)
+    for number in numbers:
         for name, work in benchmark.contenders.items():
             gc.collect()
             gc.freeze()  # what the imports left is no part of the work
@@ -76,20 +102,18 @@ def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
                 "reached": median(each) >= target.times,
             }
         )
-    figures = {
-        name: {"measured": value, "at_most": bound, "unit": unit, "reached": value <= bound}
-        for name, (value, bound, unit) in benchmark.figures().items()
-    }
+    figures = {name: asdict(one) | {"reached": one.reached} for name, one in benchmark.figures().items()}
+    about = machine()
     return {
         "name": benchmark.name,
         "about": benchmark.about,
-        "rounds": rounds,
+        "rounds": numbers.stop,
         "seconds": {
             name: {"median": median(values), "min": min(values), "max": max(values)} for name, values in seconds.items()
         },
         "ratios": ratios,
         "figures": figures,
-        "machine": machine(),
+        "machine": about | {"versions": about["versions"] | benchmark.versions()},
     }
 
 
@@ -104,6 +128,7 @@ def machine() -> dict[str, Any]:
         "numba",
         "pyarrow",
         "torch",
+        "scikit-learn",
         "scipy",
     )
     return {
@@ -127,7 +152,8 @@ def _processor() -> str:
 def table(result: dict[str, Any]) -> str:
     """The result as text."""
     wide = max(len(name) for name in [*result["seconds"], *result["figures"]])
-    lines = [f"{result['name']}: {result['about']} ({result['rounds']} rounds, interleaved)"]
+    rounds = "1 round" if result["rounds"] == 1 else f"{result['rounds']} rounds, interleaved"
+    lines = [f"{result['name']}: {result['about']} ({rounds})"]
     lines.append(f"  {'':<{wide}} {'median':>10} {'min':>10} {'max':>10}  ms")
     for name, value in result["seconds"].items():
         figures = " ".join(f"{value[key] * 1e3:10.2f}" for key in ("median", "min", "max"))
@@ -139,6 +165,10 @@ def table(result: dict[str, Any]) -> str:
             f"[{one['lowest']:.2f}, {one['highest']:.2f}], asked for {one['target']:g}: {verdict}"
         )
     for name, one in result["figures"].items():
-        verdict = "reached" if one["reached"] else "NOT REACHED"
-        lines.append(f"  {name}: {one['measured']:.3f} {one['unit']}, at most {one['at_most']:g}: {verdict}")
+        text = f"  {name}: {one['measured']:.4g} {one['unit']}".rstrip()
+        text += f" ({one['note']})" if one["note"] else ""
+        for key in ("at_most", "at_least"):
+            if one[key] is not None:
+                text += f", {key.replace('_', ' ')} {one[key]:g}: {'reached' if one['reached'] else 'NOT REACHED'}"
+        lines.append(text)
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from folders import folder
-from rounds import Benchmark
+from rounds import Benchmark, Figure
 
 COMMAND = str(Path(sys.executable).with_name("firstlight"))
 # A small process starts the command and asks the system for its peak: one started from here would inherit ours.
@@ -53,13 +53,15 @@ def fresh_process() -> Benchmark:
         done = subprocess.run(command, cwd=home, env=settings, check=True, capture_output=True, text=True)
         return float(done.stdout)
 
-    def figures() -> dict[str, tuple[float, float, str]]:
+    def figures() -> dict[str, Figure]:
         beyond = [slow - fast for slow, fast in zip(waited["help"][1:], waited["pass"][1:], strict=True)]
         return {
-            "first row of climb mnist_sample, from the cache": (median(waited["row"][1:]), 1.0, "s"),
-            "--help beyond python -c pass": (median(beyond), 0.15, "s"),
-            "peak memory of climb mnist_sample, first time": (peak(FIRSTLIGHT_CACHE=f"{home}/cold"), 250.0, "MiB"),
-            "peak memory of climb mnist_sample, from the cache": (peak(), 250.0, "MiB"),
+            "first row of climb mnist_sample, from the cache": Figure(median(waited["row"][1:]), "s", at_most=1.0),
+            "--help beyond python -c pass": Figure(median(beyond), "s", at_most=0.15),
+            "peak memory of climb mnist_sample, first time": Figure(
+                peak(FIRSTLIGHT_CACHE=f"{home}/cold"), "MiB", at_most=250.0
+            ),
+            "peak memory of climb mnist_sample, from the cache": Figure(peak(), "MiB", at_most=250.0),
         }
 
     contenders = {

@@ -1,15 +1,20 @@
-"""Training: an epoch beside fastai's Learner and scikit-learn; the cnn's share of the machine; time to 99 %."""
+"""Training: an epoch of linear and mlp beside fastai's Learner, scikit-learn and bare torch."""
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import venv
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,257 +26,223 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.data.pixels import Pixels
-from firstlight.data.table import SPLITS
-from firstlight.ladder import training_set
-from firstlight.models.fitting import decided, start
-from firstlight.models.recipes import recipe_for
-from firstlight.models.setting import Setting
-from firstlight.models.training import Training
+from firstlight.models.setting import Epoch
 from folders import folder
-from rounds import Benchmark, Target
+from rounds import Benchmark, Figure, Target
 
-HOME = Path(__file__).resolve().parent.parent / ".bench-fastai"
+HOME = Path(__file__).resolve().parent.parent / ".bench-fastai"  # to be deleted for a newer fastai
 PLAIN: dict[str, Any] = {
-    **{"loss": "l1", "batch_size": 256, "optimiser": "sgd", "schedule": "constant"},
+    **{"loss": "l1", "batch_size": 256, "optimiser": "sgd", "schedule": "constant", "device": "cpu"},
     **{"momentum": 0.0, "weight_decay": 0.0, "normalise": False, "label_smoothing": 0.0},
 }
-EPOCHS_A_TURN = 3
-FORWARD_AND_BACK = 3  # the backward pass has two products for each of the forward pass
+EPOCHS_A_TURN = 3  # of which the mean is taken, after one that is not measured
+SAME = 0.006  # of the accuracy: more than the order of the batches explains would be other work
+
+Trained = tuple[list[float], float]  # when each epoch ended, in seconds, and the accuracy after the last
 
 
 @cache
-def pixels_of(name: str) -> Pixels:
-    """The decoded pixels of a dataset."""
-    return fl.load(fl.scan(folder(name)))
+def mnist_sample() -> Pixels:
+    """The decoded pixels."""
+    return fl.load(fl.scan(folder("mnist_sample")))
+
+
+# fastai, in an environment and a process of its own
+
+
+def environment() -> Path | None:
+    """The Python that has fastai and the torch that we have, made the first time; None where it cannot be."""
+    python, stamp = HOME / "bin" / "python", HOME / ".ready"
+    wanted = ["fastai", f"torch=={version('torch').partition('+')[0]}"]
+    if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8").split() == wanted:
+        return python
+    print("Installing fastai into an environment of its own (only the first time; minutes) ...", file=sys.stderr)
+    try:
+        venv.create(HOME, clear=True, with_pip=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_index(), *wanted]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"fastai could not be installed, so the others are measured without it: {error}.", file=sys.stderr)
+        return None
+    stamp.write_text(" ".join(wanted), encoding="utf-8")
+    return python
+
+
+def _index() -> list[str]:
+    """Where ours is a torch without CUDA: PyTorch's own index of such, if it can be reached, as in scripts/setup."""
+    if torch.version.cuda is not None:
+        return []
+    try:
+        urllib.request.urlopen("https://download.pytorch.org/whl/cpu/torch/", timeout=5).close()
+    except OSError:
+        return []
+    return ["--extra-index-url", "https://download.pytorch.org/whl/cpu"]
+
+
+class Fastai:
+    """A process with fastai's Learner that trains when it is asked to.
+
+    Attributes:
+        versions: what it has.
+    """
+
+    def __init__(self, python: Path) -> None:
+        pixels, script = mnist_sample(), Path(__file__).with_name("fastai_learner.py")
+        arrays: dict[str, np.ndarray] = {}
+        for part in ("train", "validation"):
+            chosen = pixels.select(part)
+            arrays |= {f"{part}_images": chosen.values, f"{part}_labels": chosen.labels}
+        with tempfile.TemporaryDirectory() as home:
+            np.savez(f"{home}/arrays.npz", **arrays)  # type: ignore[arg-type]
+            command = [str(python), str(script), f"{home}/arrays.npz", str(torch.get_num_threads())]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            )
+            atexit.register(self.process.kill)
+            self.versions: dict[str, str] = self._answer()
+
+    def train(self, network: str, order: str, epochs: int, lr: float) -> Trained:
+        """A fresh network's epochs, on images ``"shuffled"`` or ``"unshuffled"``."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{network} {order} {epochs} {lr}\n")
+        self.process.stdin.flush()
+        answer = self._answer()
+        return answer["ends"], answer["accuracy"]
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("fastai's process ended; its own words stand above.")
+        return json.loads(line)
 
 
 @cache
-def fastai() -> subprocess.Popen[str]:
-    """A process with fastai's Learner, in an environment of its own that is made the first time."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        print("Installing fastai into an environment of its own (only the first time) ...", file=sys.stderr)
-        venv.create(HOME, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "fastai"], check=True)
-    pixels = pixels_of("mnist_sample")
-    arrays = Path(tempfile.mkdtemp()) / "mnist_sample.npz"
-    parts = {part: pixels.select(part) for part in ("train", "validation")}
-    images = {f"{part}_images": chosen.values for part, chosen in parts.items()}
-    np.savez(arrays, **images, **{f"{part}_labels": chosen.labels for part, chosen in parts.items()})
-    command = [str(python), str(Path(__file__).with_name("fastai_learner.py")), str(arrays)]
-    process = subprocess.Popen(
-        [*command, str(torch.get_num_threads())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    print("beside", process.stdout.readline().strip(), file=sys.stderr)
-    return process
+def fastai() -> Fastai | None:
+    """The process, started once; None where fastai cannot be installed."""
+    python = environment()
+    return None if python is None else Fastai(python)
 
 
-def ask(line: str) -> dict[str, float]:
-    """One answer of fastai's process."""
-    process = fastai()
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
+# An epoch
 
 
-def _epochs(name: str, rung: str, lr: float, lesson: int, times: float, sizes: dict[str, int]) -> Benchmark:
-    """Epochs of one network on mnist_sample, the look at the 2,038 validation images in each."""
-    pixels = pixels_of("mnist_sample")
-    train, validation = pixels.select("train"), pixels.select("validation")
-    flat, flat_validation = (part.values.reshape(len(part), -1) / np.float32(255) for part in (train, validation))
-    if rung == "linear":
-        other: Any = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01)
-    else:
-        other = MLPClassifier((30,), solver="sgd", batch_size=256, learning_rate_init=lr, momentum=0.0)
+@dataclass(frozen=True)
+class Lesson:
+    """What is trained.
 
-    def ours() -> float:
-        seconds: list[float] = []
-        options = PLAIN | {"sizes": sizes}
-        fl.fit(rung, pixels, epochs=EPOCHS_A_TURN + 1, lr=lr, on_epoch=lambda e: seconds.append(e.seconds), **options)
-        return (seconds[-1] - seconds[0]) / EPOCHS_A_TURN
+    Attributes:
+        rung: ``"linear"`` or ``"mlp"``.
+        lr: of every contender but scikit-learn's SGDClassifier.
+        epochs: after which the accuracies are held against each other, as many as in fastbook, chapter 4.
+        accuracy: that ours has to reach by then.
+        times: how many times as long as ours fastai's epoch has to take.
+        sizes: of the network.
+    """
 
-    def learner() -> float:
-        return ask(f"{rung} {EPOCHS_A_TURN} {lr}")["seconds"] / EPOCHS_A_TURN
-
-    def scikit_learn() -> None:
-        other.partial_fit(flat, train.labels, classes=[0, 1])
-        other.score(flat_validation, validation.labels)
-
-    def bare() -> None:
-        """The same steps in bare torch on floats that are there already."""
-        images, labels = torch.from_numpy(flat), torch.from_numpy(train.labels.astype(np.float32))[:, None]
-        torch.manual_seed(0)
-        layers = [nn.Linear(784, 1)] if rung == "linear" else [nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 1)]
-        network = nn.Sequential(*layers)
-        for rows in torch.randperm(len(images)).split(256):
-            p = network(images[rows]).sigmoid()
-            torch.where(labels[rows] == 1, 1 - p, p).mean().backward()
-            with torch.no_grad():
-                for parameter in network.parameters():
-                    parameter -= lr * parameter.grad
-                    parameter.grad = None
-
-    def check() -> None:
-        options = PLAIN | {"sizes": sizes}
-        classifier = fl.fit(rung, pixels, epochs=lesson, lr=lr, **options)
-        accuracy = fl.evaluate(fl.predict(classifier, pixels, split="validation")).accuracy
-        theirs = ask(f"{rung}-fresh {lesson} {lr}")["accuracy"]
-        print(f"{name}: after {lesson} epochs {accuracy:.4f}, fastai {theirs:.4f}", file=sys.stderr)
-        if abs(accuracy - theirs) > 0.006:
-            raise SystemExit(f"{name}: the accuracies are not the same")
-
-    contenders = {
-        "firstlight": ours,
-        "fastai Learner": learner,
-        "scikit-learn": scikit_learn,
-        "bare torch (floor)": bare,
-    }
-    about = f"an epoch of {rung} on mnist_sample's 12,396 images, batches of 256, and a look at 2,038"
-    return Benchmark(name, about, contenders, (Target("fastai Learner", "firstlight", times),), check)
+    rung: str
+    lr: float
+    epochs: int
+    accuracy: float
+    times: float
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 def linear() -> Benchmark:
     """784 weights and a bias."""
-    return _epochs("sgd-linear", "linear", 1.0, 10, 3.0, {})
+    return _epoch(Lesson("linear", lr=1.0, epochs=10, accuracy=0.965, times=3.0))
 
 
 def mlp() -> Benchmark:
     """784-30-1."""
-    return _epochs("sgd-mlp", "mlp", 0.1, 40, 2.0, {"hidden": 30})
+    return _epoch(Lesson("mlp", lr=0.1, epochs=40, accuracy=0.980, times=2.0, sizes={"hidden": 30}))
 
 
-def products(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """Floating-point operations of the convolutions and linear layers for one image, forwards."""
-    counted: list[int] = []
+def _epoch(lesson: Lesson) -> Benchmark:
+    """An epoch in batches of 256 and the look at the validation images after it, on both sides.
 
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        counted.append(2 * output.numel() * layer.weight[0].numel())  # type: ignore[index, union-attr]
+    Every contender starts from fresh weights and trains one epoch that is not measured and three that are: so
+    neither what a fit does before its first epoch counts, nor what it does after its last.
+    """
+    pixels = mnist_sample()
+    train, validation = pixels.select("train"), pixels.select("validation")
+    flat, flat_validation = (part.values.reshape(len(part), -1) / np.float32(255) for part in (train, validation))
+    beside = fastai()
+    accuracies: dict[str, float] = {}
 
-    layers = [one for one in module.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    module.eval()
-    with torch.no_grad():
-        module(torch.zeros(1, shape[2], *shape[:2]))
-    for hook in hooks:
-        hook.remove()
-    return sum(counted)
+    def ours(epochs: int) -> Trained:
+        told: list[Epoch] = []
+        fl.fit(lesson.rung, pixels, epochs=epochs, lr=lesson.lr, sizes=lesson.sizes, on_epoch=told.append, **PLAIN)
+        return [epoch.seconds for epoch in told], told[-1].accuracy or 0.0
 
+    def scikit_learn(epochs: int) -> Trained:
+        other: Any = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01, random_state=0)
+        if lesson.rung == "mlp":
+            plain = {"solver": "sgd", "batch_size": 256, "momentum": 0.0, "alpha": 0.0, "random_state": 0}
+            other = MLPClassifier((30,), learning_rate_init=lesson.lr, **plain)
+        ends = []
+        for _ in range(epochs):
+            other.partial_fit(flat, train.labels, classes=[0, 1])
+            accuracy = other.score(flat_validation, validation.labels)
+            ends.append(time.perf_counter())
+        return ends, float(accuracy)
 
-def share() -> Benchmark:
-    """The cnn's rate as a share of the rate of a bfloat16 matrix product."""
-    size, steps = 2048, 4
-    square = torch.randn(size, size, dtype=torch.bfloat16)
-    rates: dict[str, list[float]] = {"product": []}
+    def bare(epochs: int) -> Trained:
+        """The steps written out in torch, on floats that are there already."""
+        images, labels = torch.from_numpy(flat), torch.from_numpy(train.labels.astype(np.float32))[:, None]
+        looked_at, right = torch.from_numpy(flat_validation), torch.from_numpy(validation.labels == 1)[:, None]
+        torch.manual_seed(0)
+        layers = [nn.Linear(784, 1)] if lesson.rung == "linear" else [nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 1)]
+        network, ends = nn.Sequential(*layers), []
+        for _ in range(epochs):
+            for rows in torch.randperm(len(images)).split(256):
+                p = network(images[rows]).sigmoid()
+                torch.where(labels[rows] == 1, 1 - p, p).mean().backward()
+                with torch.no_grad():
+                    for parameter in network.parameters():
+                        parameter -= lesson.lr * parameter.grad  # type: ignore[operator]
+                        parameter.grad = None
+            with torch.no_grad():
+                accuracy = ((network(looked_at) > 0) == right).float().mean().item()
+            ends.append(time.perf_counter())
+        return ends, accuracy
 
-    def product() -> float:
-        started = time.perf_counter()
-        torch.mm(square, square)
-        taken = time.perf_counter() - started
-        rates["product"].append(2 * size**3 / taken / 1e9)
-        return taken
+    classifier = "SGDClassifier, image by image" if lesson.rung == "linear" else "MLPClassifier"
+    contenders: dict[str, Callable[[int], Trained]] = {"firstlight": ours}
+    if beside is not None:  # each of the others deals its images anew for every epoch; the chapter does not
+        contenders |= {
+            "fastai Learner": lambda epochs: beside.train(lesson.rung, "shuffled", epochs, lesson.lr),
+            "fastai Learner, unshuffled": lambda epochs: beside.train(lesson.rung, "unshuffled", epochs, lesson.lr),
+        }
+    contenders |= {f"scikit-learn {classifier}": scikit_learn, "bare torch (floor)": bare}
 
-    def trained(data: str, effort: str) -> Any:
-        training_data = training_set(pixels_of(data))
-        recipe = recipe_for("cnn", effort, {"device": "cpu"})
-        network = start("cnn", training_data, recipe, 0)
-        setting = Setting(recipe=recipe, classes=pixels_of(data).classes)
-        recipe, _ = decided(recipe, training_data, setting, torch.device("cpu"))
-        each = FORWARD_AND_BACK * products(network.module, training_data.images.shape[1:])
-        network.module.train()
-        training = Training(network, training_data, recipe, 0)
-        batches, _ = training.order(0)
-        key = f"{data} {effort}"
-        rates[key] = []
+    def turn(train: Callable[[int], Trained]) -> float:
+        ends, _ = train(EPOCHS_A_TURN + 1)
+        return (ends[-1] - ends[0]) / EPOCHS_A_TURN
 
-        def work() -> float:
-            started = time.perf_counter()
-            for rows in batches[:steps]:
-                training.step(rows, 0, 1e-3)
-            taken = time.perf_counter() - started
-            rates[key].append(each * sum(map(len, batches[:steps])) / taken / 1e9)
-            return taken
+    def check() -> None:
+        accuracies.update({name: train(lesson.epochs)[1] for name, train in contenders.items()})
+        for name in ("fastai Learner", "bare torch (floor)"):
+            if abs(accuracies.get(name, accuracies["firstlight"]) - accuracies["firstlight"]) > SAME:
+                raise SystemExit(f"sgd-{lesson.rung}: not the same work, by accuracy: {accuracies}")
 
-        return work
+    def figures() -> dict[str, Figure]:
+        bounds = {"firstlight": lesson.accuracy}
+        return {
+            f"accuracy after {lesson.epochs} epochs, {name}": Figure(value, at_least=bounds.get(name))
+            for name, value in accuracies.items()
+        }
 
-    names = [(data, effort) for data in ("mnist_png", "cifar10") for effort in ("quick", "standard", "thorough")]
-    contenders = {f"{data} {effort}": trained(data, effort) for data, effort in names}
-
-    def figures() -> dict[str, tuple[float, float, str]]:
-        peak = float(np.median(rates["product"]))
-        found = {f"bfloat16 product of 2048 x 2048, GFLOP/s {peak:.0f}, as a share of itself": (1.0, 1.0, "")}
-        for key in contenders:
-            rate = float(np.median(rates[key][1:]))
-            found[f"{key}: {rate:.0f} GFLOP/s, missing to 0.4 of that"] = (max(0.0, 0.4 - rate / peak), 0.0, "")
-        return found
-
-    return Benchmark("cnn-share", f"{steps} steps of 256 images", {**contenders, "product": product}, figures=figures)
-
-
-class Example(nn.Module):
-    """The network of PyTorch's MNIST example."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)
-        )
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(1)
-        )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(images))
-
-
-class Decoded(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Images as torchvision's MNIST gives them: PIL, then ToTensor and Normalize, one by one."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.images, self.labels = images, labels.tolist()
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
-        from PIL import Image
-
-        image = Image.fromarray(self.images[row, :, :, 0])
-        tensor = torch.from_numpy(np.array(image))[None].float().div(255)
-        return tensor.sub_(0.1307).div_(0.3081), self.labels[row]
-
-
-def to_99() -> dict[str, Any]:
-    """Seconds and accuracy after each epoch until 99.0 % of mnist_png's 10,000 test images are right."""
-    pixels = pixels_of("mnist_png")
-    train, test = pixels.select("train"), pixels.select("test")
-    splits = np.where(pixels.splits == SPLITS.index("test"), SPLITS.index("validation"), pixels.splits)
-    watched = replace(pixels, table=pixels.table.with_columns(splits=splits))  # looked at, never learnt from
-    ours: list[tuple[float, float | None]] = []
-    fl.fit("cnn", watched, effort="quick", on_epoch=lambda e: ours.append((round(e.seconds, 2), e.accuracy)))
-    theirs: list[tuple[float, float]] = []
-    spent = 0.0
-    torch.manual_seed(1)  # the example's own seed
-    network = Example()
-    optimiser = torch.optim.Adadelta(network.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
-    loader = torch.utils.data.DataLoader(Decoded(train.values, train.labels), batch_size=64, shuffle=True)
-    tests = torch.utils.data.DataLoader(Decoded(test.values, test.labels), batch_size=1000)
-    while not theirs or (theirs[-1][1] < 0.99 and len(theirs) < 14):
-        started = time.perf_counter()
-        network.train()
-        for images, labels in loader:
-            optimiser.zero_grad()
-            nn.functional.nll_loss(network(images), labels).backward()
-            optimiser.step()
-        schedule.step()
-        network.eval()
-        with torch.no_grad():
-            right = sum(int((network(images).argmax(1) == labels).sum()) for images, labels in tests)
-        spent += time.perf_counter() - started
-        theirs.append((round(spent, 2), right / len(test)))
-        print("PyTorch's example", theirs[-1], file=sys.stderr, flush=True)
-    first, second = (next(seconds for seconds, right in epochs if right and right >= 0.99) for epochs in (ours, theirs))
-    epochs = {"firstlight, quick": ours, "PyTorch's MNIST example": theirs}
-    return {"seconds to 99.0 %": [first, second], "ratio": second / first, "asked": 8, "epochs": epochs}
+    return Benchmark(
+        f"sgd-{lesson.rung}",
+        f"an epoch of mnist_sample's {len(train):,} images in batches of 256, and a look at {len(validation):,}",
+        {name: lambda train=train: turn(train) for name, train in contenders.items()},
+        tuple(Target(name, "firstlight", lesson.times) for name in contenders if name.startswith("fastai")),
+        check,
+        figures,
+        dict if beside is None else lambda: beside.versions,
+    )
