@@ -469,8 +469,8 @@ def test_too_many_pixels_are_refused_without_the_memory_for_them(tmp_path: Path)
     code = f"""
 import resource
 from pathlib import Path
-from firstlight.data.decode import decode, _openers
-_openers()
+from firstlight.data.decode import decode, openers
+openers()
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)
 for path in sorted(Path({str(tmp_path)!r}).iterdir()):

@@ -13,7 +13,10 @@ from firstlight.data.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache")
+COMMANDS = (
+    *("demo", "get", "scan", "split", "audit", "show", "fit", "climb"),
+    *("compare", "explain", "report", "predict", "cache"),
+)
 
 
 def blocks(language: str) -> list[str]:

@@ -104,11 +104,13 @@ def test_a_fresh_process_loads_nothing_slow(tmp_path: Path, code: str) -> None:
 
 
 def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
-    """From folder to run folder, the rungs without training load none of the packages that take long."""
+    """From folder to advice, the rungs without training load none of the packages that take long."""
     slow = ("torch", "sklearn", "scipy", "pandas", "numba", "matplotlib")
     code = (
-        "import sys, firstlight as fl; fl.climb(sys.argv[1], rungs=['prior', 'ink', 'centroid'], out=sys.argv[2])\n"
-        f"print([name for name in {slow!r} if name in sys.modules])"
+        "import sys, firstlight as fl\n"
+        f"tell = lambda run: print([name for name in {slow!r} if name in sys.modules])\n"
+        "rungs = ['prior', 'ink', 'centroid']\n"
+        "fl.climb(sys.argv[1], rungs=rungs, out=sys.argv[2], watch=fl.Watch(on_advice=tell))"
     )
     command = [sys.executable, "-c", code, digits, str(tmp_path / "run")]
     assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -6,7 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from firstlight.auditing import audit as audit
     from firstlight.data.download import get as get
+    from firstlight.data.findings import Finding as Finding
+    from firstlight.data.findings import Findings as Findings
+    from firstlight.data.numbers import numbers as numbers
     from firstlight.data.pixels import Pixels as Pixels
     from firstlight.data.pixels import load as load
     from firstlight.data.sources import scan as scan
@@ -17,16 +21,21 @@ if TYPE_CHECKING:
     from firstlight.evaluation.compare import compare as compare
     from firstlight.evaluation.metrics import evaluate as evaluate
     from firstlight.evaluation.predictions import Predictions as Predictions
+    from firstlight.evaluation.slices import slices as slices
+    from firstlight.evaluation.suspects import suspects as suspects
     from firstlight.ladder import climb as climb
     from firstlight.ladder import fit as fit
     from firstlight.models.checkpoint import restore as restore
     from firstlight.models.classifier import Classifier as Classifier
+    from firstlight.models.crossfit import crossfit as crossfit
+    from firstlight.models.explain import explain as explain
     from firstlight.models.inference import predict as predict
     from firstlight.models.recipes import Augmentation as Augmentation
     from firstlight.models.recipes import Recipe as Recipe
     from firstlight.models.setting import Watch as Watch
     from firstlight.models.sums import ClassSums as ClassSums
     from firstlight.models.sums import class_sums as class_sums
+    from firstlight.reporting.report import report as report
     from firstlight.runs.folder import read_run as read_run
     from firstlight.runs.results import Run as Run
 
@@ -34,6 +43,8 @@ _ROOMS = {
     "Augmentation": "models.recipes",
     "ClassSums": "models.sums",
     "Classifier": "models.classifier",
+    "Finding": "data.findings",
+    "Findings": "data.findings",
     "FirstlightError": "errors",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
@@ -42,18 +53,25 @@ _ROOMS = {
     "Table": "data.table",
     "Watch": "models.setting",
     "advise": "evaluation.advice",
+    "audit": "auditing",
     "class_sums": "models.sums",
     "climb": "ladder",
     "compare": "evaluation.compare",
+    "crossfit": "models.crossfit",
     "evaluate": "evaluation.metrics",
+    "explain": "models.explain",
     "fit": "ladder",
     "get": "data.download",
     "load": "data.pixels",
+    "numbers": "data.numbers",
     "predict": "models.inference",
     "read_run": "runs.folder",
+    "report": "reporting.report",
     "restore": "models.checkpoint",
     "scan": "data.sources",
+    "slices": "evaluation.slices",
     "split": "data.splits",
+    "suspects": "evaluation.suspects",
 }
 
 __all__ = [*_ROOMS, "__version__"]

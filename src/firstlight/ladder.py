@@ -20,6 +20,7 @@ from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare, compare_ladder
 from firstlight.evaluation.metrics import evaluate
+from firstlight.gathering import gather
 from firstlight.models.centroid import TrainingSet
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
@@ -27,6 +28,7 @@ from firstlight.models.inference import predict
 from firstlight.models.recipes import Options, Recipe, recipe_for
 from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
 from firstlight.models.setting import Epoch, Kept, Setting, Watch
+from firstlight.runs.evidence import keep_evidence, kept_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep_training, kept_training
 from firstlight.runs.results import Run, RungResult, versions
 from firstlight.runs.tensors import SavedModel
@@ -132,7 +134,8 @@ def climb(
             none. ``"test"`` has to be asked for: then everything else is fitted on, but for a fifth, at most
             1,000 images, that is watched during training.
         out: the run folder; nothing is written where it is left out. It is readable at every moment, and the same
-            climb, interrupted anywhere, goes on from there; once finished it is only read.
+            climb, interrupted anywhere, goes on from there; once finished it is only read. What a `report` shows
+            is gathered into it at the end: findings, images, explanations.
         seed: of the split, where one has to be made, of the bootstrap, and of training. Of several each network is
             trained with each: the first one's result counts, and the spread over all is told beside it.
         watch: who is told of rungs, epochs and steps.
@@ -173,12 +176,16 @@ def climb(
             run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
         if steps.watch.on_rung is not None:
             steps.watch.on_rung(result)
-    if run.finished:
-        return run
-    seen = [result.predictions for result in run]
-    compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
-    costs = {result.name: _cost(result) for result in run}
-    return end_run(run, [one.to_dict() for one in compared], advise(seen, costs=costs).to_dict())
+    if not run.finished:
+        seen = [result.predictions for result in run]
+        compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
+        costs = {result.name: _cost(result) for result in run}
+        run = end_run(run, [one.to_dict() for one in compared], advise(seen, costs=costs).to_dict())
+    if steps.watch.on_advice is not None:
+        steps.watch.on_advice(run)
+    if run.path is not None and kept_evidence(run) is None:
+        keep_evidence(run, gather(run, pixels, progress=steps.watch.on_look))
+    return run
 
 
 def training_set(pixels: Pixels) -> TrainingSet:

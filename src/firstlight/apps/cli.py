@@ -12,6 +12,34 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
+from firstlight.apps.options import (
+    Augment,
+    BatchSize,
+    Colour,
+    Data,
+    Decay,
+    Device,
+    Effort,
+    Epochs,
+    Hidden,
+    How,
+    Json,
+    Loss,
+    Lr,
+    Momentum,
+    Normalise,
+    Optimiser,
+    Out,
+    Patience,
+    Quiet,
+    Schedule,
+    Seed,
+    Seeds,
+    Size,
+    Split,
+    Unreadable,
+    Weights,
+)
 from firstlight.apps.screen import print_json
 from firstlight.errors import FirstlightError
 
@@ -30,35 +58,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Data = Annotated[str, typer.Argument(help="A folder of images by class, a .zip of one, a CSV list, or a saved table.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")]
-Seed = Annotated[int, typer.Option(help="Where all randomness comes from.")]
-Out = Annotated[
-    Path | None, typer.Option(help="The run folder; the same command goes on from there. runs/NAME if left out.")
-]
-Size = Annotated[str, typer.Option(help="Side in px that images are brought to, or auto.")]
-Colour = Annotated[str, typer.Option(help="auto, gray or rgb.")]
-How = Annotated[str, typer.Option("--fit", help="How an image is brought to the size: squish, crop or pad.")]
-Unreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Go on when over 5 % cannot be read.")]
-Effort = Annotated[str, typer.Option(help="How long networks are trained: quick, standard or thorough.")]
-Seeds = Annotated[int, typer.Option(help="Train each network with so many seeds, to see the spread.", min=1)]
-Device = Annotated[str, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
-Epochs = Annotated[int | None, typer.Option(help="How often every image is seen.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
-Lr = Annotated[str | None, typer.Option(help="Learning rate: a number, or auto for the range test.")]
-Loss = Annotated[str | None, typer.Option(help="l1, mse, bce or cross_entropy.")]
-Optimiser = Annotated[str | None, typer.Option(help="sgd or adamw.")]
-Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
-Momentum = Annotated[float | None, typer.Option(help="Of sgd; the first beta of adamw.")]
-Decay = Annotated[float | None, typer.Option("--weight-decay", help="Of weights, not of biases.")]
-Patience = Annotated[int | None, typer.Option(help="Stop after so many epochs without a lower validation loss.")]
-Weights = Annotated[str | None, typer.Option("--class-weights", help="balanced or none.")]
-Augment = Annotated[str | None, typer.Option(help="auto or none: vary training images.")]
-Normalise = Annotated[bool | None, typer.Option(help="Pixels minus mean over deviation, or pixels / 255.")]
-Hidden = Annotated[int | None, typer.Option(help="Units of the mlp's hidden layer.", min=1)]
-Split = Annotated[str, typer.Option(help="What is measured on: validation, or test as the last reading.")]
 
 
 def main() -> None:
@@ -279,16 +278,85 @@ def _loading(size: str, colour: str, fit: str, allow_unreadable: bool) -> dict[s
 @command("firstlight compare runs/photos --against centroid")
 def compare(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
+    other: Annotated[Path | None, typer.Argument(help="A second run folder: its images may be others.")] = None,
     against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
+    by: Annotated[
+        str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of the CSV.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare every rung of a run with one of them, on the same images."""
-    from firstlight.evaluation.compare import compare as compare_rungs
-    from firstlight.runs.folder import read_run
+    """Compare every rung of a run with one of them, on the same images, or by slices of the data."""
+    from firstlight.apps.comparing import show_comparison
 
-    found = compare_rungs(read_run(run), against=against)
-    print_json(found.to_dict()) if as_json else print(found)
+    show_comparison(run, other, against=against, by=by, as_json=as_json, quiet=quiet)
+
+
+@command("firstlight audit photos/ --strict FL201,FL203")
+def audit(
+    data: Data,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Look for doubtful labels too, out of fold (slower).")
+    ] = False,
+    strict: Annotated[str, typer.Option(help="Exit with 1 where one of these codes is found, commas between.")] = "",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What is in a folder and what is wrong with it: duplicates, leaks, files, balance, shortcuts, labels."""
+    from firstlight.apps.auditing import show_audit
+
+    codes = [code.strip() for code in strict.split(",") if code.strip()]
+    if show_audit(data, labels=labels, strict=codes, as_json=as_json, quiet=quiet):
+        raise typer.Exit(1)
+
+
+@command("firstlight show photos/cat/1.jpg --rows 4:10 --columns 4:10")
+def show(
+    image: Annotated[str, typer.Argument(help="An image file.")],
+    rows: Annotated[str | None, typer.Option(help="Which rows, such as 4:10.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Which columns, such as 4:10.")] = None,
+    as_: Annotated[str, typer.Option("--as", help="table, or the array or tensor as Python prints it.")] = "table",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """An image as the numbers it is."""
+    from firstlight.apps.showing import show_numbers
+
+    show_numbers(image, rows=rows, columns=columns, as_=as_, as_json=as_json, quiet=quiet)
+
+
+@command("firstlight explain runs/photos image.jpg")
+def explain(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    images: Annotated[list[str] | None, typer.Argument(help="Images; those of the run where left out.")] = None,
+    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of the run's images: train, validation or test.")] = None,
+    most: Annotated[str | None, typer.Option(help="Of the run's images the most: wrong, uncertain or typical.")] = None,
+    count: Annotated[int, typer.Option(help="So many images.", min=1)] = 8,
+    against: Annotated[str | None, typer.Option(help="The class to argue against.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a picture of each image into this folder.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Why a rung decided as it did, as numbers and as signed maps of the pixels."""
+    from firstlight.apps.explaining import show_explanations
+
+    options: Any = {"rung": rung, "split": split, "most": most, "count": count, "against": against, "out": out}
+    show_explanations(run, images or [], **options, as_json=as_json, quiet=quiet)
+
+
+@command("firstlight report runs/photos")
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the run folder if left out.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """One HTML file with everything: advice, ladder, classes, findings, explanations; it can be mailed."""
+    from firstlight.reporting.report import report as write_report
+
+    path = write_report(run, out)
+    print_json({"report": str(path), "bytes": path.stat().st_size}) if as_json else print(path)
 
 
 @command("firstlight predict runs/photos images/ --out predictions.parquet")

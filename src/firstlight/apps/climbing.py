@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight.apps.screen import climb_header, climb_row, comparison_lines, print_json, remark, training_lines
+from firstlight.apps.screen import (
+    climb_header,
+    climb_row,
+    comparison_lines,
+    finding_lines,
+    print_json,
+    remark,
+    training_lines,
+)
 from firstlight.data.arrange import arrange, needed
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
@@ -16,6 +24,8 @@ from firstlight.ladder import climb
 from firstlight.models.recipes import Options
 from firstlight.models.setting import Epoch, Watch
 from firstlight.progress import Meter
+from firstlight.reporting.report import report
+from firstlight.runs.evidence import kept_evidence
 from firstlight.runs.growing import Numbered
 from firstlight.runs.results import Run, RungResult
 
@@ -63,17 +73,15 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
             split=asked.split,
             out=out,
             seed=asked.seeds,
-            watch=Watch(on_rung=screen.rung, on_epoch=screen.epoch, on_step=screen.step),
+            watch=Watch(screen.rung, screen.epoch, screen.step, screen.advice, screen.look),
             **asked.options,
         )
+    page = report(run)
     if asked.as_json:
-        print_json(run.to_dict())
-        return run
-    for line in comparison_lines(run.to_dict()):
-        print(line)
-    print(f"\n{run.advice['sentence']}")
-    if not asked.quiet:
-        remark(f"run folder: {run.path}")
+        print_json(run.to_dict() | {"report": str(page)})
+    elif not asked.quiet:
+        evidence = kept_evidence(run)
+        remark(*finding_lines(evidence.about) if evidence else (), f"run folder: {run.path}", f"report: {page}")
     return run
 
 
@@ -82,7 +90,7 @@ class _Screen:
 
     def __init__(self, asked: Asked, classes: Sequence[str]) -> None:
         self.asked, self.classes, self.started = asked, classes, False
-        self.meter: Meter | None = None  # of the training under way
+        self.meter: Meter | None = None  # of the training or the audit under way
 
     def __enter__(self) -> _Screen:
         return self
@@ -111,6 +119,19 @@ class _Screen:
 
     def epoch(self, epoch: Epoch) -> None:
         self.remark(f"  {epoch}")
+
+    def advice(self, run: Run) -> None:
+        self.__exit__()
+        if self.asked.as_json:
+            return
+        for line in comparison_lines(run.to_dict()):
+            print(line)
+        print(f"\n{run.advice['sentence']}", flush=True)
+
+    def look(self, done: int, total: int) -> None:
+        if self.meter is None:
+            self.meter = Meter("looking at the data for the report", self.asked.quiet)
+        self.meter(done, total)
 
     def remark(self, *lines: str) -> None:
         if not self.asked.quiet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,6 +92,22 @@ def comparison_lines(run: dict[str, Any]) -> list[str]:
             f"{row['only_this']:>5} : {row['only_other']:<5}  {shown:<9}  {row['verdict']}"
         )
     return lines
+
+
+def finding_lines(about: Mapping[str, Any]) -> list[str]:
+    """What is grave among the findings of a run's data, and the scores without leaked images beside those with them."""
+    findings = about["findings"]["findings"]
+    grave = [one for one in findings if one["severity"] != "note"]
+    if not findings:
+        return []
+    rest = len(findings) - len(grave)
+    lines = [f"{one['code']} {one['severity']}: {one['message']}" for one in grave]
+    more = f"{rest} {'note' if rest == 1 else 'notes'} more" if grave else f"{rest} {'note' if rest == 1 else 'notes'}"
+    lines += [f"In the report: {more} on the data."] if rest else []
+    if without := about["without_leaked"]:
+        each = [f"{name} {one['accuracy']:.3f} (n={one['n']:,})" for name, one in without["rungs"].items()]
+        lines.append(f"Without the {without['left_out']:,} leaked images: {', '.join(each)}")
+    return ["", *lines]
 
 
 def _recall_width(classes: Sequence[str]) -> int:

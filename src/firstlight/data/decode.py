@@ -130,7 +130,7 @@ def _fast(path: str) -> Callable[[bytes], np.ndarray]:
 
 
 @cache
-def _openers() -> dict[str, Callable[[io.BytesIO], Image]]:
+def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
     """Pillow's readers, each for its own format only: no file can reach a reader that is not named here."""
     from PIL import (
         AvifImagePlugin,
@@ -156,7 +156,7 @@ def _openers() -> dict[str, Callable[[io.BytesIO], Image]]:
 
 
 def _pillow(data: bytes, kind: str) -> np.ndarray | str:
-    with QUIET, _openers()[kind](io.BytesIO(data)) as picture:
+    with QUIET, openers()[kind](io.BytesIO(data)) as picture:
         if math.prod(picture.size) > PIXEL_LIMIT:
             return _too_many(picture.size)
         picture.load()

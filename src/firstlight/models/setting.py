@@ -9,7 +9,7 @@ from typing import Any
 from firstlight.models.centroid import TrainingSet
 from firstlight.models.classifier import Model
 from firstlight.models.recipes import Recipe
-from firstlight.runs.results import RungResult
+from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
 
 
@@ -71,6 +71,8 @@ class Watch:
         on_rung: with each rung's result, as soon as it is there.
         on_epoch: with each epoch of a training.
         on_step: with (steps done, steps in all) of a training, after every step.
+        on_advice: with the run, as soon as its advice is there.
+        on_look: with (images looked at, images in all), while the data is audited for the report.
 
     Example:
         >>> import firstlight as fl
@@ -82,6 +84,8 @@ class Watch:
     on_rung: Callable[[RungResult], None] | None = None
     on_epoch: Callable[[Epoch], None] | None = None
     on_step: Callable[[int, int], None] | None = None
+    on_advice: Callable[[Run], None] | None = None
+    on_look: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True)

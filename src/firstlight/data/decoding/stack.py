@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -98,7 +98,8 @@ def failures_of(table: Table, rows: Iterable[int]) -> dict[int, str]:
     return failures
 
 
-def _read_all(read: Read, keys: list[str]) -> Sequence[bytes | str]:
+def read_all(read: Read, keys: list[str]) -> list[bytes | str]:
+    """The bytes of some files, or the reason why one cannot be read."""
     try:
         return list(map(read, keys))
     except OSError:  # one by one, to say of each what is wrong with it
@@ -122,7 +123,7 @@ def _blocks(table: Table, plan: Plan, read: Read, failures: dict[int, str]) -> G
 
     def block(span: range) -> tuple[np.ndarray, dict[int, str]]:
         # All are read before the first is decoded, so that threads seldom hand Python's lock to each other.
-        images = decode_all(_read_all(read, keys_of(table, span)))
+        images = decode_all(read_all(read, keys_of(table, span)))
         if {getattr(image, "shape", None) for image in images} == {as_it_is}:
             return np.concatenate(images).reshape(-1, *shape), {}  # np.stack takes three times as long
         values = np.empty((len(span), *shape), np.uint8)

@@ -1,0 +1,57 @@
+"""`firstlight audit`: the findings as a person reads them, or as one JSON document."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from firstlight.apps.screen import print_json, remark
+from firstlight.auditing import audit
+from firstlight.data.findings import CODES, Finding, Findings
+from firstlight.data.sources import scan
+from firstlight.errors import ArgumentError
+from firstlight.progress import Meter
+
+SHOWN = 3  # groups of examples
+
+
+def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool, quiet: bool) -> bool:
+    """Audits and prints; gives back whether one of the strict codes was found.
+
+    Raises:
+        ArgumentError: where a strict code is none.
+    """
+    for code in strict:
+        if code not in CODES:
+            raise ArgumentError(f"{code!r} is no code of a finding; choose from {', '.join(CODES)}.")
+    started = time.perf_counter()
+    table = scan(data)
+    with Meter("looking", quiet) as meter:
+        found = audit(table, labels=labels, progress=meter)
+    seconds = time.perf_counter() - started
+    broken = [code for code in strict if found.with_code(code)]
+    if as_json:
+        print_json(found.to_dict() | {"root": table.root, "seconds": seconds, "strict": broken})
+        return bool(broken)
+    print("\n\n".join(map(_lines, found)) or f"Nothing was found in {found.images:,} images.")
+    if not quiet:
+        remark("", *found.remarks, _summary(found, seconds))
+    if broken:
+        remark(f"firstlight: found {', '.join(broken)}, which --strict forbids.")
+    return bool(broken)
+
+
+def _lines(one: Finding) -> str:
+    """A finding on some lines: what, what to do, examples."""
+    lines = [f"{one.code} {one.severity:<7}  {one.message}", f"{'':15}{one.advice}"]
+    lines += [f"{'':15}  {'  =  '.join(group)}" for group in one.examples[:SHOWN]]
+    left = one.count - SHOWN if all(len(group) == 1 for group in one.examples) else len(one.examples) - SHOWN
+    if one.examples and left > 0:
+        lines.append(f"{'':15}  and {left:,} more")
+    return "\n".join(lines)
+
+
+def _summary(found: Findings, seconds: float) -> str:
+    counts = [f"{sum(one.severity == name for one in found)} {name}s" for name in ("error", "warning", "note")]
+    rate = found.images / max(seconds, 1e-9)
+    return f"{found.images:,} images, {', '.join(counts)}; {seconds:.1f} s, {rate:,.0f} images a second."

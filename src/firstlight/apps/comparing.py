@@ -1,0 +1,87 @@
+"""`firstlight compare`: the rungs of a run beside one of them, by slices of the data, or two runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlight.apps.screen import print_json
+from firstlight.data.columns import STATISTICS, column
+from firstlight.data.pixels import load
+from firstlight.data.sources import scan
+from firstlight.data.table import Table
+from firstlight.errors import ArgumentError, DataError
+from firstlight.evaluation.compare import compare
+from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.slices import simpson, slices
+from firstlight.progress import Meter
+from firstlight.runs.folder import read_run
+from firstlight.runs.results import Run
+
+
+def show_comparison(run: Path, other: Path | None, *, against: str, by: str | None, as_json: bool, quiet: bool) -> None:
+    """Compares and prints.
+
+    Raises:
+        ArgumentError: where a second run was passed without ``by``, or there is no such column.
+        DataError: where slices are asked for and the images are no longer where the run was climbed from.
+    """
+    first = read_run(run)
+    if by is None:
+        if other is not None:
+            raise ArgumentError(
+                f"{other} was passed as a second run, whose images may be others; pass what to slice them by, such as "
+                "--by brightness."
+            )
+        found = compare(first, against=against)
+        print_json(found.to_dict()) if as_json else print(found)
+        return
+    values = _values(first, by, quiet)
+    sliced = slices(first, by=values, name=by)
+    document: dict[str, Any] = {"slices": sliced.to_dict()}
+    lines = [str(sliced), "", *(sliced.worse or ["No rung is shown to be worse in a slice than elsewhere."])]
+    if other is not None:
+        second = read_run(other)
+        one, two = _advised(first, run), _advised(second, other)
+        reversal = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
+        document["simpson"] = None if reversal is None else reversal.to_dict()
+        lines += ["", str(reversal or f"{one.name} of {run} and {two.name} of {other} do not change places in slices.")]
+    print_json(document) if as_json else print("\n".join(lines))
+
+
+def _advised(run: Run, folder: Path) -> Predictions:
+    if not run.finished:
+        raise ArgumentError(f"{folder} is not finished, so it advises no rung yet; type its climb again.")
+    seen = run[run.advice["rung"]].predictions
+    return replace(seen, name=f"{folder.name}/{seen.name}")
+
+
+def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
+    """The column for the images that a run measured on, in the order of its predictions."""
+    seen = run.rungs[0].predictions
+    table = _table(run, seen)
+    if by not in STATISTICS:
+        return column(table, by)
+    with Meter("decoding", quiet) as meter:
+        pixels = load(table, **run.asked["pixels"], allow_unreadable=True, progress=meter)
+    if len(pixels) < len(table):
+        raise DataError(f"{len(table) - len(pixels)} of the run's images cannot be read any more; mend them first.")
+    return column(pixels.table, by, pixels)
+
+
+def _table(run: Run, seen: Predictions) -> Table:
+    """The rows of the run's own data that it measured on."""
+    data = str(run.asked["data"])
+    table = scan(data)
+    place = {key: row for row, key in enumerate(table.keys)}
+    keys = seen.keys.to_pylist()
+    missing = [key for key in keys if key not in place]
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of the {len(keys):,} images that the run measured on are not in {data} any more, such "
+            f"as {missing[0]}; put them back, or climb again."
+        )
+    return table.select(np.array([place[key] for key in keys], np.int64))

@@ -1,0 +1,120 @@
+"""What the files say: FL301 to FL305, and the sizes of their images, FL403, FL404 and FL409."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from firstlight.data.auditing.facts import Facts
+from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.table import Table
+
+ASPECT = 1.1  # times the commonest one: from there on squishing is seen
+TINY = 8  # px of the shorter side: of less, digits and faces cannot be told apart by eye
+
+# Endings by content; what has another ending in this list is named wrongly, other endings say nothing.
+ENDINGS = {
+    "PNG": ("png", "apng"),
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),
+    "GIF": ("gif",),
+    "BMP": ("bmp", "dib"),
+    "TIFF": ("tif", "tiff"),
+    "WEBP": ("webp",),
+    "PPM": ("ppm", "pgm", "pbm", "pnm"),
+    "AVIF": ("avif",),
+    "HEIC": ("heic", "heif"),
+}
+EVERY_ENDING = {ending for endings in ENDINGS.values() for ending in endings}
+
+
+def file_findings(table: Table, facts: Facts) -> list[Finding]:
+    """Findings about files and the sizes of their images.
+
+    Args:
+        table: N rows.
+        facts: of the same rows.
+    """
+    keys = table.keys
+    found = []
+    bad = np.array([bool(problem) for problem in facts.problems])
+    if bad.any():
+        reasons = Counter(problem for problem in facts.problems if problem)
+        told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(6))
+        message = f"{_images(bad)} cannot be read: {told}."
+        advice = "They are left out and counted beside every score; mend or replace them."
+        found.append(_finding("FL301", message, advice, keys, bad, reasons))
+    found += _told(keys, facts.turned, "FL302", "turned or mirrored by EXIF orientation", "They are shown upright.")
+    odd = np.array([bool(one) for one in facts.oddities])
+    kinds = Counter(one for one in facts.oddities if one)
+    told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common())
+    advice = "They become 8-bit gray or RGB, transparency over white, 16 bits scaled."
+    found += _told(keys, odd, "FL303", f"of a special kind: {told}", advice, kinds)
+    wrong = np.array([_misnamed(key, kind) for key, kind in zip(keys, facts.formats, strict=True)])
+    advice = "They are read by content; other programs may refuse them, so rename them."
+    found += _told(keys, wrong, "FL304", "in another format than their name says", advice)
+    advice = "The first frame is used; take the others out as files if they count."
+    found += _told(keys, facts.several, "FL305", "with several frames", advice)
+    return [*found, *_sizes(keys, facts)]
+
+
+def _misnamed(key: str, kind: str) -> bool:
+    ending = key.rpartition(".")[2].lower()
+    return kind in ENDINGS and ending in EVERY_ENDING and ending not in ENDINGS[kind]
+
+
+def _sizes(keys: list[str], facts: Facts) -> list[Finding]:
+    readable = facts.readable
+    if not readable.any():
+        return []
+    sides = np.stack([facts.widths, facts.heights], 1)
+    pairs, counts = np.unique(sides[readable], axis=0, return_counts=True)
+    found = []
+    if len(pairs) > 1:
+        width, height = (int(side) for side in pairs[counts.argmax()])
+        other = readable & (sides != (width, height)).any(axis=1)
+        area = pairs.astype(np.int64).prod(axis=1)
+        smallest, largest = (" x ".join(map(str, pairs[at])) for at in (area.argmin(), area.argmax()))
+        message = (
+            f"The images have {len(pairs):,} sizes, from {smallest} to {largest} px; "
+            f"{int(counts.max()):,} are {width} x {height}."
+        )
+        facts_of = {"commonest": [width, height], "sizes": len(pairs)}
+        advice = "All are brought to one size, which --size chooses."
+        found.append(_finding("FL403", message, advice, keys, other, facts_of))
+        aspects = facts.widths[readable] / facts.heights[readable]
+        common = float(np.median(aspects))
+        ratio = np.ones(len(keys))
+        ratio[readable] = aspects / common
+        other = (ratio > ASPECT) | (ratio < 1 / ASPECT)
+        if other.any():
+            message = (
+                f"{_images(other)} differ in aspect from the commonest {common:.2f} (width to height) by over a tenth."
+            )
+            advice = "They are squished; --fit crop or --fit pad keeps their shape."
+            found.append(_finding("FL404", message, advice, keys, other, {"commonest": common}))
+    tiny = readable & (np.minimum(facts.widths, facts.heights) < TINY)
+    advice = "So few pixels hold little to learn from; look whether these are thumbnails by mistake."
+    return [*found, *_told(keys, tiny, "FL409", f"with a side of less than {TINY} px", advice)]
+
+
+def _told(
+    keys: list[str], rows: np.ndarray, code: str, what: str, advice: str, facts: Counter[str] | None = None
+) -> list[Finding]:
+    if not rows.any():
+        return []
+    verb = "is" if rows.sum() == 1 else "are"
+    message = f"{_images(rows)} {verb if not what.startswith('with ') else ('has' if verb == 'is' else 'have')} "
+    message += f"{what.removeprefix('with ')}."
+    return [_finding(code, message, advice, keys, rows, facts or {})]
+
+
+def _images(rows: np.ndarray) -> str:
+    count = int(rows.sum())
+    return f"{count:,} image{'s' if count != 1 else ''}"
+
+
+def _finding(code: str, message: str, advice: str, keys: list[str], rows: np.ndarray, facts: object) -> Finding:
+    where = np.flatnonzero(rows)
+    examples = tuple((keys[row],) for row in where[:EXAMPLES])
+    return Finding(code, message, len(where), advice, examples, dict(facts))  # type: ignore[call-overload]

@@ -1,0 +1,177 @@
+"""What folders, classes and splits say: FL101 to FL105, FL401 and FL402."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+
+from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.table import Table
+
+RATIO = 10  # largest to smallest class; Buda, Maki and Mazurowski 2018 (arXiv 1710.05381) find harm from there on
+FEW = 20  # images; of so few that are all found, the interval of recall still begins at 0.84
+
+
+def folder_findings(table: Table) -> list[Finding]:
+    """Findings that need no image: what was left out, empty, alike in name, missing or small.
+
+    Args:
+        table: what `scan` gave, split or not.
+    """
+    return [
+        *_left_out(table),
+        *_empty_folders(table),
+        *_alike(table),
+        *_missing(table),
+        *_unlabelled(table),
+        *_balance(table),
+    ]
+
+
+def _left_out(table: Table) -> list[Finding]:
+    count = sum(table.skipped.values())
+    if not count:
+        return []
+    reasons = ", ".join(f"{reason} ({number:,})" for reason, number in table.skipped.items())
+    return [
+        Finding(
+            "FL101",
+            f"{_many(count, 'entry was', 'entries were')} left out: {reasons}.",
+            count,
+            "Look whether an image is among them that should count.",
+            facts=dict(table.skipped),
+        )
+    ]
+
+
+def _empty_folders(table: Table) -> list[Finding]:
+    root = Path(table.root)
+    if not root.is_dir():
+        return []
+    filled = {""}
+    for key in table.keys:
+        folder = key.rpartition("/")[0]
+        while folder not in filled:
+            filled.add(folder)
+            folder = folder.rpartition("/")[0]
+    empty = []
+    for place, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not name.startswith((".", "__MACOSX")))
+        folder = Path(place).relative_to(root).as_posix()
+        if not names and not files and folder not in (".", *filled):
+            empty.append(folder)
+    if not empty:
+        return []
+    return [
+        Finding(
+            "FL102",
+            f"{_many(len(empty), 'folder is', 'folders are')} empty: {_some(empty)}.",
+            len(empty),
+            "Fill or remove; an empty folder is no class.",
+            tuple((folder,) for folder in empty[:EXAMPLES]),
+        )
+    ]
+
+
+def _alike(table: Table) -> list[Finding]:
+    same = defaultdict(list)
+    for name in table.classes:
+        letters = unicodedata.normalize("NFKD", name).casefold()
+        same["".join(letter for letter in letters if letter.isalnum())].append(name)
+    groups = [names for names in same.values() if len(names) > 1]
+    if not groups:
+        return []
+    shown = "; ".join(" and ".join(names) for names in groups[:5])
+    return [
+        Finding(
+            "FL103",
+            f"{_many(len(groups), 'group', 'groups')} of classes differ in case, spaces, signs or accents only: "
+            f"{shown}.",
+            sum(map(len, groups)),
+            "They count as different classes; give them one name if they are one.",
+            facts={"groups": groups},
+        )
+    ]
+
+
+def _missing(table: Table) -> list[Finding]:
+    lacking = {
+        split: [name for name, count in counts.items() if not count]
+        for split, counts in table.counts().items()
+        if sum(counts.values())
+    }
+    lacking = {split: names for split, names in lacking.items() if names}
+    if not lacking:
+        return []
+    shown = "; ".join(f"{split} has no {_some(names)}" for split, names in lacking.items())
+    return [
+        Finding(
+            "FL104",
+            f"A split lacks a class: {shown}.",
+            len({name for names in lacking.values() for name in names}),
+            "What is not in train cannot be learnt, what is not measured on has no recall; split anew.",
+            facts=lacking,
+        )
+    ]
+
+
+def _unlabelled(table: Table) -> list[Finding]:
+    keys = [key for key, label in zip(table.keys, table.labels.tolist(), strict=True) if label < 0]
+    if not keys:
+        return []
+    return [
+        Finding(
+            "FL105",
+            f"{_many(len(keys), 'image has', 'images have')} no class.",
+            len(keys),
+            "They are left out of fitting and measuring; sort them into class folders or list their labels.",
+            tuple((key,) for key in keys[:EXAMPLES]),
+        )
+    ]
+
+
+def _balance(table: Table) -> list[Finding]:
+    counts = dict.fromkeys(table.classes, 0)
+    for each in table.counts().values():
+        for name, count in each.items():
+            counts[name] += count
+    there = {name: count for name, count in counts.items() if count}
+    if not there:
+        return []
+    found = []
+    largest, smallest = max(there, key=lambda name: there[name]), min(there, key=lambda name: there[name])
+    if there[largest] > RATIO * there[smallest]:
+        found.append(
+            Finding(
+                "FL401",
+                f"The largest class has {there[largest] / there[smallest]:.0f} times the images of the smallest: "
+                f"{largest} {there[largest]:,}, {smallest} {there[smallest]:,}.",
+                2,
+                "Look at recall by class and balanced accuracy; --class-weights balanced is an option of fit.",
+                facts=there,
+            )
+        )
+    few = {name: count for name, count in there.items() if count < FEW}
+    if few:
+        shown = _some([f"{name} ({count})" for name, count in sorted(few.items(), key=lambda one: one[1])])
+        found.append(
+            Finding(
+                "FL402",
+                f"{_many(len(few), 'class has', 'classes have')} fewer than {FEW} images: {shown}.",
+                len(few),
+                "What is measured on them is very unsure; collect more.",
+                facts=few,
+            )
+        )
+    return found
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

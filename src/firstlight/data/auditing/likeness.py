@@ -1,0 +1,219 @@
+"""`like_pairs()`: which of many images are nearly the same, mirrored ones too, without comparing all with all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstlight.data.decoding.threads import cores
+from firstlight.errors import MissingExtraError
+
+LOW = 8  # frequencies of a hash along each side
+BANDS = 5  # of a hash's 64 bits: two hashes that differ in up to 4 bits share a band unchanged
+MOST_BITS = 8  # that two hashes may differ in; a JPEG of quality 30 changes up to 8
+ASIDE = 100  # images of one band that each is held against, the nearest by hash first
+SHARE = 0.125  # of the distance of strangers, up to which two images are nearly the same
+LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the likeness that is asked for
+STRANGERS, AMONG = 300, 6000  # images by which the likeness of strangers is measured, and among how many
+MEANT = 100  # images of a class, from which on its own strangers say how like two of them must be
+FLAT = 4.0  # standard deviation of a thumb in gray levels, below which nothing can be recognised
+FINE, COARSE = 2, 4  # px of a thumb along each side that are taken together: to judge, and for a first look
+SLACK = 2  # times the distance allowed, up to which the first look keeps a pair
+AT_ONCE = 20_000  # pairs whose thumbs are compared at a time: 160 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Likes:
+    """Pairs of images that are nearly the same.
+
+    Attributes:
+        pairs: (M, 2) row numbers, the smaller first.
+        mirrored: (M,) bool, one of the two is mirrored left to right.
+        least: the correlation of thumbs that was asked for, of the class where it is lowest.
+    """
+
+    pairs: np.ndarray
+    mirrored: np.ndarray
+    least: float
+
+
+def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tuple[Likes, list[str]]:
+    """Finds nearly equal images: candidates by perceptual hashes, then the correlation of the thumbs themselves.
+
+    How like two images must be depends on how like strangers are, so a stranger is asked for first: the nearest image
+    of the class whose hash differs in more than `MOST_BITS` bits, which no copy is. Its distance (1 - correlation of
+    16 x 16 px, where less of a JPEG's noise is left) is 0.02 in the median of handwritten ones, 0.1 of other digits
+    and 0.3 of photos. Two images are told as nearly the same up to `SHARE` of that: of the 70,000 digits of MNIST the
+    two nearest lie at 0.129, and 98 in 100 of their copies at JPEG quality 30 below (docs/log.md).
+
+    Args:
+        thumbs: uint8 (N, 32, 32), gray.
+        usable: (N,) bool; the others, and thumbs that are nearly flat, are left out.
+        labels: (N,) integers, -1 where there is none.
+
+    Returns:
+        The pairs, and how likeness was judged, a sentence each.
+
+    Raises:
+        MissingExtraError: where SciPy is not installed.
+    """
+    rows = np.flatnonzero(usable)
+    rows = rows[np.concatenate([thumbs[part].std(axis=(1, 2)) for part in _parts(rows)] or [np.zeros(0)]) >= FLAT]
+    if len(rows) < 2:
+        return Likes(np.zeros((0, 2), np.int64), np.zeros(0, bool), 1.0), []
+    plain, mirrored = hashes(thumbs[rows])
+    order = np.argsort(plain, kind="stable")  # so that what is found does not depend on the order of the rows
+    rows, plain, mirrored = rows[order], plain[order], mirrored[order]
+    least = _least(thumbs, rows, labels[rows], plain)
+    pairs, flipped, full = _candidates(plain, mirrored)
+    coarse = np.concatenate([_normed(_pooled(thumbs[part], COARSE)) for part in _parts(rows)])
+    for look, slack in ((coarse.__getitem__, SLACK), (lambda at: _normed(_pooled(thumbs[rows[at]], FINE)), 1)):
+        like = 1 - _alike(look, pairs, flipped) <= slack * (1 - least[pairs].max(axis=1))
+        pairs, flipped = pairs[like], flipped[like]
+    pairs = np.sort(rows[pairs], axis=1)
+    order = np.lexsort((flipped, pairs[:, 1], pairs[:, 0]))
+    remarks = [
+        f"Images count as nearly the same from a correlation of {_range(least)} of their pixels at "
+        f"{thumbs.shape[1] // FINE} x {thumbs.shape[2] // FINE} on, mirrored ones too: {SHARE} of the usual distance "
+        "to the nearest other image."
+    ]
+    if full:
+        remarks.append(
+            f"{full:,} images share a part of their hash with more than {ASIDE} others and were held against the "
+            "nearest of these only, so some of their copies may be missing."
+        )
+    return Likes(pairs[order], flipped[order], float(least.min())), remarks
+
+
+def _range(least: np.ndarray) -> str:
+    low, high = f"{least.min():.3f}", f"{least.max():.3f}"
+    return low if low == high else f"{low} to {high} (by class)"
+
+
+def _alike(look: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, flipped: np.ndarray) -> np.ndarray:
+    """The correlation of the two images of each pair, the first one mirrored where it says so; ``look`` norms."""
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        first, other = (look(pairs[part, side]) for side in (0, 1))
+        turned = flipped[part]
+        first[turned] = first[turned][:, :, ::-1]
+        found[part] = np.einsum("nij,nij->n", first, other)
+    return found
+
+
+def _pooled(thumbs: np.ndarray, pool: int) -> np.ndarray:
+    """float32 (n, 32 / pool, 32 / pool), means of ``pool`` x ``pool`` px."""
+    side = thumbs.shape[1] // pool
+    return thumbs.reshape(-1, side, pool, side, pool).mean(axis=(2, 4), dtype=np.float32)
+
+
+def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The perceptual hash of each thumb and of its mirror image.
+
+    A bit says whether a low frequency of the cosine transform is above the median of these (Zauner 2010,
+    "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Mirroring turns the sign of
+    every second horizontal frequency.
+
+    Args:
+        thumbs: uint8 (N, 32, 32).
+
+    Returns:
+        Both, (N,) uint64.
+
+    Raises:
+        MissingExtraError: where SciPy is not installed.
+    """
+    try:
+        from scipy.fft import dctn
+    except ImportError as error:
+        raise MissingExtraError("Looking for nearly equal images", "audit") from error
+    plain, mirrored = np.empty(len(thumbs), np.uint64), np.empty(len(thumbs), np.uint64)
+    signs = np.tile(np.array([1, -1], np.float32), LOW // 2)
+    for part in _parts(np.arange(len(thumbs))):
+        low = dctn(thumbs[part].astype(np.float32), axes=(1, 2), workers=cores())[:, :LOW, :LOW]
+        for out, values in ((plain, low), (mirrored, low * signs)):
+            flat = values.reshape(len(part), -1)
+            bits = np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
+            out[part] = bits.view(">u8")[:, 0]
+    return plain, mirrored
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
+
+
+def _normed(thumbs: np.ndarray) -> np.ndarray:
+    """float32 (n, 32, 32) of mean 0 and norm 1, so that a product of two is their correlation."""
+    values = thumbs.astype(np.float32)
+    values -= values.mean(axis=(1, 2), keepdims=True)
+    norms = np.sqrt(np.einsum("nij,nij->n", values, values))
+    values /= np.maximum(norms, 1e-6)[:, None, None]
+    return values
+
+
+def _least(thumbs: np.ndarray, rows: np.ndarray, labels: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """(n,) the correlation from which on another image is nearly the same, by how like strangers of its class are.
+
+    Handwritten ones are more like each other than other digits are, so that each class has its own; classes with
+    few images, and images without a class, take that of all.
+    """
+    least = np.full(len(rows), _of_strangers(thumbs, rows, plain))
+    for label in np.unique(labels[labels >= 0]):
+        mine = np.flatnonzero(labels == label)
+        if len(mine) >= MEANT:
+            least[mine] = _of_strangers(thumbs, rows[mine], plain[mine])
+    return least
+
+
+def _of_strangers(thumbs: np.ndarray, rows: np.ndarray, plain: np.ndarray) -> float:
+    """The bound that follows from how like the nearest image usually is whose hash says that it is another."""
+    some = np.linspace(0, len(rows) - 1, min(AMONG, len(rows))).astype(int)
+    chosen = np.linspace(0, len(some) - 1, min(STRANGERS, len(some))).astype(int)
+    every = _normed(_pooled(thumbs[rows[some]], FINE)).reshape(len(some), -1)
+    likeness = every[chosen] @ every.T
+    among = plain[some]
+    likeness[np.bitwise_count(among[chosen, None] ^ among) <= MOST_BITS] = -1  # itself and its copies
+    strangers = 1 - float(np.median(likeness.max(axis=1)))
+    return float(np.clip(1 - SHARE * strangers, LOOSEST, STRICTEST))
+
+
+def _candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Pairs whose hashes share a band and differ in few bits; which of them are mirrored; how many images met a bound.
+
+    Within a band's value the entries stand in the order of their whole hash, and each is held against the next
+    `ASIDE`, so that a million equal images cost no more than others.
+    """
+    count = len(plain)
+    entries = np.concatenate([plain, mirrored])
+    found = [np.zeros(0, np.int64)]
+    bounded = np.zeros(count, bool)
+    width = -(-64 // BANDS)
+    for band in range(BANDS):
+        turned = np.bitwise_or(  # the band in front, so that sorting the whole brings its equals together
+            entries << np.uint64(band * width), entries >> np.uint64((64 - band * width) % 64) if band else np.uint64(0)
+        )
+        order = np.argsort(turned, kind="stable")
+        head = turned[order] >> np.uint64(64 - (width if band < BANDS - 1 else 64 - width * (BANDS - 1)))
+        at = np.arange(len(order) - 1)
+        for step in range(1, ASIDE + 1):
+            at = at[at + step < len(order)]
+            at = at[head[at] == head[at + step]]
+            if not len(at):
+                break
+            one, two = order[at], order[at + step]
+            near = np.bitwise_count(entries[one] ^ entries[two]) <= MOST_BITS
+            near &= (one < count) | (two < count)  # two mirrored ones are as like as the two themselves
+            one, two = one[near], two[near]
+            first, other = one % count, two % count
+            flipped = (one >= count) ^ (two >= count)
+            low, high = np.minimum(first, other), np.maximum(first, other)
+            kept = low != high
+            found.append((low * count + high)[kept] * 2 + flipped[kept])
+        else:
+            bounded[order[at] % count] = True
+    codes = np.unique(np.concatenate(found))
+    pairs = codes // 2
+    return np.stack([pairs // count, pairs % count], 1), codes % 2 == 1, int(bounded.sum())

@@ -1,0 +1,103 @@
+"""What the pixels say: FL405 nearly blank, FL406 very dark or bright, FL407 gray among colour, FL408 inverted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstlight.data.auditing.facts import Facts, labelled
+from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.table import Table
+
+BLANK = 3 / 255  # standard deviation: less than a JPEG's noise, so nothing is drawn on it
+FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images lies there
+MIXED = 0.05  # share of the rarer kind, from which on gray among colour is told: CIFAR-10 has 1.2 %
+SIDES = 0.9  # share of a class whose borders lie on one side of middle gray, so that polarity means something
+LIKE = 0.25  # median likeness of a class to its mean image, from which on an unlike image means something
+
+
+def look_findings(table: Table, facts: Facts) -> list[Finding]:
+    """Findings about pixels.
+
+    Args:
+        table: N rows.
+        facts: of the same rows.
+    """
+    keys, readable = table.keys, facts.readable
+    blank = readable & (facts.contrast < BLANK)
+    found = []
+    if blank.any():
+        message = f"{_images(blank)} nearly blank."
+        found.append(
+            _finding("FL405", message, "Nothing can be learnt from them; look whether they failed.", keys, blank)
+        )
+    far = _far(facts.brightness, readable & ~blank)
+    if far.any():
+        dark = int((facts.brightness[far] < np.median(facts.brightness[readable])).sum())
+        message = f"{_images(far)} far from the others in brightness: {dark:,} dark, {int(far.sum()) - dark:,} bright."
+        found.append(_finding("FL406", message, "Look at them: they may be damaged or out of place.", keys, far))
+    return [*found, *_mixed(table, facts, keys), *_inverted(table, facts, keys, ~blank)]
+
+
+def _far(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N,) bool: rows further from the median than `FAR` times 1.4826 times the median distance to it."""
+    if not rows.any():
+        return rows
+    middle = np.median(values[rows])
+    spread = 1.4826 * np.median(np.abs(values[rows] - middle))  # the standard deviation, were it a normal one
+    return rows & (np.abs(values - middle) > FAR * max(spread, 0.01))
+
+
+def _mixed(table: Table, facts: Facts, keys: list[str]) -> list[Finding]:
+    readable = facts.readable
+    gray, colour = readable & facts.gray, readable & ~facts.gray
+    rarer = gray if gray.sum() <= colour.sum() else colour
+    if not readable.any() or rarer.sum() < MIXED * readable.sum() or not rarer.any():
+        return []
+    known = labelled(table, facts)
+    labels, message = table.labels, f"{int(gray.sum()):,} images are gray and {int(colour.sum()):,} are in colour"
+    k = len(table.classes)
+    each = np.bincount(labels[known & rarer], minlength=k) / np.maximum(np.bincount(labels[known], minlength=k), 1)
+    advice = "All are brought to one colour, which --colour chooses."
+    if k > 1 and each.max(initial=0) > 0.5 and each.min(initial=1) < 0.1:
+        message += f"; of {table.classes[int(each.argmax())]} {each.max():.0%}, of {table.classes[int(each.argmin())]} "
+        message += f"{each.min():.0%}, so colour alone gives the class away"
+        advice = "Bring all to gray (--colour gray), or collect both kinds of every class."
+    shares = {name: float(share) for name, share in zip(table.classes, each, strict=True)}
+    return [_finding("FL407", f"{message}.", advice, keys, rarer, {"share_of_the_rarer_kind_by_class": shares})]
+
+
+def _inverted(table: Table, facts: Facts, keys: list[str], rows: np.ndarray) -> list[Finding]:
+    """Images that are unlike their class's mean image, and like it once inverted, border included."""
+    labels, known = table.labels, labelled(table, facts) & rows
+    borders, inverted = facts.borders, np.zeros(len(keys), bool)
+    for label in np.unique(labels[known]):
+        mine = np.flatnonzero(known & (labels == label))
+        bright = borders[mine] > 0.5
+        usual = bool(bright.mean() > 0.5)
+        if max(bright.mean(), 1 - bright.mean()) < SIDES or len(mine) < 3:
+            continue
+        flat = facts.thumbs[mine].reshape(len(mine), -1).astype(np.float32)
+        flat -= flat.mean(axis=1, keepdims=True)
+        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+        centre = np.median(flat, axis=0)
+        likeness = flat @ (centre / max(float(np.linalg.norm(centre)), 1e-6))  # (n,)
+        if np.median(likeness) < LIKE:
+            continue
+        inverted[mine[(likeness < -LIKE / 2) & (bright != usual) & (np.abs(borders[mine] - 0.5) > 0.2)]] = True
+    if not inverted.any():
+        return []
+    message = f"{_images(inverted)} inverted against the others of their class (black on white among white on black)."
+    message = message.replace(" inverted", " inverted", 1)
+    return [_finding("FL408", message, "Invert them, or look why they differ.", keys, inverted)]
+
+
+def _images(rows: np.ndarray) -> str:
+    count = int(rows.sum())
+    return f"{count:,} image{'s are' if count != 1 else ' is'}"
+
+
+def _finding(
+    code: str, message: str, advice: str, keys: list[str], rows: np.ndarray, facts: dict[str, object] | None = None
+) -> Finding:
+    where = np.flatnonzero(rows)
+    return Finding(code, message, len(where), advice, tuple((keys[row],) for row in where[:EXAMPLES]), facts or {})

@@ -1,0 +1,91 @@
+"""The charts of a report: the numbers of a run handed to `pictures`, drawn once for light and once for dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from firstlight.reporting import pictures
+from firstlight.reporting.picture import Picture
+from firstlight.runs.results import Run, RungResult
+
+PX_AN_INCH = 108  # so that letters of 9 pt are as large as the page's small ones
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture as the page takes it.
+
+    Attributes:
+        light: SVG for a light page.
+        dark: SVG for a dark page.
+        width: in CSS px, up to which it is drawn.
+    """
+
+    light: str
+    dark: str
+    width: int
+
+
+def _chart(picture: Picture) -> Chart:
+    return Chart(picture.svg(), picture.svg(dark=True), round(picture.size[0] * PX_AN_INCH))
+
+
+def accuracies(run: Run) -> Chart | None:
+    """Every rung's accuracy with its interval; none for a single rung."""
+    if len(run) < 2:
+        return None
+    metrics = [rung.metrics for rung in run]
+    return _chart(
+        pictures.accuracies(
+            [rung.name for rung in run],
+            [one["accuracy"] for one in metrics],
+            [one["interval"] for one in metrics],
+            [one["n"] for one in metrics],
+            chance=metrics[0]["prior"],
+        )
+    )
+
+
+def confusion(rung: RungResult) -> Chart:
+    """Which class is taken for which."""
+    recall = rung.metrics["recall"]
+    number = {name: place for place, name in enumerate(recall)}
+    matrix = np.diag([one["correct"] for one in recall.values()])
+    for label, predicted, count in rung.metrics["mistakes"]:
+        matrix[number[label], number[predicted]] = count
+    return _chart(pictures.confusion(matrix, list(recall)))
+
+
+def reliability(rung: RungResult) -> Chart:
+    """Whether the probabilities are true to what they say."""
+    seen = rung.predictions
+    known = seen.labels >= 0
+    return _chart(pictures.reliability(seen.probabilities[known], seen.labels[known]))
+
+
+def curves(rung: RungResult) -> Chart | None:
+    """Loss and accuracy after each epoch; none where there is one epoch only."""
+    history = [dict(epoch) for epoch in rung.history]
+    if len({epoch["epoch"] for epoch in history}) < 2:
+        return None
+    for epoch in history:
+        low, high = epoch.pop("low", None), epoch.pop("high", None)
+        epoch["interval"] = None if low is None else (low, high)
+    return _chart(pictures.curves(history))
+
+
+def lr_range(rung: RungResult) -> Chart | None:
+    """The learning-rate test, where one was made."""
+    tried: Mapping[str, Any] | None = rung.training.get("lr_range")
+    if not tried:
+        return None
+    return _chart(pictures.lr_range(tried["rates"], tried["losses"], rung.training["recipe"]["lr"]))
+
+
+def balance(counts: Mapping[str, Mapping[str, int]]) -> Chart:
+    """How many images each class has in each split."""
+    return _chart(pictures.balance(counts))

@@ -1,0 +1,195 @@
+"""`Picture`: a drawing with the numbers behind it and its words; matplotlib without pyplot's state."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from firstlight.atomic import new_file
+from firstlight.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas
+    from matplotlib.figure import Figure
+
+Style = Literal["plain", "xkcd"]
+STYLES = ("plain", "xkcd")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a picture on a light or a dark page; the page itself shows through.
+
+    The series are those of Okabe and Ito 2008, "Color Universal Design", which people with any kind of colour
+    vision can tell apart; on dark pages in their lighter half.
+    """
+
+    text: str
+    muted: str
+    grid: str
+    surface: str
+    series: tuple[str, ...]
+    signed: tuple[str, str, str]  # negative, nothing, positive
+    ramp: tuple[str, str]  # nothing, most
+
+
+LIGHT = Theme(
+    text="#1b1d21",
+    muted="#5b6069",
+    grid="#dcdde0",
+    surface="#fbfbf9",
+    series=("#0072b2", "#b34e00", "#00795a", "#a8477f", "#7a5c00"),
+    signed=("#d55e00", "#f4f4f2", "#0072b2"),
+    ramp=("#f4f6f8", "#00507d"),
+)
+DARK = Theme(
+    text="#e9eaec",
+    muted="#a6acb7",
+    grid="#363b44",
+    surface="#14161a",
+    series=("#56b4e9", "#e69f00", "#2fc99a", "#e39ac4", "#f0e442"),
+    signed=("#f2a15f", "#23272e", "#6cc0f0"),
+    ramp=("#1c222a", "#8fd0f7"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that can also be read: as numbers by `frame`, as words by `alt`.
+
+    Attributes:
+        title: what it shows, in a few words; drawn above it.
+        alt: what is to be seen, with the main numbers, for people who do not see it.
+        columns: the numbers behind it, columns of one length.
+        draw: puts it on a figure in the colours of a theme.
+        size: width and height in inches.
+
+    Example:
+        >>> from firstlight.reporting.pictures import accuracies
+        >>> picture = accuracies(["prior", "ink"], [0.5, 0.66], [(0.48, 0.53), (0.64, 0.68)], [2038, 2038])
+        >>> picture.alt
+        'Accuracy by rung with 95 % intervals: prior 0.500 [0.480, 0.530]; ink 0.660 [0.640, 0.680].'
+        >>> picture.svg().startswith("<svg")
+        True
+    """
+
+    title: str
+    alt: str
+    columns: Mapping[str, Sequence[Any]]
+    draw: Callable[[Figure, Theme], None] = field(repr=False)
+    size: tuple[float, float] = (6.4, 3.6)
+
+    def figure(self, *, dark: bool = False, style: Style = "plain") -> Figure:
+        """A new matplotlib figure.
+
+        Args:
+            dark: in the colours for a dark page.
+            style: ``"xkcd"``: as if drawn by hand, for talks.
+
+        Raises:
+            ArgumentError: where the style is not known.
+        """
+        with _settings(DARK if dark else LIGHT, style):
+            return self._drawn(DARK if dark else LIGHT)
+
+    def svg(self, *, dark: bool = False, style: Style = "plain") -> str:
+        """As SVG that can stand inside a page: text stays text, and the same picture gives the same bytes."""
+        salt = hashlib.blake2b(repr((self.title, self.alt, dark, style)).encode(), digest_size=6).hexdigest()
+        file = io.StringIO()
+        with _settings(DARK if dark else LIGHT, style, salt):
+            self._drawn(DARK if dark else LIGHT).savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        text = file.getvalue()
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        # Identifiers of this picture alone, since several stand in one page.
+        text = re.sub(r'(\bid="|xlink:href="#|href="#|url\(#)', rf"\g<1>{salt}-", text)
+        head, _, body = text.partition(">")
+        head = re.sub(r' (width|height)="[^"]*"', "", head, count=2)
+        return f'{head} role="img" aria-label="{escape(self.alt)}">{body}'
+
+    def png(self, *, dark: bool = False, style: Style = "plain", dpi: int = 150) -> bytes:
+        """As PNG, on the colour of the page."""
+        return self._bytes("png", dark=dark, style=style, dpi=dpi)
+
+    def save(self, path: str | Path, *, dark: bool = False, style: Style = "plain") -> None:
+        """Writes it, whole or not at all, as its ending says: .svg, .png or .pdf.
+
+        Raises:
+            ArgumentError: where the ending is another one.
+        """
+        path = Path(path)
+        kind = path.suffix.lower().removeprefix(".")
+        if kind not in ("svg", "png", "pdf"):
+            raise ArgumentError(f"{path} ends in neither .svg, .png nor .pdf; give it one of these endings.")
+        look: dict[str, Any] = {"dark": dark, "style": style}
+        data = self.svg(**look).encode() if kind == "svg" else self._bytes(kind, **look)
+        with new_file(path) as part:
+            part.write_bytes(data)
+
+    def frame(self) -> pandas.DataFrame:
+        """The numbers behind it."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("Data frames", "pandas") from error
+        return pandas.DataFrame({name: list(values) for name, values in self.columns.items()})
+
+    def _repr_html_(self) -> str:
+        return f'<div style="max-width: {self.size[0] * 96:.0f}px">{self.svg()}</div>'
+
+    def _bytes(self, kind: str, *, dark: bool, style: Style, dpi: int = 150) -> bytes:
+        theme, file = DARK if dark else LIGHT, io.BytesIO()
+        about: dict[str, Any] = {"CreationDate": None} if kind == "pdf" else {}
+        with _settings(theme, style):
+            self._drawn(theme).savefig(file, format=kind, dpi=dpi, facecolor=theme.surface, metadata=about)
+        return file.getvalue()
+
+    def _drawn(self, theme: Theme) -> Figure:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=self.size, layout="constrained")
+        figure.suptitle(self.title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=theme.text)
+        self.draw(figure, theme)
+        return figure
+
+
+@contextmanager
+def _settings(theme: Theme, style: str, salt: str = "firstlight") -> Iterator[None]:
+    """matplotlib's settings for one drawing, and what they were before after it."""
+    if style not in STYLES:
+        raise ArgumentError(f"style={style!r} is not known; choose from {', '.join(STYLES)}.")
+    import logging
+
+    from matplotlib import rc_context
+
+    settings: dict[str, Any] = {
+        **{"font.size": 10, "font.family": ["sans-serif"], "svg.fonttype": "none", "svg.hashsalt": salt},
+        **{"text.color": theme.text, "axes.labelcolor": theme.muted, "axes.edgecolor": theme.grid},
+        **{"xtick.color": theme.muted, "ytick.color": theme.muted, "xtick.major.size": 0, "ytick.major.size": 0},
+        **{"axes.facecolor": "none", "figure.facecolor": "none", "axes.grid": True, "grid.color": theme.grid},
+        **{"grid.linewidth": 0.7, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False},
+        **{"axes.spines.left": False, "lines.linewidth": 1.8, "image.interpolation": "nearest"},
+        **{"axes.titlesize": 10, "axes.titlelocation": "left", "axes.titlecolor": theme.text},
+        **{"legend.frameon": False, "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9},
+    }
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    if style == "xkcd":  # as matplotlib's own pyplot.xkcd sets it
+        families = ["xkcd", "xkcd Script", "Comic Neue", "Comic Sans MS", "DejaVu Sans"]
+        settings |= {"font.family": families, "path.sketch": (1, 100, 2), "axes.linewidth": 1.5, "axes.grid": False}
+        settings |= {"axes.spines.left": True, "axes.edgecolor": theme.text}
+        fonts.setLevel(logging.ERROR)  # most of these fonts are on no machine, which it would tell one by one
+    try:
+        with rc_context(settings):  # type: ignore[arg-type]  # its keys are typed as the words they may be
+            yield
+    finally:
+        fonts.setLevel(level)

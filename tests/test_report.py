@@ -1,0 +1,217 @@
+"""The report: one file, no request, usable with a keyboard, a screen reader, a phone, without scripts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import firstlight as fl
+from browser import opened
+from firstlight.data.catalog import write_digits
+from firstlight.errors import ArgumentError, RunError
+from firstlight.reporting.report import render, report
+from firstlight.runs.evidence import EVIDENCE, keep_evidence, kept_evidence
+from firstlight.runs.folder import read_run
+from firstlight.runs.results import Run
+from tables import noise, write_images
+
+CLOSED = ["prior", "ink", "centroid"]
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A climb of the embedded digits, kept in a folder."""
+    home = tmp_path_factory.mktemp("digits")
+    write_digits(home / "digits")
+    return fl.climb(home / "digits", rungs=CLOSED, out=home / "run")
+
+
+@pytest.fixture(scope="module")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same with two rungs that are trained."""
+    home = tmp_path_factory.mktemp("trained")
+    write_digits(home / "digits")
+    return fl.climb(home / "digits", rungs=["prior", "centroid-l2", "linear", "mlp"], effort="quick", out=home / "run")
+
+
+class _Addresses(HTMLParser):
+    """Every address that a page would fetch or lead to, and the tags that could fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "action")]
+
+
+def _parsed(page: str) -> _Addresses:
+    parser = _Addresses()
+    parser.feed(page)
+    return parser
+
+
+def test_the_page_asks_nothing_of_the_network(digits_run: Run) -> None:
+    """Every address in it is a data address or a place in the page itself."""
+    found = _parsed(render(digits_run))
+    strange = [one[:60] for one in found.addresses if not one.startswith(("data:image/", "#"))]
+    assert [] == strange
+    assert found.addresses
+    assert not {"iframe", "object", "embed", "link", "base"} & found.tags
+
+
+def test_the_advice_and_every_rung_stand_in_it(digits_run: Run) -> None:
+    """The advice is there word by word, and each rung with its accuracy."""
+    page = render(digits_run)
+    assert str(digits_run.advice["sentence"]) in page.replace("&#39;", "'")
+    for rung in digits_run:
+        assert f">{rung.name}" in page
+        assert f"{rung.metrics['accuracy']:.3f}" in page
+
+
+def test_a_class_name_is_text_and_never_markup(tmp_path: Path) -> None:
+    """A folder named like a script is shown and not run."""
+    names = ("<b onload=alert(1)>x", "y&z")
+    images = {f"{name}/{i}.png": noise(8, 8, seed=i) // (2 - k) for k, name in enumerate(names) for i in range(30)}
+    write_images(tmp_path / "odd", images)
+    page = render(fl.climb(tmp_path / "odd", rungs=["prior", "centroid-l1"], out=tmp_path / "run"))
+    assert "<b onload" not in page
+    assert "&lt;b onload=alert(1)&gt;x" in page
+    assert "y&amp;z" in page
+
+
+def test_it_is_rebuilt_from_the_folder_alone_without_torch(digits_run: Run, tmp_path: Path) -> None:
+    """A process that cannot import torch writes the same bytes, and the images are not needed."""
+    target = tmp_path / "again.html"
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['firstlight.data.decode'] = None\n"
+        "import firstlight as fl; fl.report(sys.argv[1], sys.argv[2])\n"
+        "print(any(name.startswith('matplotlib.pyplot') for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(digits_run.path), str(target)], check=True, capture_output=True, text=True
+    )
+    assert "False\n" == done.stdout
+    assert render(digits_run) == target.read_text(encoding="utf-8")
+
+
+def test_a_run_without_evidence_still_has_a_report(digits_run: Run) -> None:
+    """Chapters that show images are left out, and the ladder stays."""
+    run = Run(**{**vars(digits_run), "path": None})
+    page = render(run)
+    assert "ideal image of" not in page.replace("The ideal image of a class is", "")
+    assert 'id="ladder"' in page
+
+
+def test_a_run_that_goes_on_has_no_report(digits_run: Run) -> None:
+    """Without advice there is nothing to say yet."""
+    with pytest.raises(RunError, match="not finished"):
+        render(Run(**{**vars(digits_run), "advice": {}}))
+
+
+def test_another_ending_is_refused(digits_run: Run, tmp_path: Path) -> None:
+    """A report is a web page."""
+    with pytest.raises(ArgumentError, match=r"ending \.html"):
+        report(digits_run, tmp_path / "report.pdf")
+
+
+def test_evidence_that_was_changed_is_refused(digits_run: Run, tmp_path: Path) -> None:
+    """A flipped byte in the file is noticed."""
+    evidence = kept_evidence(digits_run)
+    assert evidence is not None
+    folder = fl.climb(digits_run.asked["data"], rungs=["prior"], out=tmp_path / "run").path
+    assert folder is not None
+    data = bytearray((folder / EVIDENCE).read_bytes())
+    data[-1] ^= 1
+    (folder / EVIDENCE).write_bytes(bytes(data))
+    with pytest.raises(RunError, match="changed"):
+        report(folder)
+
+
+def test_evidence_comes_back_as_it_was_kept(digits_run: Run) -> None:
+    """Arrays and words are the same after a round through the file."""
+    before = kept_evidence(digits_run)
+    assert before is not None
+    keep_evidence(digits_run, before)
+    after = kept_evidence(read_run(str(digits_run.path)))
+    assert after is not None
+    assert before.about == after.about
+    for name in ("ideals", "shown", "explained", "maps"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_the_same_run_gives_the_same_bytes(digits_run: Run) -> None:
+    """Nothing in the page depends on when it is made."""
+    assert render(digits_run) == render(digits_run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_chromium_finds_no_fault(trained_run: Run, width: int, dark: bool) -> None:
+    """No console message, no request but the file, no serious fault by axe-core, nothing wider than the window."""
+    path = report(trained_run)
+    with opened(path, width=width, dark=dark) as shown:
+        assert [] == shown.errors
+        assert [path.as_uri()] == [one for one in shown.requests if not one.startswith("data:")]
+        assert [] == shown.serious()
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_the_ladder_sorts_by_keyboard(trained_run: Run) -> None:
+    """Enter on a column's head sorts upwards, again downwards, and says so to screen readers."""
+    with opened(report(trained_run)) as shown:
+        head = shown.page.locator("#ladder th", has_text="accuracy").first
+        head.locator("button").focus()
+        for order in ("ascending", "descending"):
+            shown.page.keyboard.press("Enter")
+            assert order == head.get_attribute("aria-sort")
+            column = shown.page.locator("#ladder table.sortable tbody td:nth-child(2)").all_text_contents()
+            values = [float(text) for text in column]
+            assert sorted(values, reverse=order == "descending") == values
+            assert len(trained_run) == len(values)
+
+
+@pytest.mark.slow
+def test_it_works_with_scripts_turned_off(trained_run: Run) -> None:
+    """Advice, ladder and folded parts are there without any script."""
+    with opened(report(trained_run), scripts=False) as shown:
+        assert str(trained_run.advice["sentence"]) == shown.page.locator(".advice").inner_text()
+        assert len(trained_run) == shown.page.locator("#ladder table.sortable tbody tr").count()
+        folded = shown.page.locator("#ladder details")
+        folded.locator("summary").click()
+        assert folded.locator("table").is_visible()
+
+
+@pytest.mark.slow
+def test_mnist_sample_stays_under_three_megabytes(mnist_sample: Path, tmp_path: Path) -> None:
+    """All closed-form rungs of mnist_sample; the page opens without a fault."""
+    run = fl.climb(mnist_sample, rungs=CLOSED, out=tmp_path / "run")
+    path = report(run)
+    assert path.stat().st_size < 3_000_000
+    with opened(path) as shown:
+        assert [] == shown.errors
+        assert [] == shown.serious()
+
+
+@pytest.mark.slow
+def test_a_thousand_classes_stay_usable(tmp_path: Path) -> None:
+    """The weakest classes are open, the rest folded, and the page is small enough to be mailed."""
+    images = {f"class {k:04}/{i}.png": noise(8, 8, seed=k * 5 + i) for k in range(1000) for i in range(5)}
+    write_images(tmp_path / "many", images)
+    run = fl.climb(tmp_path / "many", rungs=["prior", "centroid-l1"], out=tmp_path / "run")
+    path = report(run)
+    assert path.stat().st_size < 8_000_000
+    with opened(path) as shown:
+        assert [] == shown.errors
+        assert 1000 == shown.page.locator("#classes article.class").count()
+        visible = shown.page.locator("#classes article.class:visible").count()
+        assert 12 == visible
