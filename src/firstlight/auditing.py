@@ -21,7 +21,7 @@ from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
 
-TELLS = 0.95  # lower end of balanced accuracy from which on one number is said to tell a class
+TELLS, SURELY = 0.95, 0.8  # balanced accuracy, and its lower end, from which on one number is said to tell a class
 LEAST = 20  # images of a class, below which no statistic of it means anything
 PURE = 0.99  # share of a name's images in one class, from which on the name tells it
 UNCHECKED = "Labels were not checked; firstlight audit --labels does that, out of fold, which takes a training."
@@ -94,7 +94,7 @@ def _shortcuts(table: Table, facts: Facts, seed: int) -> list[Finding]:
             continue
         for name, values in statistics.items():
             found = shortcut(values, codes == label, generator=np.random.default_rng(seed))
-            if found is not None and found.interval[0] >= TELLS:
+            if found is not None and found.balanced_accuracy >= TELLS and found.interval[0] >= SURELY:
                 told.append((table.classes[label], name, found))
     if not told:
         return []

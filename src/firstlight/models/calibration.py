@@ -16,7 +16,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
     One number for all classes, so no prediction changes (Guo et al. 2017, "On Calibration of Modern Neural
     Networks", section 4.2). The loss is convex in b = 1 / T with derivative E[sum_k p_k s_k - s_label], whose
-    root is found by Newton's method inside a bracket.
+    root is found by Newton's method inside a bracket. Where every image is right the likelihood has no maximum, and one
+    image more is assumed, of which nothing is known: its probabilities are even (Laplace's rule of succession).
 
     Args:
         scores: (N, K) float64 of held-out images, higher is better.
@@ -30,11 +31,15 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         >>> scores = np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
         >>> round(2 / fit_temperature(scores, np.array([0, 0, 0, 1])), 6)  # log odds of 3 to 1
         1.098612
+        >>> round(1 / (1 + np.exp(-2 / fit_temperature(scores, np.array([0, 0, 0, 0])))), 6)  # (4 + 1/2) / 5
+        0.9
     """
     if not len(labels):
         return 1.0
     shifted = scores - scores.max(axis=1, keepdims=True)  # (N, K), so that exp cannot overflow
     mine = shifted[np.arange(len(labels)), labels].mean()
+    if mine == 0:  # every image is right
+        mine = shifted.mean() / (len(labels) + 1)
     low, high, beta = SOFTEST, SHARPEST, 1 / max(float(shifted.std()), 1e-9)
     for _ in range(STEPS):
         weights = np.exp(beta * shifted)

@@ -56,7 +56,7 @@ class Network:
             for start in range(0, max(len(images), 1), at_once):  # once even for no image, which gives (0, K)
                 part = torch.from_numpy(np.array(images[start : start + at_once])).to(self.device)
                 floats = self.floats(part.permute(0, 3, 1, 2))
-                views = [self.module(moved(floats, *view)).float() for view in self.views]  # (B, K) each
+                views = [self.module(moved(floats.clone(), *view)).float() for view in self.views]  # (B, K) each
                 parts.append((sum(views[1:], views[0]) / len(views)).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
 

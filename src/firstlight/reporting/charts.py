@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.reporting import pictures
-from firstlight.reporting.picture import Picture
+from firstlight.reporting.picture import DARK, LIGHT, Picture
 from firstlight.runs.results import Run, RungResult
 
 PX_AN_INCH = 108  # so that letters of 9 pt are as large as the page's small ones
@@ -31,7 +32,18 @@ class Chart:
 
 
 def _chart(picture: Picture) -> Chart:
-    return Chart(picture.svg(), picture.svg(dark=True), round(picture.size[0] * PX_AN_INCH))
+    """Drawn once, and put into the colours of a dark page by name; twice where it holds pixels, which have none."""
+    light = picture.svg()
+    dark = picture.svg(dark=True) if "<image" in light else _recoloured(light)
+    return Chart(light, dark, round(picture.size[0] * PX_AN_INCH))
+
+
+def _recoloured(svg: str) -> str:
+    pairs = [(getattr(LIGHT, name), getattr(DARK, name)) for name in ("text", "muted", "grid", "surface")]
+    swapped = dict([*pairs, *zip(LIGHT.series, DARK.series, strict=True)])
+    named = "|".join(map(re.escape, swapped))
+    ids = re.compile(r'(\bid="|xlink:href="#|href="#|url\(#)')
+    return ids.sub(r"\g<1>dark-", re.sub(named, lambda found: swapped[found[0]], svg))
 
 
 def accuracies(run: Run) -> Chart | None:

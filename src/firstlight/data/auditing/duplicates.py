@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from firstlight.errors import MissingExtraError
 
 Groups = list[np.ndarray]
 TRAIN = SPLITS.index("train")
+NEAR = ("FL202", "FL204", "FL206")  # codes that are judged by likeness
+SHOWN = 6  # keys of a group that an example names
 
 
 def duplicate_findings(
@@ -30,21 +32,24 @@ def duplicate_findings(
         The findings, and what was not looked for or how likeness was judged, a sentence each.
     """
     equal = groups_of(_equal_pairs(digests), len(table))
-    found = _findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte", {})
+    found = _findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte,")
+    once = readable.copy()  # equal files are one image; the first stands for all
+    for group in equal:
+        once[group[1:]] = False
     try:
-        likes, remarks = like_pairs(thumbs, readable, table.labels)
+        likes, remarks = like_pairs(thumbs, once, table.labels)
     except MissingExtraError as error:
         return found, [f"Nearly equal images were not looked for. {error}"]
-    first_of = np.arange(len(table))  # equal files are one image; the first stands for all
-    for group in equal:
-        first_of[group] = group[0]
-    pairs = first_of[likes.pairs]
-    kept = pairs[:, 0] != pairs[:, 1]
-    near = groups_of(pairs[kept], len(table))
-    mirrored = {tuple(sorted(pair)) for pair in pairs[kept & likes.mirrored].tolist()}
-    whole = [np.unique(np.concatenate([np.flatnonzero(first_of == row) for row in group])) for group in near]
-    facts = {"mirrored_pairs": len(mirrored), "likeness": likes.least}
-    found += _findings(table, whole, ("FL202", "FL204", "FL206"), "nearly the same", facts)
+    copies = {int(group[0]): group for group in equal}
+    near = groups_of(likes.pairs, len(table))
+    whole = [np.sort(np.concatenate([copies.get(row, [row]) for row in group.tolist()])) for group in near]
+    codes = likes.pairs @ np.array([len(table), 1])
+    only = likes.mirrored & ~np.isin(codes, codes[~likes.mirrored])  # a symmetric image is no mirrored one
+    turned = np.isin(np.arange(len(table)), likes.pairs[only])
+    leaked = {key for one in found if one.code == "FL201" for key in one.keys}
+    found += _findings(
+        table, whole, ("FL202", "FL204", "FL206"), "nearly the same", turned=turned, told=leaked, likeness=likes.least
+    )
     return found, remarks
 
 
@@ -71,44 +76,59 @@ def groups_of(pairs: np.ndarray, count: int) -> Groups:
         >>> [group.tolist() for group in groups_of(np.array([[0, 2], [2, 5], [1, 4]]), 6)]
         [[0, 2, 5], [1, 4]]
     """
-    parent = list(range(count))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for first, other in pairs.tolist():
-        one, two = sorted((root(first), root(other)))
-        parent[two] = one
-    members: dict[int, list[int]] = {}
-    for row in np.unique(pairs).tolist():
-        members.setdefault(root(row), []).append(row)
-    return [np.array(group) for _, group in sorted(members.items())]
+    lowest = np.arange(count)  # of a row's group, as far as it is known; hooked until no pair joins two groups
+    while True:
+        first, other = lowest[pairs[:, 0]], lowest[pairs[:, 1]]
+        if (first == other).all():
+            break
+        np.minimum.at(lowest, np.maximum(first, other), np.minimum(first, other))
+        while (lowest[lowest] != lowest).any():
+            lowest = lowest[lowest]
+    rows = np.unique(pairs)
+    rows = rows[np.argsort(lowest[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(lowest[rows])) + 1
+    return np.split(rows, starts) if len(rows) else []
 
 
 def _findings(
-    table: Table, groups: Groups, codes: tuple[str, str, str], what: str, facts: dict[str, float]
+    table: Table,
+    groups: Groups,
+    codes: tuple[str, str, str],
+    what: str,
+    *,
+    turned: np.ndarray | None = None,
+    told: Collection[str] = (),
+    **facts: float,
 ) -> list[Finding]:
-    """Groups of copies under three codes: across splits, across classes, and neither."""
+    """Groups of copies under three codes: across splits, across classes, and neither.
+
+    ``turned`` (N,) says which rows have a mirrored copy; ``told`` the keys that leak for a graver reason already.
+    """
     splits, labels, keys = table.splits, table.labels, table.keys
-    across_splits = [group for group in groups if len(np.unique(splits[group][splits[group] >= 0])) > 1]
+    leaking = {at: [row for row in _outside(group, splits) if keys[row] not in told] for at, group in enumerate(groups)}
+    across_splits = [group for at, group in enumerate(groups) if leaking[at]]
     across_classes = [group for group in groups if len(np.unique(labels[group][labels[group] >= 0])) > 1]
-    told = {id(group) for group in (*across_splits, *across_classes)}
-    inside = [group for group in groups if id(group) not in told]
+    named = {id(group) for group in (*across_splits, *across_classes)}
+    inside = [group for group in groups if id(group) not in named]
     found = []
 
     def add(code: str, chosen: Groups, message: str, advice: str, concerned: tuple[str, ...] = ()) -> None:
         count = len(concerned) or sum(map(len, chosen))
-        examples = tuple(tuple(keys[row] for row in group[:6]) for group in chosen[:EXAMPLES])
-        found.append(Finding(code, message, count, advice, examples, facts | {"groups": len(chosen)}, concerned))
+        examples = tuple(tuple(keys[row] for row in group[:SHOWN]) for group in chosen[:EXAMPLES])
+        told_of = facts | {"groups": len(chosen)}
+        mirrored = 0 if turned is None else sum(bool(turned[group].any()) for group in chosen)
+        if turned is not None:
+            told_of["mirrored_groups"] = mirrored
+        if mirrored:
+            message = message.removesuffix(".") + f"; {_many(mirrored, 'group')} with a mirrored copy."
+        found.append(Finding(code, message, count, advice, examples, told_of, concerned))
 
     if across_splits:
-        leaked = tuple(keys[row] for group in across_splits for row in _outside(group, splits))
-        names = _named(across_splits, splits)
-        message = f"{_images(len(leaked))} of {names} {_are(len(leaked))} {what} as one of another split."
-        add(codes[0], across_splits, message, "Scores are too good by them; take them out of one split.", leaked)
+        rows = sorted(row for each in leaking.values() for row in each)
+        names = " and ".join(SPLITS[code] for code in sorted(set(splits[rows].tolist())))
+        message = f"{_images(len(rows))} of {names} {_are(len(rows))} {what} as one of another split."
+        advice = "Scores are too good by them; take them out of one split."
+        add(codes[0], across_splits, message, advice, tuple(keys[row] for row in rows))
     if across_classes:
         n = sum(map(len, across_classes))
         message = f"{_images(n)} in {_many(len(across_classes), 'group')} {_are(n)} {what} and in different classes."
@@ -117,6 +137,8 @@ def _findings(
         n = sum(map(len, inside)) - len(inside)
         message = f"{_images(n)} {_are(n)} {what} as another one of {'its' if n == 1 else 'their'} class and split."
         advice = "They count more than others; a split made by Firstlight keeps equal files together."
+        if codes[2] in NEAR:
+            advice = "They count more than others, and a random split may part them; look at them before you split."
         add(codes[2], inside, message, advice)
     return found
 
@@ -126,11 +148,6 @@ def _outside(group: np.ndarray, splits: np.ndarray) -> list[int]:
     there = splits[group]
     base = TRAIN if (there == TRAIN).any() else there[there >= 0].min()
     return [int(row) for row in group[(there >= 0) & (there != base)]]
-
-
-def _named(groups: Groups, splits: np.ndarray) -> str:
-    codes = sorted({int(splits[row]) for group in groups for row in _outside(group, splits)})
-    return " and ".join(SPLITS[code] for code in codes)
 
 
 def _images(count: int) -> str:

@@ -14,6 +14,7 @@ LOW = 8  # frequencies of a hash along each side
 BANDS = 5  # of a hash's 64 bits: two hashes that differ in up to 4 bits share a band unchanged
 MOST_BITS = 8  # that two hashes may differ in; a JPEG of quality 30 changes up to 8
 ASIDE = 100  # images of one band that each is held against, the nearest by hash first
+MOST_PAIRS = 60  # candidates that are kept, times the images: 0.5 GB for a million
 SHARE = 0.125  # of the distance of strangers, up to which two images are nearly the same
 LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the likeness that is asked for
 STRANGERS, AMONG = 300, 6000  # images by which the likeness of strangers is measured, and among how many
@@ -67,7 +68,7 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
     order = np.argsort(plain, kind="stable")  # so that what is found does not depend on the order of the rows
     rows, plain, mirrored = rows[order], plain[order], mirrored[order]
     least = _least(thumbs, rows, labels[rows], plain)
-    pairs, flipped, full = _candidates(plain, mirrored)
+    pairs, flipped, full = candidates(plain, mirrored)
     coarse = np.concatenate([_normed(_pooled(thumbs[part], COARSE)) for part in _parts(rows)])
     for look, slack in ((coarse.__getitem__, SLACK), (lambda at: _normed(_pooled(thumbs[rows[at]], FINE)), 1)):
         like = 1 - _alike(look, pairs, flipped) <= slack * (1 - least[pairs].max(axis=1))
@@ -180,15 +181,23 @@ def _of_strangers(thumbs: np.ndarray, rows: np.ndarray, plain: np.ndarray) -> fl
     return float(np.clip(1 - SHARE * strangers, LOOSEST, STRICTEST))
 
 
-def _candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Pairs whose hashes share a band and differ in few bits; which of them are mirrored; how many images met a bound.
+def candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Finds the pairs whose hashes share a band and differ in few bits.
 
     Within a band's value the entries stand in the order of their whole hash, and each is held against the next
     `ASIDE`, so that a million equal images cost no more than others.
+
+    Args:
+        plain: (N,) uint64, the hashes.
+        mirrored: (N,) uint64, those of the mirror images.
+
+    Returns:
+        The pairs (M, 2), smaller row first; (M,) bool, by the mirror image of one; and of how many images a bound
+        kept some pairs away.
     """
     count = len(plain)
     entries = np.concatenate([plain, mirrored])
-    found = [np.zeros(0, np.int64)]
+    kept = np.zeros(0, np.int64)
     bounded = np.zeros(count, bool)
     width = -(-64 // BANDS)
     for band in range(BANDS):
@@ -197,11 +206,11 @@ def _candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np
         )
         order = np.argsort(turned, kind="stable")
         head = turned[order] >> np.uint64(64 - (width if band < BANDS - 1 else 64 - width * (BANDS - 1)))
-        at = np.arange(len(order) - 1)
-        for step in range(1, ASIDE + 1):
+        at, found, room = np.arange(len(order)), [kept], MOST_PAIRS * count - len(kept)
+        for step in range(1, ASIDE + 2):
             at = at[at + step < len(order)]
             at = at[head[at] == head[at + step]]
-            if not len(at):
+            if not len(at) or step > ASIDE or room <= 0:
                 break
             one, two = order[at], order[at + step]
             near = np.bitwise_count(entries[one] ^ entries[two]) <= MOST_BITS
@@ -209,11 +218,10 @@ def _candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np
             one, two = one[near], two[near]
             first, other = one % count, two % count
             flipped = (one >= count) ^ (two >= count)
-            low, high = np.minimum(first, other), np.maximum(first, other)
-            kept = low != high
-            found.append((low * count + high)[kept] * 2 + flipped[kept])
-        else:
-            bounded[order[at] % count] = True
-    codes = np.unique(np.concatenate(found))
-    pairs = codes // 2
-    return np.stack([pairs // count, pairs % count], 1), codes % 2 == 1, int(bounded.sum())
+            pairs = np.minimum(first, other) * count + np.maximum(first, other)
+            found.append((pairs * 2 + flipped)[first != other])
+            room -= len(found[-1])
+        bounded[order[at] % count] = True
+        kept = np.unique(np.concatenate(found))
+    pairs = kept // 2
+    return np.stack([pairs // count, pairs % count], 1), kept % 2 == 1, int(bounded.sum())

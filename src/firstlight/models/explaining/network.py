@@ -128,7 +128,7 @@ def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Account:
         biases = module(torch.zeros((1, *pixels.shape[1:]), dtype=torch.float64))[0].numpy()  # (K,)
         maps = (weights * pixels).sum(dim=1).numpy()
     bias = biases[pairs[:, 0]] - biases[pairs[:, 1]]
-    maps = maps - bias[:, None, None] / (height * width)
+    maps = maps + bias[:, None, None] / (height * width)
     methods = [TIMES_WEIGHT + _seen(network)] * n
     return Account(pairs, maps, methods, np.ones(n, bool), np.zeros(n), scores=_array(scores))
 
