@@ -14,9 +14,11 @@ from firstlight.errors import ArgumentError, DataError, MissingExtraError
 if TYPE_CHECKING:
     import torch
     from pandas.io.formats.style import Styler
+    from PIL.Image import Image
 
-CLEAR = 0.15  # of the range between black and white, by which border and middle differ where polarity can be told
+CLEAR = 0.15  # of the range between black and white: so far from its middle is a border that is dark or bright
 CHANNELS = ("red", "green", "blue")
+MOST_SHOWN = 32  # rows and columns of a whole image that are printed; a photo has millions of values
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,18 +89,24 @@ class Numbers:
 
     @property
     def polarity(self) -> str:
-        """Whether something bright lies on dark ground or the other way round, by the border and what is unlike it."""
-        luma = self.image.mean(axis=2)
-        border = np.concatenate([luma[0], luma[-1], luma[:, 0], luma[:, -1]])
-        ground = float(np.median(border))
-        far = luma[np.abs(luma - ground) > CLEAR * 255]
+        """Whether something bright lies on dark ground or the other way round, by the border and what stands out."""
+        tone = self.image.mean(axis=2)  # (H, W)
+        ground = float(np.median(np.concatenate([tone[0], tone[-1], tone[1:-1, 0], tone[1:-1, -1]])))
+        far = tone[np.abs(tone - ground) > CLEAR * 255]
+        neither = "neither white on black nor black on white: "
         if not far.size:
-            return "neither black on white nor white on black: hardly anything differs from the border"
-        if ground < 255 * (0.5 - CLEAR) and far.mean() > ground:
-            return "white on black: 0 is the ground, 255 the ink"
-        if ground > 255 * (0.5 + CLEAR) and far.mean() < ground:
-            return "black on white: 255 is the ground, 0 the ink"
-        return "neither black on white nor white on black: the border is of a middle tone"
+            return f"{neither}hardly anything stands out from the border"
+        ink = float(far.mean())
+        seen = f"the border is {{}} (median {ground:.0f}), what stands out from it {{}} (mean {ink:.0f})"
+        if ground < 255 * (0.5 - CLEAR) and ink > 255 / 2:
+            return f"white on black: {seen.format('dark', 'bright')}, so 0 is the ground and 255 the ink"
+        if ground > 255 * (0.5 + CLEAR) and ink < 255 / 2:
+            return f"black on white: {seen.format('bright', 'dark')}, so 255 is the ground and 0 the ink"
+        return f"{neither}{seen.format('of tone', 'of tone').replace('of tone (', '(')}"
+
+    def middle(self, *, rows: int = MOST_SHOWN, columns: int = MOST_SHOWN) -> Numbers:
+        """The middle of what is shown: at most so many rows and columns, the same where it has no more."""
+        return Numbers(self.image, _middle(self.rows, rows), _middle(self.columns, columns))
 
     def style(self) -> Styler:
         """The values as a pandas table, each cell in its own gray or colour; what a notebook shows.

@@ -31,7 +31,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         >>> scores = np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
         >>> round(2 / fit_temperature(scores, np.array([0, 0, 0, 1])), 6)  # log odds of 3 to 1
         1.098612
-        >>> round(1 / (1 + np.exp(-2 / fit_temperature(scores, np.array([0, 0, 0, 0])))), 6)  # (4 + 1/2) / 5
+        >>> float(round(1 / (1 + np.exp(-2 / fit_temperature(scores, np.zeros(4, int)))), 6))  # (4 + 1/2) / 5
         0.9
     """
     if not len(labels):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 
 Style = Literal["plain", "xkcd"]
 STYLES = ("plain", "xkcd")
+WIDTH = 4.8  # inches: on a phone, 320 px of it, letters of 9 pt are then 8 px
+SALT = "firstlight"  # of the identifiers in an SVG, which would be drawn at random without
+PLAIN = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+DRAWN = "xkcd, 'xkcd Script', 'Comic Neue', 'Comic Sans MS', cursive"
+# matplotlib's own settings that make a drawing, so that a user's style does not reach the report.
+NOT_DRAWING = (
+    "backend",
+    "interactive",
+    "toolbar",
+    "webagg",
+    "keymap",
+    "tk.",
+    "macosx",
+    "timezone",
+    "date",
+    "docstring",
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,7 @@ class Picture:
     alt: str
     columns: Mapping[str, Sequence[Any]]
     draw: Callable[[Figure, Theme], None] = field(repr=False)
-    size: tuple[float, float] = (6.4, 3.6)
+    size: tuple[float, float] = (WIDTH, 3.6)
 
     def figure(self, *, dark: bool = False, style: Style = "plain") -> Figure:
         """A new matplotlib figure.
@@ -103,18 +121,19 @@ class Picture:
 
     def svg(self, *, dark: bool = False, style: Style = "plain") -> str:
         """As SVG that can stand inside a page: text stays text, and the same picture gives the same bytes."""
-        salt = hashlib.blake2b(repr((self.title, self.alt, dark, style)).encode(), digest_size=6).hexdigest()
         file = io.StringIO()
-        with _settings(DARK if dark else LIGHT, style, salt):
+        with _settings(DARK if dark else LIGHT, style):
             self._drawn(DARK if dark else LIGHT).savefig(file, format="svg", transparent=True, metadata={"Date": None})
         text = file.getvalue()
         text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+        used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+        head, _, body = re.sub(r"<\w[^>]*>", lambda tag: _tidy(tag[0], used), text).partition(">")
+        head += f' font-family="{DRAWN if style == "xkcd" else PLAIN}" stroke-linejoin="round" stroke-linecap="butt"'
+        text = f'{head} role="img" aria-label="{escape(self.alt)}">{body}'
         # Identifiers of this picture alone, since several stand in one page.
-        text = re.sub(r'(\bid="|xlink:href="#|href="#|url\(#)', rf"\g<1>{salt}-", text)
-        head, _, body = text.partition(">")
-        head = re.sub(r' (width|height)="[^"]*"', "", head, count=2)
-        return f'{head} role="img" aria-label="{escape(self.alt)}">{body}'
+        own = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>p{own}-", text)
 
     def png(self, *, dark: bool = False, style: Style = "plain", dpi: int = 150) -> bytes:
         """As PNG, on the colour of the page."""
@@ -148,7 +167,7 @@ class Picture:
 
     def _bytes(self, kind: str, *, dark: bool, style: Style, dpi: int = 150) -> bytes:
         theme, file = DARK if dark else LIGHT, io.BytesIO()
-        about: dict[str, Any] = {"CreationDate": None} if kind == "pdf" else {}
+        about = {"Title": self.title, "CreationDate": None} if kind == "pdf" else {"Description": self.alt}
         with _settings(theme, style):
             self._drawn(theme).savefig(file, format=kind, dpi=dpi, facecolor=theme.surface, metadata=about)
         return file.getvalue()
@@ -157,28 +176,46 @@ class Picture:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=self.size, layout="constrained")
-        figure.suptitle(self.title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=theme.text)
+        figure.patch.set_sketch_params(None)  # the edge of the page stays straight
+        left = 0.06 / self.size[0]
+        title = textwrap.fill(self.title, int(9.2 * self.size[0]))  # bold letters of 11 pt are 0.11 in wide
+        figure.suptitle(title, x=left, ha="left", fontsize=11, fontweight="bold", color=theme.text)
         self.draw(figure, theme)
         return figure
 
 
+def _tidy(tag: str, used: set[str]) -> str:
+    """A tag of matplotlib's SVG without what stands at its root, and without identifiers that nothing asks for."""
+    tag = re.sub(r'font-family: [^;"]*(; )?|(; )?text-anchor: start| transform="rotate\(-0 [^"]*"', "", tag)
+    tag = re.sub(r' (width|height)="[^"]*pt"', "", tag)
+    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", tag)
+
+
 @contextmanager
-def _settings(theme: Theme, style: str, salt: str = "firstlight") -> Iterator[None]:
+def _settings(theme: Theme, style: str) -> Iterator[None]:
     """matplotlib's settings for one drawing, and what they were before after it."""
     if style not in STYLES:
         raise ArgumentError(f"style={style!r} is not known; choose from {', '.join(STYLES)}.")
     import logging
 
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcParamsDefault
 
     settings: dict[str, Any] = {
-        **{"font.size": 10, "font.family": ["sans-serif"], "svg.fonttype": "none", "svg.hashsalt": salt},
+        **{name: value for name, value in rcParamsDefault.items() if not name.startswith(NOT_DRAWING)},
+        **{
+            "font.size": 10,
+            "font.family": ["sans-serif"],
+            "svg.fonttype": "none",
+            "svg.hashsalt": SALT,
+            "text.parse_math": False,
+        },
         **{"text.color": theme.text, "axes.labelcolor": theme.muted, "axes.edgecolor": theme.grid},
         **{"xtick.color": theme.muted, "ytick.color": theme.muted, "xtick.major.size": 0, "ytick.major.size": 0},
         **{"axes.facecolor": "none", "figure.facecolor": "none", "axes.grid": True, "grid.color": theme.grid},
         **{"grid.linewidth": 0.7, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False},
-        **{"axes.spines.left": False, "lines.linewidth": 1.8, "image.interpolation": "nearest"},
+        **{"axes.spines.left": False, "lines.linewidth": 1.8, "image.interpolation": "none"},
         **{"axes.titlesize": 10, "axes.titlelocation": "left", "axes.titlecolor": theme.text},
+        **{"figure.constrained_layout.w_pad": 0.06, "figure.constrained_layout.h_pad": 0.06},
         **{"legend.frameon": False, "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9},
     }
     fonts = logging.getLogger("matplotlib.font_manager")

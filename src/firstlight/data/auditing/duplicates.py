@@ -45,7 +45,7 @@ def duplicate_findings(
     whole = [np.sort(np.concatenate([copies.get(row, [row]) for row in group.tolist()])) for group in near]
     codes = likes.pairs @ np.array([len(table), 1])
     only = likes.mirrored & ~np.isin(codes, codes[~likes.mirrored])  # a symmetric image is no mirrored one
-    turned = np.isin(np.arange(len(table)), likes.pairs[only])
+    turned = np.bincount(likes.pairs[only].ravel(), minlength=len(table)) > 0
     leaked = {key for one in found if one.code == "FL201" for key in one.keys}
     found += _findings(
         table, whole, ("FL202", "FL204", "FL206"), "nearly the same", turned=turned, told=leaked, likeness=likes.least
@@ -84,7 +84,7 @@ def groups_of(pairs: np.ndarray, count: int) -> Groups:
         np.minimum.at(lowest, np.maximum(first, other), np.minimum(first, other))
         while (lowest[lowest] != lowest).any():
             lowest = lowest[lowest]
-    rows = np.unique(pairs)
+    rows = np.flatnonzero(np.bincount(pairs.ravel(), minlength=count))
     rows = rows[np.argsort(lowest[rows], kind="stable")]
     starts = np.flatnonzero(np.diff(lowest[rows])) + 1
     return np.split(rows, starts) if len(rows) else []
@@ -112,8 +112,7 @@ def _findings(
     inside = [group for group in groups if id(group) not in named]
     found = []
 
-    def add(code: str, chosen: Groups, message: str, advice: str, concerned: tuple[str, ...] = ()) -> None:
-        count = len(concerned) or sum(map(len, chosen))
+    def add(code: str, chosen: Groups, count: int, message: str, advice: str, leaked: tuple[str, ...] = ()) -> None:
         examples = tuple(tuple(keys[row] for row in group[:SHOWN]) for group in chosen[:EXAMPLES])
         told_of = facts | {"groups": len(chosen)}
         mirrored = 0 if turned is None else sum(bool(turned[group].any()) for group in chosen)
@@ -121,25 +120,25 @@ def _findings(
             told_of["mirrored_groups"] = mirrored
         if mirrored:
             message = message.removesuffix(".") + f"; {_many(mirrored, 'group')} with a mirrored copy."
-        found.append(Finding(code, message, count, advice, examples, told_of, concerned))
+        found.append(Finding(code, message, count, advice, examples, told_of, leaked))
 
     if across_splits:
         rows = sorted(row for each in leaking.values() for row in each)
         names = " and ".join(SPLITS[code] for code in sorted(set(splits[rows].tolist())))
         message = f"{_images(len(rows))} of {names} {_are(len(rows))} {what} as one of another split."
         advice = "Scores are too good by them; take them out of one split."
-        add(codes[0], across_splits, message, advice, tuple(keys[row] for row in rows))
+        add(codes[0], across_splits, len(rows), message, advice, tuple(keys[row] for row in rows))
     if across_classes:
         n = sum(map(len, across_classes))
         message = f"{_images(n)} in {_many(len(across_classes), 'group')} {_are(n)} {what} and in different classes."
-        add(codes[1], across_classes, message, "At most one class of each can be right; look at them.")
+        add(codes[1], across_classes, n, message, "At most one class of each can be right; look at them.")
     if inside:
         n = sum(map(len, inside)) - len(inside)
         message = f"{_images(n)} {_are(n)} {what} as another one of {'its' if n == 1 else 'their'} class and split."
         advice = "They count more than others; a split made by Firstlight keeps equal files together."
         if codes[2] in NEAR:
             advice = "They count more than others, and a random split may part them; look at them before you split."
-        add(codes[2], inside, message, advice)
+        add(codes[2], inside, n, message, advice)
     return found
 
 
