@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import climbing
 import decoding
 import l1
+import looking
 import mnist_example
 import share
 import start
@@ -26,6 +27,8 @@ BENCHMARKS = {
     "climb": climbing.whole,
     "l1": l1.seventy_thousand,
     "start": start.fresh_process,
+    "audit": looking.audits,
+    "report": looking.reports,
     "sgd-linear": training.linear,
     "sgd-mlp": training.mlp,
     "cnn-share": share.of_products,

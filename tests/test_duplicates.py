@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
-from tables import noise, table_of, write_images
 
 from firstlight.data.auditing import likeness
 from firstlight.data.auditing.duplicates import duplicate_findings, groups_of
@@ -18,6 +17,7 @@ from firstlight.data.auditing.facts import gather
 from firstlight.data.auditing.likeness import ASIDE, BANDS, MOST_BITS, candidates, hashes, like_pairs
 from firstlight.data.findings import Finding
 from firstlight.data.table import Table
+from tables import noise, table_of, write_images
 
 NO_LABELS = np.full(2000, -1)
 
@@ -155,8 +155,8 @@ def test_a_mirrored_copy_is_found_and_told_as_such(tmp_path: Path, quality: int)
 
 def test_a_symmetric_image_is_no_mirrored_copy(tmp_path: Path) -> None:
     """Where the copy is alike both ways round, nothing is said of mirrors."""
-    half = np.array(photo(50))[:, :24]
-    both = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
+    image = photo(50)
+    both = Image.blend(Image.blend(image, ImageOps.mirror(image), 0.5), image, 0.1)
     planted = {"train/cat/a.jpg": jpeg(both, 95), "valid/cat/b.jpg": jpeg(both, 80)}
     found, _ = found_in(write_images(tmp_path, photos() | planted))
     assert 0 == found["FL202"].facts["mirrored_groups"]
@@ -198,14 +198,11 @@ def test_handwritten_digits_of_different_hands_are_no_copies() -> None:
     digits = datasets.load_digits()
     thumbs = np.kron(digits.images * 15, np.ones((4, 4))).astype(np.uint8)
     likes, _ = like_pairs(thumbs, np.ones(len(thumbs), bool), digits.target)
-    nearest = np.unique(digits.images.reshape(-1, 64), axis=0)
-    assert len(thumbs) == len(nearest)  # scikit-learn's digits have no equal images
     assert [] == likes.pairs.tolist()
 
 
 def test_blank_images_are_no_copies(tmp_path: Path) -> None:
     """Flat images with a little noise have nothing to recognise."""
-    images = {f"{split}/cat/{i}.png": 120 + noise(16, 16, seed=i) // 64 for split in ("train", "valid") for i in "1"}
     images = {f"train/cat/{i}.png": (120 + noise(16, 16, seed=i) // 64).astype(np.uint8) for i in range(20)}
     images |= {f"valid/cat/{i}.png": np.full((16, 16), i, np.uint8) for i in range(20)}
     assert {} == found_in(write_images(tmp_path, images))[0]
@@ -330,9 +327,10 @@ def test_work_grows_with_images_and_not_with_their_pairs(kind: str, monkeypatch:
         return counted(values)
 
     monkeypatch.setattr(likeness.np, "bitwise_count", counting)
+    monkeypatch.setattr(likeness, "MOST_PAIRS", 100_000)
     pairs, _, bounded = candidates(plain, mirrored)
     assert sum(compared) <= BANDS * 2 * count * ASIDE
-    assert len(pairs) <= (likeness.MOST_PAIRS + 2) * count
+    assert len(pairs) <= 100_000 + 2 * count
     if kind == "random":
         assert 0 == bounded
         assert sum(compared) < count * count / 2 / 20
@@ -383,7 +381,7 @@ def test_mnist_sample_has_no_copies(mnist_sample: Path) -> None:
 
 @pytest.mark.slow
 def test_copies_planted_among_real_digits_are_found(mnist_sample: Path) -> None:
-    """Of 200 validation images with a copy in train, at least 97 in 100 are found at JPEG quality 50, mirrored or not."""
+    """Of 200 validation images with a copy in train at JPEG quality 50, mirrored or not, 97 in 100 are found."""
     table = table_of(mnist_sample, split=True)
     facts = gather(table)
     rows = np.flatnonzero(table.splits == 1)[::10][:200]

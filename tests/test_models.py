@@ -231,7 +231,7 @@ def test_temperature_of_scores_that_tell_nothing_or_everything_is_finite() -> No
     """Neither perfect nor useless scores lead out of the bracket."""
     perfect = np.eye(3)[np.arange(30) % 3]
     sure = np.exp(np.array([1, 0, 0]) / fit_temperature(perfect, np.arange(30) % 3))
-    assert sure[0] / sure.sum() == pytest.approx((30 + 1 / 3) / 31)  # Laplace: one image more, of which nothing is known
+    assert sure[0] / sure.sum() == pytest.approx((30 + 1 / 3) / 31)  # one image more, as Laplace assumes
     assert 100 < fit_temperature(perfect, (np.arange(30) + 1) % 3) < np.inf
     assert 1.0 == fit_temperature(np.zeros((0, 3)), np.zeros(0, int))
 

@@ -16,7 +16,8 @@ from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.compare import compare
 from firstlight.evaluation.predictions import Predictions
-from firstlight.evaluation.slices import simpson, slices
+from firstlight.evaluation.simpson import simpson
+from firstlight.evaluation.slices import slices
 from firstlight.progress import Meter
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
@@ -46,9 +47,9 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     if other is not None:
         second = read_run(other)
         one, two = _advised(first, run), _advised(second, other)
-        reversal = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
-        document["simpson"] = None if reversal is None else reversal.to_dict()
-        lines += ["", str(reversal or f"{one.name} of {run} and {two.name} of {other} do not change places in slices.")]
+        beside = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
+        document["simpson"] = beside.to_dict()
+        lines += ["", str(beside)]
     print_json(document) if as_json else print("\n".join(lines))
 
 
@@ -61,8 +62,9 @@ def _advised(run: Run, folder: Path) -> Predictions:
 
 def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
     """The column for the images that a run measured on, in the order of its predictions."""
-    seen = run.rungs[0].predictions
-    table = _table(run, seen)
+    if not run.rungs:
+        raise ArgumentError(f"The run of {run.asked['data']} has no rung yet; type its climb again.")
+    table = _table(run, run.rungs[0].predictions)
     if by not in STATISTICS:
         return column(table, by)
     with Meter("decoding", quiet) as meter:
@@ -75,6 +77,8 @@ def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
 def _table(run: Run, seen: Predictions) -> Table:
     """The rows of the run's own data that it measured on."""
     data = str(run.asked["data"])
+    if not Path(data).exists():
+        raise DataError(f"{data}, which the run was climbed from, is not there any more; put it back, or climb again.")
     table = scan(data)
     place = {key: row for row, key in enumerate(table.keys)}
     keys = seen.keys.to_pylist()

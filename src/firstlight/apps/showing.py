@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.apps.screen import print_json
+from firstlight.apps.screen import print_json, remark
 from firstlight.data.decoding.resize import to_shape
-from firstlight.data.numbers import CHANNELS, Numbers, css, ink, numbers
+from firstlight.data.numbers import MOST_SHOWN, Numbers, css, ink, numbers
 from firstlight.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMS = ("table", "array", "tensor")
-CELL = 4  # characters of a value
-MOST_ROWS = 32  # of a table where no rows were asked for
+HIGHEST = 64  # px of the picture, two of which are a line: with the table below it still fits a screen or two
+FRAME = (230, 159, 0)  # around the part that is shown as numbers; orange of Okabe and Ito's colour-blind-safe colours
 
 
 def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str, as_json: bool, quiet: bool) -> None:
@@ -39,9 +38,17 @@ def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str,
     else:
         from rich.console import Console
 
-        draw(shown, Console(), chosen=rows is not None or columns is not None)
-        if not quiet:
-            print(*facts(shown), sep="\n")
+        console = Console(highlight=False)
+        middle = fitting(shown, console)
+        part = Numbers(
+            shown.image,
+            middle.rows if rows is None else shown.rows,
+            middle.columns if columns is None else shown.columns,
+        )
+        draw(part, console)
+        print(*facts(shown), sep="\n")
+        if not quiet and (part.rows, part.columns) != (shown.rows, shown.columns):
+            remark("These are values from the middle; --rows 4:10 --columns 4:10 shows those of another part.")
 
 
 def facts(shown: Numbers) -> list[str]:
@@ -54,77 +61,104 @@ def facts(shown: Numbers) -> list[str]:
     ]
 
 
-def draw(shown: Numbers, console: Console, *, chosen: bool) -> None:
-    """The picture in half blocks where there is colour, and the table of values in the colours of the pixels.
+def fitting(shown: Numbers, console: Console) -> Numbers:
+    """So much of the middle as can be read at once."""
+    return shown.middle(columns=_columns(shown, console) if _coloured(console) else MOST_SHOWN)
+
+
+def draw(shown: Numbers, console: Console) -> None:
+    """The picture in half blocks, the part that is shown framed, and its values in the colours of the pixels.
 
     Args:
-        shown: the image.
-        console: where it is printed.
-        chosen: whether rows or columns were asked for; else the table is cut to what fits, in the middle.
+        shown: the image; where there are more columns than the terminal is wide, they follow in a second table.
+        console: where it is printed; where it has no colours, the values are printed plain and alone.
     """
-    if console.color_system is not None:
-        console.print(blocks(shown.image, console.width))
-        console.print()
-    if not chosen:
-        fitting = max(1, (console.width - CELL) // CELL)
-        shown = Numbers(shown.image, _middle(shown.rows, MOST_ROWS), _middle(shown.columns, fitting))
-        if (len(shown.rows), len(shown.columns)) != shown.image.shape[:2]:
-            print("Its middle; --rows 4:10 --columns 4:10 shows another part.", file=sys.stderr)
-    if console.color_system is None:
-        print(shown)
+    if not _coloured(console):
+        console.out(shown.plain(), highlight=False)
         return
-    for text in tables(shown):
-        console.print(text, no_wrap=True, crop=False, overflow="ignore")
+    console.print(blocks(shown, console.width), no_wrap=True, crop=False)
+    at_once = _columns(shown, console)
+    for start in range(0, len(shown.columns), at_once):
+        for text in tables(Numbers(shown.image, shown.rows, shown.columns[start : start + at_once])):
+            console.print("\n", text, sep="", no_wrap=True, crop=False, overflow="ignore")
+    console.print()
 
 
 def tables(shown: Numbers) -> list[Text]:
     """The values, each on its own gray; of a colour image one table for each channel."""
     from rich.text import Text
 
-    values = shown.array
-    planes = [("", values)] if values.ndim == 2 else [(name, values[:, :, c]) for c, name in enumerate(CHANNELS)]
+    width = shown.width
     found = []
-    for channel, (name, plane) in enumerate(planes):
+    for channel, (name, plane) in enumerate(shown.planes()):
         text = Text(f"{name}\n" if name else "", style="bold")
-        head = " " * CELL + "".join(f"{column:>{CELL}}" for column in shown.columns)
-        text.append(head + "\n", style="not bold dim")
+        text.append(" " * width + "".join(f"{column:>{width - 1}} " for column in shown.columns), style="not bold dim")
         for row, line in zip(shown.rows, plane, strict=True):
-            text.append(f"{row:>{CELL - 1}} ", style="not bold dim")
+            text.append(f"\n{row:>{width - 1}} ", style="not bold dim")
             for value in line:
-                pixel = np.full(3, value)
-                if name:
-                    pixel = np.where(np.arange(3) == channel, value, 0)
-                text.append(f"{value:>{CELL - 1}} ", style=f"not bold {ink(pixel)} on {css(pixel)}")
-            text.append("\n")
-        text.right_crop(1)
+                lit = np.arange(3) == channel if name else True
+                pixel = np.where(lit, np.full(3, value), 0)
+                text.append(f"{value:>{width - 1}} ", style=f"not bold {ink(pixel)} on {css(pixel)}")
         found.append(text)
     return found
 
 
-def blocks(image: np.ndarray, width: int) -> Text:
-    """The picture: each character is two pixels, the upper one in its own colour, the lower one behind it."""
+def blocks(shown: Numbers, width: int) -> Text:
+    """The picture: each character is two pixels, the upper one in its own colour, the lower one behind it.
+
+    Args:
+        shown: the image; where it is a part, a frame is drawn around that part.
+        width: of the terminal, in characters.
+    """
     from rich.text import Text
 
-    height, wide = image.shape[:2]
-    if wide > width:
-        height, wide = max(1, round(height * width / wide)), width
-        image = to_shape(image, size=(height, wide), colour="gray" if image.shape[2] == 1 else "rgb")
-    pixels = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    pixels, there = _framed(shown, width)
     text = Text()
-    for top in range(0, height, 2):
-        for column in range(wide):
-            lower = f" on {css(pixels[top + 1, column])}" if top + 1 < height else ""
-            text.append("▀", style=f"{css(pixels[top, column])}{lower}")
+    for top in range(0, len(pixels), 2):
+        for column in range(pixels.shape[1]):
+            colours = [
+                css(pixels[row, column]) if row < len(pixels) and there[row, column] else "" for row in (top, top + 1)
+            ]
+            upper, lower = colours
+            if upper:
+                text.append("▀", style=f"{upper} on {lower}" if lower else upper)
+            else:
+                text.append("▄" if lower else " ", style=lower)
         text.append("\n")
     text.right_crop(1)
     return text
 
 
-def _middle(part: range, most: int) -> range:
-    if len(part) <= most:
-        return part
-    start = part.start + (len(part) - most) // 2
-    return range(start, start + most)
+def _framed(shown: Numbers, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The picture scaled down to fit, (h, w, 3), and which of its pixels are there: of the margin only the frame is."""
+    height, wide = shown.image.shape[:2]
+    whole = (len(shown.rows), len(shown.columns)) == (height, wide)
+    scale = min(1.0, (width if whole else width - 2) / wide, (HIGHEST if whole else HIGHEST - 2) / height)
+    size = (max(1, round(height * scale)), max(1, round(wide * scale)))
+    pixels = to_shape(shown.image, size=size, colour="rgb")
+    if whole:
+        return pixels, np.ones(size, bool)
+    pixels = np.pad(pixels, ((1, 1), (1, 1), (0, 0)))  # so that there is room around a part that touches the border
+    there = np.pad(np.ones(size, bool), 1)
+    ends = []  # of the frame, just outside the part, in the padded picture
+    for part, full, small in zip((shown.rows, shown.columns), (height, wide), size, strict=True):
+        first = min(int(part.start * small / full), small - 1)
+        ends.append((first, max(int(np.ceil(part.stop * small / full)), first + 1) + 1))
+    (top, bottom), (left, right) = ends
+    edge = np.zeros(there.shape, bool)
+    edge[top : bottom + 1, left : right + 1] = True
+    edge[top + 1 : bottom, left + 1 : right] = False
+    pixels[edge] = FRAME
+    return pixels, there | edge
+
+
+def _coloured(console: Console) -> bool:
+    return console.color_system is not None and not console.no_color
+
+
+def _columns(shown: Numbers, console: Console) -> int:
+    """How many columns of values fit beside the number of the row."""
+    return max(1, console.width // shown.width - 1)
 
 
 def _part(text: str | None, name: str) -> slice | None:

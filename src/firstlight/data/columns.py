@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
-from firstlight.arrow import to_numpy
+from firstlight.arrow import strings, to_numpy
+from firstlight.data.files import open_root
 from firstlight.data.pixels import Pixels
+from firstlight.data.scanning.entries import entries_of_zip
+from firstlight.data.scanning.labels import match
+from firstlight.data.scanning.layout import SPLIT_WORDS
+from firstlight.data.scanning.lists import METADATA, NAMES, LabelList
 from firstlight.data.table import Table
-from firstlight.errors import ArgumentError
+from firstlight.errors import ArgumentError, DataError
 
 STATISTICS = ("brightness", "contrast")  # of the pixels as the model sees them
 KNOWN = (*STATISTICS, "size", "folder")
+NOTHING = ("", "na", "n/a", "nan", "none", "null")  # what stands in a list where there is no value
 VALUES_AT_ONCE = 2**24  # pixels that are averaged at a time
 
 
@@ -22,15 +29,16 @@ def column(table: Table, by: str, pixels: Pixels | None = None) -> np.ndarray:
     Args:
         table: of the images.
         by: ``"brightness"`` (mean pixel) or ``"contrast"`` (standard deviation of the pixels), both in [0, 1];
-            ``"size"`` (bytes of the file); ``"folder"`` (the folder that the image lies in); or the name of a
-            column of the CSV list that the table was made of.
+            ``"size"`` (bytes of the file); ``"folder"`` (the folder that the image lies in, below that of its split);
+            or the name of a column of a list beside the images.
         pixels: of the same rows; asked for by brightness and contrast.
 
     Returns:
-        (N,) float64, or words.
+        (N,) float64, NaN where a list gives no number; or words.
 
     Raises:
         ArgumentError: where there is no such column.
+        DataError: where a list cannot be read.
 
     Example:
         >>> import firstlight as fl
@@ -47,7 +55,7 @@ def column(table: Table, by: str, pixels: Pixels | None = None) -> np.ndarray:
     if by == "size":
         return to_numpy(table.rows["size"]).astype(np.float64)
     if by == "folder":
-        return np.array([key.rpartition("/")[0] or "." for key in table.keys])
+        return _folders(table)
     return _listed(table, by)
 
 
@@ -62,31 +70,84 @@ def _statistic(values: np.ndarray, by: str) -> np.ndarray:
     return found / 255
 
 
-def _listed(table: Table, by: str) -> np.ndarray:
-    """A column of the list beside the images, such as labels.csv, matched by file name."""
-    from pyarrow import ArrowInvalid
-    from pyarrow.csv import read_csv
-
+def _folders(table: Table) -> np.ndarray:
+    """The folder of each image below the root, without the folder that only says its split."""
+    folders, codes = np.unique([key.rpartition("/")[0] for key in table.keys], return_inverse=True)
     names = []
-    for path in _lists(table):
+    for folder in folders.tolist():
+        parts = folder.split("/")
+        words = [] if table.layout == "root/class" else [at for at, p in enumerate(parts) if p.lower() in SPLIT_WORDS]
+        names.append("/".join(part for at, part in enumerate(parts) if at not in words[:1]) or ".")
+    return np.array(names)[codes]
+
+
+def _listed(table: Table, by: str) -> np.ndarray:
+    """A column of a list beside the images, such as labels.csv, matched by name as `scan` does it."""
+    headings: list[str] = []
+    names: list[str] = []
+    values: list[str] = []
+    read = open_root(table.root)
+    for key in _lists(table):
         try:
-            rows = read_csv(path)
-        except (ArrowInvalid, OSError):
-            continue
-        names += [name for name in rows.column_names if name not in names]
-        if by not in rows.column_names:
-            continue
-        values = dict(zip(rows.column(0).to_pylist(), rows[by].to_pylist(), strict=True))
-        found = [values.get(key, values.get(key.rpartition("/")[2])) for key in table.keys]
-        if any(value is not None for value in found):
-            if all(isinstance(value, int | float) for value in found):
-                return np.array(found, np.float64)
-            return np.array(["not given" if value is None else str(value) for value in found])
-    more = f", or a column of its list ({', '.join(names)})" if names else ""
+            found = _read(read(key), key)
+        except OSError as error:
+            raise DataError(f"{key} in {table.root} cannot be read ({error.strerror or error}); mend it.") from error
+        headings += [heading for heading in found if heading not in headings]
+        if by in found:
+            naming = next((heading for heading in found if heading.strip().lower() in NAMES), next(iter(found)))
+            names += _below(found[naming], key)
+            values += found[by]
+    # Together, since a list of another split may give the same file names in its own folder.
+    listed = LabelList(by, strings(names), strings(values), strings(values))
+    rows = match(listed, table.rows["key"].combine_chunks()).rows
+    if (rows >= 0).any():
+        return _plain(np.array([*values, ""], object)[rows])
+    more = f", or a column of a list beside the images ({', '.join(headings)})" if headings else ""
     raise ArgumentError(f"There is no column {by!r} in {table.root}; choose from {', '.join(KNOWN)}{more}.")
 
 
-def _lists(table: Table) -> list[Path]:
-    """CSV files that lie beside the images."""
+def _lists(table: Table) -> list[str]:
+    """The lists beside the images: CSV files in the root, Hugging Face's metadata in any folder of images."""
     root = Path(table.root)
-    return sorted(root.glob("*.csv"))[:10] if root.is_dir() else []
+    if not root.is_dir():
+        return [str(key) for key in entries_of_zip(table.root).lists.to_pylist() if str(key).lower().endswith(".csv")]
+    folders = sorted({key.rpartition("/")[0] for key in table.keys} | {""})
+    metadata = [f"{folder}/{name}" for folder in folders if folder for name in METADATA]
+    in_root = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv" or path.name in METADATA)
+    return in_root + [key for key in metadata if (root / key).is_file()]
+
+
+def _read(data: bytes, key: str) -> dict[str, list[str]]:
+    """The columns of a list, everything as text; none where it cannot be read as one."""
+    import csv
+    import json
+
+    text = data.decode("utf-8-sig", errors="replace")
+    try:
+        if key.lower().endswith(".jsonl"):
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            return {name: [str(row.get(name, "")) for row in rows] for name in rows[0]} if rows else {}
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        first, *rest = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except (ValueError, AttributeError, csv.Error):  # nothing in it, or no list
+        return {}
+    rest = [row for row in rest if len(row) == len(first)]
+    return {name: [row[at].strip() for row in rest] for at, name in enumerate(first)}
+
+
+def _below(names: list[str], key: str) -> list[str]:
+    """The names that a list gives, as keys: they count from the list's own folder."""
+    folder = key.rpartition("/")[0]
+    plain = [name.replace("\\", "/").removeprefix("./") for name in names]
+    return [f"{folder}/{name}" for name in plain] if folder else plain
+
+
+def _plain(words: np.ndarray) -> np.ndarray:
+    """Numbers, NaN where there is none, if all that is given are numbers; else words."""
+    given = np.array([str(word).lower() not in NOTHING for word in words])
+    numbers = np.full(len(words), np.nan)
+    try:
+        numbers[given] = words[given].astype(np.float64)
+    except ValueError:
+        return np.where(given, words, "not given").astype(str)
+    return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
     from PIL.Image import Image
 
-CLEAR = 0.15  # of the range between black and white: so far from its middle is a border that is dark or bright
+CLEAR = 0.25  # of the range from black to white: a border is dark or bright so near an end, and ink so far from it
 CHANNELS = ("red", "green", "blue")
-MOST_SHOWN = 32  # rows and columns of a whole image that are printed; a photo has millions of values
+MOST_SHOWN = 32  # columns of a whole image that are printed, and rows, of all channels; a photo has millions of values
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,16 +97,23 @@ class Numbers:
         neither = "neither white on black nor black on white: "
         if not far.size:
             return f"{neither}hardly anything stands out from the border"
-        ink = float(far.mean())
-        seen = f"the border is {{}} (median {ground:.0f}), what stands out from it {{}} (mean {ink:.0f})"
-        if ground < 255 * (0.5 - CLEAR) and ink > 255 / 2:
-            return f"white on black: {seen.format('dark', 'bright')}, so 0 is the ground and 255 the ink"
-        if ground > 255 * (0.5 + CLEAR) and ink < 255 / 2:
-            return f"black on white: {seen.format('bright', 'dark')}, so 255 is the ground and 0 the ink"
-        return f"{neither}{seen.format('of tone', 'of tone').replace('of tone (', '(')}"
+        standing = float(far.mean())
+        border, rest = f"median {ground:.0f}", f"mean {standing:.0f}"
+        if ground < 255 * CLEAR and standing > 255 / 2:
+            return (
+                f"white on black: the border is dark ({border}), what stands out from it bright ({rest}), "
+                "so 0 is the ground and 255 the ink"
+            )
+        if ground > 255 * (1 - CLEAR) and standing < 255 / 2:
+            return (
+                f"black on white: the border is bright ({border}), what stands out from it dark ({rest}), "
+                "so 255 is the ground and 0 the ink"
+            )
+        return f"{neither}the border ({border}) and what stands out from it ({rest}) are not dark and bright"
 
-    def middle(self, *, rows: int = MOST_SHOWN, columns: int = MOST_SHOWN) -> Numbers:
+    def middle(self, *, rows: int | None = None, columns: int = MOST_SHOWN) -> Numbers:
         """The middle of what is shown: at most so many rows and columns, the same where it has no more."""
+        rows = MOST_SHOWN // self.image.shape[2] if rows is None else rows
         return Numbers(self.image, _middle(self.rows, rows), _middle(self.columns, columns))
 
     def style(self) -> Styler:
@@ -133,35 +141,55 @@ class Numbers:
         span = {"rows": [self.rows.start, self.rows.stop], "columns": [self.columns.start, self.columns.stop]}
         return about | span | {"values": self.array.tolist()}
 
-    def _repr_html_(self) -> str:
-        return str(self.style().to_html())
+    def _repr_html_(self) -> str | None:
+        part = self.middle(rows=2 * MOST_SHOWN, columns=2 * MOST_SHOWN)
+        try:
+            table = part.style()
+        except MissingExtraError:
+            return None  # the notebook shows the repr then
+        return str((table.set_caption(cut) if (cut := _cut(self, part)) else table).to_html())
 
     def __repr__(self) -> str:
         return f"<Numbers of an image {self.shape} {self.image.dtype}, {self.minimum} to {self.maximum}>"
 
     def __str__(self) -> str:
-        values = self.array
-        planes = [("", values)] if values.ndim == 2 else [(name, values[:, :, c]) for c, name in enumerate(CHANNELS)]
-        blocks = []
-        for name, plane in planes:
-            lines = [f"{name:<4}" + "".join(f"{column:>4}" for column in self.columns)] if not name else [name]
-            lines += ["    " + "".join(f"{column:>4}" for column in self.columns)] if name else []
+        part = self.middle()
+        return f"{part.plain()}\n{cut}" if (cut := _cut(self, part)) else part.plain()
+
+    def plain(self) -> str:
+        """All values that are shown, one table for each channel, in aligned columns."""
+        width = self.width
+        head = " " * (width - 1) + "".join(f"{column:>{width}}" for column in self.columns)
+        lines = []
+        for name, plane in self.planes():
+            lines += [name, head] if name else [head]
             lines += [
-                f"{row:>4}" + "".join(f"{value:>4}" for value in line)
+                f"{row:>{width - 1}}" + "".join(f"{value:>{width}}" for value in line)
                 for row, line in zip(self.rows, plane, strict=True)
             ]
-            blocks.append("\n".join(line.removeprefix(" ") for line in lines))
-        return "\n".join(blocks)
+        return "\n".join(lines)
+
+    @property
+    def width(self) -> int:
+        """Characters of a printed cell: the longest value or number of a row or column, and a space."""
+        return 1 + max(3, len(str(self.rows[-1])), len(str(self.columns[-1])))
+
+    def planes(self) -> list[tuple[str, np.ndarray]]:
+        """The channels (h, w) of what is shown, each with its name; a gray image has one, without a name."""
+        values = self.array
+        if values.ndim == 2:
+            return [("", values)]
+        return [(name, values[:, :, channel]) for channel, name in enumerate(CHANNELS)]
 
 
 def numbers(
-    image: str | Path | np.ndarray, *, rows: slice | tuple[int, int] | None = None,
+    image: str | Path | np.ndarray | Image, *, rows: slice | tuple[int, int] | None = None,
     columns: slice | tuple[int, int] | None = None,
 ) -> Numbers:  # fmt: skip
     """An image as numbers: its values, its shape, and whether it is white on black.
 
     Args:
-        image: a file, or uint8 (H, W) or (H, W, C) with C = 1 or 3.
+        image: a file; a picture of Pillow's; or uint8 (H, W) or (H, W, C) with C = 1 or 3.
         rows: which rows: ``slice(4, 10)`` or ``(4, 10)``; all where left out.
         columns: which columns.
 
@@ -178,7 +206,7 @@ def numbers(
         >>> shown.shape, shown.array.shape, shown.polarity[:14]
         ((8, 8), (3, 8), 'white on black')
     """
-    values = _read(Path(image)) if isinstance(image, str | Path) else np.asarray(image)
+    values = _values(image)
     if values.ndim == 2:
         values = values[:, :, None]
     if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] not in (1, 3) or not values.size:
@@ -187,25 +215,65 @@ def numbers(
     return Numbers(values, _range(rows, height, "rows"), _range(columns, width, "columns"))
 
 
-def _read(path: Path) -> np.ndarray:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}); pass an image file.") from error
+def _values(image: str | Path | np.ndarray | Image) -> np.ndarray:
+    """The pixels as every part of Firstlight sees them: a file and a picture go through the one decoder."""
+    if isinstance(image, np.ndarray):
+        return image
+    if isinstance(image, str | Path):
+        name, data = str(image), _bytes(Path(image))
+    elif hasattr(image, "getexif"):
+        name, data = "The picture", _saved(image)
+    else:
+        raise ArgumentError(f"{type(image).__name__} is no image; pass a file, an array or a picture of Pillow's.")
     found = decode(data)
     if isinstance(found, str):
-        raise DataError(f"{path} cannot be shown: {found}; pass an image file.")
+        raise DataError(f"{name} cannot be shown: {found}; pass an image.")
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); pass an image file.") from error
+
+
+def _saved(picture: Image) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        picture.save(buffer, "TIFF" if picture.mode in ("CMYK", "YCbCr") else "PNG", exif=picture.getexif())
+    except OSError as error:
+        raise ArgumentError(
+            f"A picture of mode {picture.mode} is no image of 8 bits; pass picture.convert('L') or 'RGB'."
+        ) from error
+    return buffer.getvalue()
 
 
 def _range(wanted: slice | tuple[int, int] | None, size: int, name: str) -> range:
     if wanted is None:
         return range(size)
     part = wanted if isinstance(wanted, slice) else slice(*wanted)
+    if part.step not in (None, 1):
+        raise ArgumentError(f"{name} were asked for in steps of {part.step}; pass a start and an end, such as (4, 10).")
     found = range(*part.indices(size))
-    if not len(found) or found.step != 1:
-        raise ArgumentError(f"{name}={wanted!r} leaves nothing of the {size} {name}; pass a part such as (4, 10).")
+    if not len(found):
+        start, stop = ("" if end is None else end for end in (part.start, part.stop))
+        raise ArgumentError(f"{name} {start}:{stop} hold nothing: the image has the {name} 0:{size}.")
     return found
+
+
+def _middle(part: range, most: int) -> range:
+    if len(part) <= most:
+        return part
+    start = part.start + (len(part) - most) // 2
+    return range(start, start + most)
+
+
+def _cut(whole: Numbers, part: Numbers) -> str:
+    """What is to be said where only a part is printed."""
+    if (part.rows, part.columns) == (whole.rows, whole.columns):
+        return ""
+    return f"the middle of {len(whole.rows)} x {len(whole.columns)}; rows=(4, 10), columns=(4, 10) show another part"
 
 
 def css(cell: np.ndarray) -> str:
@@ -214,5 +282,8 @@ def css(cell: np.ndarray) -> str:
 
 
 def ink(cell: np.ndarray) -> str:
-    """Black or white, whichever can be read on a pixel's colour (by its luma, ITU-R BT.601)."""
-    return "#000000" if np.dot(cell, (0.299, 0.587, 0.114)) > 140 else "#ffffff"
+    """Black or white, whichever has the higher contrast to a pixel's colour (WCAG 2.1, relative luminance)."""
+    share = np.asarray(cell) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return "#000000" if luminance > 0.179 else "#ffffff"  # 0.179 = sqrt(1.05 * 0.05) - 0.05: both have 4.6 : 1

@@ -1,25 +1,22 @@
-"""`slices()`: accuracy in parts of the data, where a rung is worse than elsewhere, and Simpson's paradox."""
+"""`slices()`: accuracy in parts of the data, and where a rung is worse than elsewhere."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.evaluation.compare import ALPHA, Holder, p_text
+from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, wilson
 
 if TYPE_CHECKING:
     import pandas
-
-THIRDS = ("low", "middle", "high")
-MOST = 12  # slices by words; the rarest beyond are put together
-OTHER = "all others"
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Cell:
         correct: images that are right.
         n: the slice's images.
         interval: Wilson's 95 % interval of correct / n.
-        rest: the rung's accuracy on all other images.
+        rest: the rung's accuracy on all other images; None where there are none.
         p: Fisher's exact test of the slice against the rest, two-sided, corrected by Holm's method for all slices
             and rungs.
     """
@@ -51,7 +48,7 @@ class Cell:
     correct: int
     n: int
     interval: tuple[float, float]
-    rest: float
+    rest: float | None
     p: float
 
     @property
@@ -61,7 +58,7 @@ class Cell:
     @property
     def worse(self) -> bool:
         """Whether the rung is shown to be worse here than on the other images."""
-        return self.p < ALPHA and self.accuracy < self.rest
+        return self.p < ALPHA and self.rest is not None and self.accuracy < self.rest
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -136,18 +133,19 @@ def slices(
 ) -> Slices:
     """Accuracy in slices of the data, for one classifier or every rung of a run.
 
-    Numbers are cut into thirds of about as many images, words are the slices themselves.
+    Numbers are cut into thirds of about as many images, fewer where most are equal; words are the slices themselves,
+    and beyond twelve the rarest are one.
 
     Args:
-        predictions: of one classifier, or a run; all on the same images.
-        by: (N,) a number or a word for each image, in the order of the predictions.
+        predictions: of one classifier, or a run; all on the same images in the same order.
+        by: (N,) a number or a word for each image, in the order of the predictions; NaN where there is none.
         name: what these are.
 
     Returns:
         Accuracy, interval and test for each rung and slice that has labelled images.
 
     Raises:
-        ArgumentError: where the lengths differ, or no image is labelled.
+        ArgumentError: where the lengths or the images differ, or no image is labelled.
 
     Example:
         >>> seen = Predictions("ink", list("abcd"), ("3", "7"), np.array([0, 0, 1, 1]), np.eye(2)[[0, 1, 1, 1]])
@@ -157,9 +155,16 @@ def slices(
     """
     rungs = _every(predictions)
     values = np.asarray(by)
+    if not rungs:
+        raise ArgumentError("The run has no rung yet, so there is nothing to measure; pass one that has.")
     for one in rungs:
         if values.shape != (len(one),):
             raise ArgumentError(f"{name} has values {values.shape} for the {len(one):,} images; pass one for each.")
+        if not one.keys.equals(rungs[0].keys):
+            raise ArgumentError(
+                f"{one.name} and {rungs[0].name} were not measured on the same images in the same order; "
+                "pass each alone."
+            )
     known = rungs[0].labels >= 0
     if not known.any():
         raise ArgumentError(f"None of the images of {rungs[0].name} has a known class; there is nothing to measure.")
@@ -178,139 +183,11 @@ def slices(
         low, high = wilson(correct, counts)
         row = []
         for place, (c, n) in enumerate(zip(correct.tolist(), counts.tolist(), strict=True)):
-            rest = (int(correct.sum()) - c) / (total - n) if total > n else math.nan
+            rest = (int(correct.sum()) - c) / (total - n) if total > n else None
             row.append(Cell(c, n, (float(low[place]), float(high[place])), rest, next(adjusted)))
         cells.append(tuple(row))
     parts = tuple(Part(part, int(n)) for part, n in zip(names, counts, strict=True))
     return Slices(name, parts, tuple(one.name for one in rungs), tuple(cells))
-
-
-@dataclass(frozen=True)
-class Reversal:
-    """Two classifiers whose comparison turns round in every slice (Simpson's paradox).
-
-    Attributes:
-        first: the one that is better overall.
-        other: the one that is better in every slice.
-        name: what the images are sliced by.
-        parts: names of the slices.
-        firsts: (correct, n) of the first in each slice.
-        others: (correct, n) of the other in each slice.
-    """
-
-    first: str
-    other: str
-    name: str
-    parts: tuple[str, ...]
-    firsts: tuple[tuple[int, int], ...]
-    others: tuple[tuple[int, int], ...]
-
-    def __str__(self) -> str:
-        whole = [(sum(right for right, _ in one), sum(n for _, n in one)) for one in (self.firsts, self.others)]
-        head = (
-            f"Simpson's paradox: {self.first} is ahead of {self.other} overall and behind it in every slice by "
-            f"{self.name}, since the two were measured on different shares of these; trust the slices."
-        )
-        rows = [("all", whole[0], whole[1]), *zip(self.parts, self.firsts, self.others, strict=True)]
-        wide = max(len(str(row[0])) for row in rows)
-        lines = [
-            f"  {part:<{wide}}  {self.first} {a[0] / a[1]:.3f} ({a[0]}/{a[1]})  "
-            f"{self.other} {b[0] / b[1]:.3f} ({b[0]}/{b[1]})"
-            for part, a, b in rows
-        ]
-        return "\n".join([head, *lines])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-
-def simpson(
-    first: Predictions,
-    other: Predictions,
-    *,
-    by: tuple[np.ndarray | Sequence[Any], np.ndarray | Sequence[Any]],
-    name: str,
-) -> Reversal | None:
-    """Whether the comparison of two classifiers that were measured on different images turns round in every slice.
-
-    On the same images it cannot: the difference of the two accuracies is then the mean of the slices' differences,
-    weighted by the slices' shares, and has their sign. On different images the shares differ, and it can
-    (Simpson 1951, "The Interpretation of Interaction in Contingency Tables").
-
-    Args:
-        first: of one classifier.
-        other: of another one, perhaps on other images.
-        by: a number or a word for each image of the first, and for each of the other.
-        name: what these are.
-
-    Returns:
-        The reversal, or None where there is none; only slices in which both have images are compared.
-
-    Example:
-        >>> def seen(name, *counts):  # (right, n) in slice a, in slice b
-        ...     right = np.concatenate([np.arange(n) < r for r, n in counts])
-        ...     keys = [str(number) for number in range(len(right))]
-        ...     slices = np.repeat(["a", "b"], [n for _, n in counts])
-        ...     return Predictions(name, keys, ("x", "y"), np.zeros(len(right), int), np.eye(2)[1 - right]), slices
-        >>> (a, by_a), (b, by_b) = seen("open", (81, 87), (192, 263)), seen("closed", (234, 270), (55, 80))
-        >>> found = simpson(a, b, by=(by_a, by_b), name="stone")  # kidney stones, Charig and others 1986
-        >>> found.first, found.other, found.parts
-        ('closed', 'open', ('a', 'b'))
-    """
-    pooled = np.concatenate([np.asarray(one) for one in by])
-    known = [one.labels >= 0 for one in (first, other)]
-    names, codes = parts_of(pooled)
-    split = np.split(codes, [len(first)])
-    tables = []
-    for one, code, mask in zip((first, other), split, known, strict=True):
-        right = np.bincount(code[one.correct & mask], minlength=len(names))
-        tables.append((right, np.bincount(code[mask], minlength=len(names))))
-    both = (tables[0][1] > 0) & (tables[1][1] > 0)
-    if both.sum() < 2:
-        return None
-    (a, m), (b, n) = ((right[both], count[both]) for right, count in tables)
-    overall = a.sum() / m.sum() - b.sum() / n.sum()
-    inside = a / m - b / n
-    if not overall or not (np.sign(inside) == -np.sign(overall)).all():
-        return None
-    kept = tuple(part for part, there in zip(names, both, strict=True) if there)
-    cells = [tuple(zip(right.tolist(), count.tolist(), strict=True)) for right, count in ((a, m), (b, n))]
-    if overall > 0:
-        return Reversal(first.name, other.name, name, kept, cells[0], cells[1])
-    return Reversal(other.name, first.name, name, kept, cells[1], cells[0])
-
-
-def parts_of(values: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The slices of a column: thirds of numbers, words as they are.
-
-    Args:
-        values: (N,) numbers or words.
-
-    Returns:
-        Names, and for each image the index into them. Thirds that ties make empty are left out.
-
-    Example:
-        >>> parts_of(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
-        (['low (1 to 2)', 'middle (3 to 4)', 'high (5 to 6)'], array([0, 0, 1, 1, 2, 2]))
-    """
-    if values.dtype.kind in "fiu":
-        bounds = np.unique(np.quantile(values, [1 / 3, 2 / 3], method="inverted_cdf"))
-        codes = np.searchsorted(bounds, values, side="left")
-        there = np.unique(codes)
-        thirds = {3: THIRDS, 2: ("low", "high")}.get(len(there), ("all",))
-        names = [
-            f"{third} ({values[codes == code].min():.3g} to {values[codes == code].max():.3g})"
-            for third, code in zip(thirds, there, strict=True)
-        ]
-        return names, np.searchsorted(there, codes)
-    words, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
-    if len(words) <= MOST:
-        return words.tolist(), codes
-    kept = np.sort(np.argsort(-counts, kind="stable")[: MOST - 1])
-    place = np.full(len(words), len(kept))
-    place[kept] = np.arange(len(kept))
-    return [*words[kept].tolist(), OTHER], place[codes]
 
 
 def fisher(first: int, first_n: int, other: int, other_n: int) -> float:
@@ -333,7 +210,7 @@ def fisher(first: int, first_n: int, other: int, other_n: int) -> float:
     """
     right, total = first + other, first_n + other_n
     lowest, highest = max(0, right - other_n), min(first_n, right)
-    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+    factorials = _log_factorials(total)
 
     def choose(n: int, k: np.ndarray) -> np.ndarray:
         return factorials[n] - factorials[k] - factorials[n - k]
@@ -342,6 +219,12 @@ def fisher(first: int, first_n: int, other: int, other_n: int) -> float:
     logs = choose(first_n, k) + choose(other_n, right - k) - choose(total, np.array([right]))
     mine = logs[first - lowest]
     return float(min(1.0, np.exp(logs[logs <= mine + 1e-9 * max(1.0, abs(mine))]).sum()))
+
+
+@lru_cache(maxsize=2)  # every slice of every rung asks for the same
+def _log_factorials(most: int) -> np.ndarray:
+    """log n! for n = 0..most."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
 
 
 def _every(predictions: Predictions | Holder | Iterable[Holder]) -> list[Predictions]:

@@ -1,4 +1,4 @@
-"""Pictures of numbers: accuracy, confusion, calibration, curves, sizes, balance; each made of arrays and names."""
+"""Pictures of numbers: accuracy, confusion, calibration, curves, balance; each made of arrays and names."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.uncertainty import wilson
-from firstlight.reporting.picture import Picture, Theme
+from firstlight.reporting.drawing import LETTER, MOST_NAMES, bare, beside, checked, legible, ramp, short
+from firstlight.reporting.picture import WIDTH, Picture, Theme
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_NAMES = 24  # rows that can be read; of more classes those that need a look are drawn, and the title says so
-MOST_CELLS = 15  # classes up to which a confusion matrix has its numbers written in
-SHORT = 22  # letters of a class name
+BAR = 12  # pt, the height of a bar
+MOST_MISTAKES = 20  # pairs of classes that are drawn where there are many classes
 BINS = 10  # of the reliability diagram
 
 Pair = tuple[float, float]
@@ -40,14 +39,16 @@ def accuracies(
         ns: the images that each was measured on.
         chance: what always guessing the commonest class reaches; a dashed line.
     """
+    checked(rungs=names, accuracies=values, intervals=intervals, counts=ns)
     told = "; ".join(f"{n} {v:.3f} [{i[0]:.3f}, {i[1]:.3f}]" for n, v, i in zip(names, values, intervals, strict=True))
+    measured = f"{ns[0]:,}" if len(set(ns)) == 1 else f"{min(ns):,} to {max(ns):,}"
     columns = {"rung": names, "accuracy": values, **_ends(intervals), "n": ns}
     return Picture(
         "Accuracy by rung, with its 95 % interval",
-        f"Accuracy by rung with 95 % intervals: {told}.",
+        f"Accuracy by rung with 95 % intervals, measured on {measured} images: {told}.",
         columns,
         lambda figure, theme: _dots(figure, theme, names, values, intervals, chance),
-        (6.4, 0.95 + 0.3 * len(names)),
+        (WIDTH, 0.95 + 0.28 * len(names)),
     )
 
 
@@ -63,10 +64,9 @@ def _dots(
     places = np.arange(len(names))
     low, high = np.array(intervals, float).reshape(-1, 2).T
     axes.hlines(places, low, high, color=theme.series[0], linewidth=5, alpha=0.45, capstyle="round")
-    axes.plot(values, places, "o", color=theme.series[0], markersize=6)
-    room = 0.02 * max(1e-9, 1 - min(low.min(initial=1), chance if chance is not None else 1))
-    for place, value, end in zip(places, values, high, strict=True):
-        axes.annotate(f"{value:.3f}", (end + room, place), va="center", fontsize=9, color=theme.text)
+    axes.plot(values, places, "o", color=theme.series[0], markersize=5.5)
+    for place, value, end in zip(places.tolist(), values, high, strict=True):
+        beside(axes, f"{value:.3f}", (end, place), theme)
     if chance is not None:
         axes.axvline(chance, color=theme.muted, linestyle="--", linewidth=1)
         axes.annotate(
@@ -76,64 +76,87 @@ def _dots(
     axes.set_yticks(places, [short(name) for name in names], color=theme.text)
     axes.set_ylim(len(names) - 0.5, -0.5 if chance is None else -1.05)
     left = min(low.min(initial=1), 1 if chance is None else chance)
-    axes.set_xlim(max(0.0, left - 0.06 * (1 - left) - 0.01), 1 + 0.16 * (1 - left))
-    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
+    room = max(1 - left, 1e-3)
+    axes.set_xlim(max(0.0, left - 0.07 * room), 1 + 0.18 * room)
+    first, last = axes.get_xlim()
+    axes.set_xticks([tick for tick in axes.get_xticks() if first <= tick <= min(1, last)])
     axes.grid(axis="y", visible=False)
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
     """Which class is taken for which: rows are the true classes, their shares are the shades.
 
+    Of more than `MOST_NAMES` classes nearly every cell is empty, so the commonest mistakes are drawn as bars.
+
     Args:
         matrix: (K, K) counts, true class by predicted class.
-        classes: K names. Of more than `MOST_NAMES` those with the most mistakes are drawn.
+        classes: K names.
     """
     matrix = np.asarray(matrix)
-    if matrix.shape != (len(classes), len(classes)):
+    if matrix.shape != (len(classes), len(classes)) or not len(classes):
         raise ArgumentError(f"The matrix is {matrix.shape} for {len(classes)} classes; pass one of K x K counts.")
     wrong = matrix - np.diag(matrix.diagonal())
     rows, cols = np.nonzero(wrong)
-    order = np.argsort(-wrong[rows, cols], kind="stable")
-    commonest = "; ".join(f"{classes[rows[at]]} as {classes[cols[at]]} {wrong[rows[at], cols[at]]}" for at in order[:5])
-    title = "Which class is taken for which"
-    chosen = np.arange(len(classes))
-    if len(classes) > MOST_NAMES:
-        chosen = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:MOST_NAMES])
-        title += f": the {MOST_NAMES} classes with most mistakes of {len(classes):,}"
-    right = int(matrix.diagonal().sum())
-    alt = f"Confusion matrix: {right:,} of {int(matrix.sum()):,} images right. "
+    order = np.argsort(-wrong[rows, cols], kind="stable")[:MOST_MISTAKES]
+    rows, cols = rows[order], cols[order]
+    pairs = list(zip(rows.tolist(), cols.tolist(), strict=True))
+    commonest = "; ".join(f"{classes[row]} as {classes[col]} {wrong[row, col]:,}" for row, col in pairs[:5])
+    alt = f"{int(matrix.diagonal().sum()):,} of {int(matrix.sum()):,} images right. "
     alt += f"Commonest mistakes: {commonest}." if commonest else "No mistakes."
-    numbers = {
-        "true": [classes[row] for row in rows[order]],
-        "predicted": [classes[col] for col in cols[order]],
-        "images": wrong[rows[order], cols[order]].tolist(),
+    true, predicted = np.nonzero(matrix)
+    columns: dict[str, Sequence[Any]] = {
+        "true": [classes[row] for row in true.tolist()],
+        "predicted": [classes[col] for col in predicted.tolist()],
+        "images": matrix[true, predicted].tolist(),
     }
-    names = [classes[at] for at in chosen.tolist()]
-    side = min(6.4, max(3.4, 1.9 + 0.32 * len(chosen)))
+    if len(classes) > MOST_NAMES:
+        title = f"The {len(pairs)} commonest mistakes among {len(classes):,} classes"
+        names = [f"{short(classes[row], 18)} as {short(classes[col], 18)}" for row, col in pairs]
+        counts, of = wrong[rows, cols], matrix.sum(axis=1)[rows]
+        return Picture(
+            title, f"{title}: {alt}", columns,
+            lambda figure, theme: _mistakes(figure, theme, names, counts, of),
+            (WIDTH, 0.7 + 0.25 * max(len(pairs), 2)),
+        )  # fmt: skip
+    side = min(WIDTH, 2.7 + 0.36 * len(classes))
     return Picture(
-        title, alt, numbers,
-        lambda figure, theme: _matrix(figure, theme, matrix[np.ix_(chosen, chosen)], names),
-        (side, side * 0.95),
+        "Which class is taken for which", f"Confusion matrix: {alt}", columns,
+        lambda figure, theme: _matrix(figure, theme, matrix, classes),
+        (side, side + 0.25),
     )  # fmt: skip
+
+
+def _mistakes(figure: Figure, theme: Theme, names: Sequence[str], counts: np.ndarray, of: np.ndarray) -> None:
+    axes = figure.add_subplot()
+    bare(axes)
+    if not names:
+        axes.text(0, 0.5, "No image was taken for another class.", color=theme.text)
+        return
+    places = np.arange(len(names))
+    axes.hlines(places, 0, counts, linewidth=BAR, color=theme.series[1])
+    for place, count, n in zip(places.tolist(), counts, of, strict=True):
+        beside(axes, f"{count:,} of {n:,}", (count, place), theme)
+    axes.set_yticks(places, names, color=theme.text)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, counts.max() * _room(f"{counts.max():,} of {of.max():,}", names))
 
 
 def _matrix(figure: Figure, theme: Theme, matrix: np.ndarray, classes: Sequence[str]) -> None:
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap=_ramp(theme), vmin=0, vmax=1)
-    if len(classes) <= MOST_CELLS:
-        light, dark = (theme.ramp[0], theme.text)
+    shades = ramp(theme)
+    axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
+    names = [short(name, 12) for name in classes]
+    longest = max(map(len, names))
+    cell = (72 * figure.get_figwidth() - 45 - LETTER * longest) / len(classes)  # pt
+    if LETTER * len(str(matrix.max())) < cell:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                colour = light if shares[row, column] > 0.5 else dark
-                axes.text(
-                    column, row, f"{count:,}", ha="center", va="center", fontsize=9 if len(classes) < 12 else 8,
-                    color=colour,
-                )  # fmt: skip
-    names = [short(name, 12) for name in classes]
-    long = max(map(len, names), default=0) > 2
+                colour = legible(shades(shares[row, column])[:3], theme)
+                number = axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=colour)
+                number.set_in_layout(False)  # it stands inside; a hundred of them would be measured twice
     places = np.arange(len(classes))
-    axes.set_xticks(places, names, rotation=90 if long else 0, color=theme.text)
+    axes.set_xticks(places, names, rotation=90 if LETTER * longest > cell else 0, color=theme.text)
     axes.set_yticks(places, names, color=theme.text)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true class")
@@ -148,6 +171,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
         probabilities: (N, K).
         labels: (N,) index of the true class, each known.
     """
+    checked(probabilities=probabilities, labels=labels)
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
@@ -163,23 +187,30 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
     columns = {"probability": mean.tolist(), "right": share.tolist(), "low": low.tolist(), "high": high.tolist()}
 
     def draw(figure: Figure, theme: Theme) -> None:
-        axes = figure.add_subplot()
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
         axes.plot([0, 1], [0, 1], color=theme.muted, linestyle="--", linewidth=1)
         axes.vlines(mean, low, high, color=theme.series[0], linewidth=5, alpha=0.45)
-        axes.plot(mean, share, "o-", color=theme.series[0], markersize=6, linewidth=1)
-        axes.text(0.05, 0.09, "true to its word", rotation=45, rotation_mode="anchor", fontsize=9, color=theme.muted)
-        axes.set_xlabel("probability of the predicted class")
+        axes.plot(mean, share, "o-", color=theme.series[0], markersize=5.5, linewidth=1)
+        taken = bool(((mean > 0.55) & (low < 0.1)).any())  # the corner where the words else stand
+        axes.text(
+            *((0.02, 0.95) if taken else (0.98, 0.03)), "dashed: true to its word", fontsize=9, color=theme.muted,
+            ha="left" if taken else "right",
+        )  # fmt: skip
         axes.set_ylabel("share that is right")
-        axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.04)
-        axes.set_aspect("equal")
+        below.bar((filled + 0.5) / BINS, counts[filled], width=0.8 / BINS, color=theme.series[0], alpha=0.45)
+        below.set_xlabel("probability of the predicted class")
+        below.set_ylabel("images")
+        below.set_yticks([counts.max()], [f"{counts.max():,}"])
+        below.set_xlim(0, 1.02)
+        figure.align_ylabels()
 
     return Picture(
         "Do the probabilities mean what they say?",
         f"Reliability diagram: {told}.",
         columns | {"n": counts[filled].tolist()},
         draw,
-        (4.6, 4.4),
+        (WIDTH, 4.8),
     )
 
 
@@ -190,65 +221,81 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
         history: epochs with ``epoch`` and ``train_loss``, and where images were watched ``validation_loss``,
             ``accuracy`` and ``interval``; with ``seed`` where there are several.
     """
+    checked(epochs=history)
     seeds = sorted({epoch.get("seed", 0) for epoch in history})
-    last = history[-1]
+    main = [epoch for epoch in history if epoch.get("seed", 0) == seeds[0]]
+    first, last = main[0], main[-1]
     watched = last.get("accuracy") is not None
-    names = ["epoch", "train_loss", *(["validation_loss", "accuracy"] if watched else [])]
-    alt = f"Learning curves over {max(int(epoch['epoch']) for epoch in history)} epochs: training loss "
-    alt += f"{history[0]['train_loss']:.3f} to {last['train_loss']:.3f}"
-    alt += f", accuracy {history[0]['accuracy']:.3f} to {last['accuracy']:.3f}." if watched else "."
+    alt = f"Learning curves, {len(main)} {'epoch' if len(main) == 1 else 'epochs'}: training loss "
+    alt += f"{first['train_loss']:.3f} to {last['train_loss']:.3f}"
+    alt += f", accuracy {first['accuracy']:.3f} to {last['accuracy']:.3f}" if watched else ""
+    alt += f"; the first of {len(seeds)} seeds." if len(seeds) > 1 else "."
 
     def draw(figure: Figure, theme: Theme) -> None:
         every = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
         for seed in seeds:
             mine = [epoch for epoch in history if epoch.get("seed", 0) == seed]
             x = [epoch["epoch"] for epoch in mine]
-            first = seed == seeds[0]
+            look: dict[str, Any] = {"marker": "o" if len(x) == 1 else "", "alpha": 1 if seed == seeds[0] else 0.35}
             for name, colour, label in (("train_loss", 0, "training"), ("validation_loss", 1, "validation")):
                 if all(epoch.get(name) is not None for epoch in mine):
                     y = [epoch[name] for epoch in mine]
-                    every[0].plot(
-                        x, y, color=theme.series[colour], alpha=1 if first else 0.35, label=label if first else None
-                    )
+                    shown = {"label": label} if seed == seeds[0] else {}
+                    every[0].plot(x, y, color=theme.series[colour], **look, **shown)
             if watched:
-                every[1].plot(
-                    x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], alpha=1 if first else 0.35
-                )
-                if first and all(epoch.get("interval") for epoch in mine):
-                    low, high = np.array([epoch["interval"] for epoch in mine], float).T
-                    every[1].fill_between(x, low, high, color=theme.series[1], alpha=0.15, linewidth=0)
+                every[1].plot(x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], **look)
+        if watched and all(epoch.get("interval") for epoch in main):
+            low, high = np.array([epoch["interval"] for epoch in main], float).T
+            every[1].fill_between(
+                [epoch["epoch"] for epoch in main], low, high, color=theme.series[1], alpha=0.25, linewidth=0
+            )
         every[0].set_title("loss")
         every[0].legend(labelcolor=theme.text, handlelength=1.2)
         if watched:
-            every[1].set_title("accuracy on validation")
+            every[1].set_title(f"accuracy, last {last['accuracy']:.3f}")
         for axes in every:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(main) == 1:
+                axes.set_xticks([last["epoch"]])
 
-    columns = {name: [epoch.get(name) for epoch in history] for name in names}
-    return Picture("Learning curves", alt, columns, draw, (6.4, 2.9))
+    names = ("seed", "epoch", "train_loss", "validation_loss", "accuracy", "seconds")
+    columns: dict[str, list[Any]] = {name: [epoch.get(name) for epoch in history] for name in names if name in last}
+    if last.get("interval"):
+        columns |= _ends([epoch["interval"] for epoch in history])
+    return Picture("Learning curves", alt, columns, draw, (WIDTH, 2.5))
 
 
 def lr_range(rates: Sequence[float], losses: Sequence[float], chosen: float) -> Picture:
-    """The learning-rate range test: the loss while the rate grows, and the rate that was taken."""
+    """The learning-rate range test: the loss while the rate grows, and the rate that was taken.
+
+    Args:
+        rates: learning rates in rising order.
+        losses: the running mean of the loss at each.
+        chosen: the rate that was taken.
+    """
+    checked(rates=rates, losses=losses)
 
     def draw(figure: Figure, theme: Theme) -> None:
         axes = figure.add_subplot()
         axes.plot(rates, losses, color=theme.series[0])
         axes.axvline(chosen, color=theme.series[1], linestyle="--", linewidth=1.2)
+        right = chosen**2 > rates[0] * rates[-1]  # right of the middle of a log axis
         axes.annotate(
-            f"taken: {chosen:.2g}", (chosen, max(losses)), xytext=(5, -4), textcoords="offset points", fontsize=9,
-            color=theme.series[1], va="top",
+            f"taken: {chosen:.2g}", (chosen, 1), xycoords=("data", "axes fraction"), xytext=(-5 if right else 5, -2),
+            textcoords="offset points", fontsize=9, color=theme.text, va="top", ha="right" if right else "left",
         )  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}".replace("e-0", "e-"))
+        axes.minorticks_off()
+        axes.set_ylim(top=max(losses) + 0.12 * (max(losses) - min(losses)))  # room for the words
         axes.set_xlabel("learning rate")
         axes.set_ylabel("loss, running mean")
 
     lowest = rates[int(np.argmin(losses))]
     alt = f"Learning-rate range test from {rates[0]:.2g} to {rates[-1]:.2g}: lowest loss at {lowest:.2g}; "
-    return Picture(
-        "Learning-rate test", f"{alt}{chosen:.2g} was taken.", {"lr": rates, "loss": losses}, draw, (4.6, 3.0)
-    )
+    columns = {"lr": rates, "loss": losses}
+    return Picture("Learning-rate test", f"{alt}{chosen:.2g} was taken.", columns, draw, (WIDTH, 2.8))
 
 
 def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
@@ -257,34 +304,33 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
     Args:
         counts: split -> class -> images.
     """
-    classes = list(next(iter(counts.values())))
+    classes = list(dict.fromkeys(name for each in counts.values() for name in each))
+    checked(classes=classes)
     total = {name: sum(each.get(name, 0) for each in counts.values()) for name in classes}
-    order = classes
+    order, places = classes, np.arange(len(classes))
     title = "Images by class and split"
     if len(classes) > MOST_NAMES:
         half = MOST_NAMES // 2
         ranked = sorted(classes, key=lambda name: -total[name])
         order = ranked[:half] + ranked[-half:]
+        places = np.arange(MOST_NAMES) + (np.arange(MOST_NAMES) >= half)  # a row stays free between them
         title += f": the {half} largest and the {half} smallest of {len(classes):,}"
     largest, smallest = max(classes, key=lambda n: total[n]), min(classes, key=lambda n: total[n])
     alt = f"{title}: most of {largest} ({total[largest]:,}), fewest of {smallest} ({total[smallest]:,})."
 
     def draw(figure: Figure, theme: Theme) -> None:
         axes = figure.add_subplot()
-        places, left = np.arange(len(order)), np.zeros(len(order))
+        bare(axes)
+        left = np.zeros(len(order))
         for number, (split, each) in enumerate(counts.items()):
             widths = np.array([each.get(name, 0) for name in order])
-            axes.barh(places, widths, left=left, height=0.66, color=theme.series[number % 5], label=split)
+            axes.hlines(places, left, left + widths, linewidth=BAR, color=theme.series[number % 5], label=split)
             left += widths
-        for place, width in zip(places, left, strict=True):
-            axes.annotate(
-                f"{int(width):,}", (width, place), xytext=(4, 0), textcoords="offset points", va="center",
-                fontsize=9, color=theme.text,
-            )  # fmt: skip
+        for place, width in zip(places.tolist(), left, strict=True):
+            beside(axes, f"{int(width):,}", (width, place), theme)
         axes.set_yticks(places, [short(name) for name in order], color=theme.text)
-        axes.set_ylim(len(order) - 0.5, -0.5)
-        axes.set_xlim(0, left.max(initial=1) * 1.12)
-        axes.grid(axis="y", visible=False)
+        axes.set_ylim(places[-1] + 0.5, -0.5)
+        axes.set_xlim(0, left.max() * _room(f"{int(left.max()):,}", [short(name) for name in order]))
         axes.legend(
             labelcolor=theme.text, ncols=len(counts), loc="lower left", bbox_to_anchor=(0, 1), handlelength=0.9,
             borderpad=0.1,
@@ -292,45 +338,14 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
 
     columns: dict[str, Sequence[Any]] = {"class": classes}
     columns |= {split: [each.get(name, 0) for name in classes] for split, each in counts.items()}
-    return Picture(title, alt, columns, draw, (6.4, 1.3 + 0.27 * len(order)))
+    return Picture(title, alt, columns, draw, (WIDTH, 0.9 + 0.26 * (int(places[-1]) + 1)))
 
 
-def sizes(widths: Sequence[int], heights: Sequence[int]) -> Picture:
-    """Width and height of the images, a spot as large as there are images of that size."""
-    pairs, counts = np.unique(np.stack([widths, heights], 1), axis=0, return_counts=True)
-    main = pairs[counts.argmax()]
-    alt = f"Sizes of {len(widths):,} images: {len(pairs):,} different ones, most are {main[0]} x {main[1]} px."
-
-    def draw(figure: Figure, theme: Theme) -> None:
-        axes = figure.add_subplot()
-        area = 12 + 500 * counts / counts.sum()
-        axes.scatter(pairs[:, 0], pairs[:, 1], s=area, color=theme.series[0], alpha=0.6, linewidths=0)
-        axes.set_xlabel("width, px")
-        axes.set_ylabel("height, px")
-        axes.set_xlim(0, pairs[:, 0].max() * 1.1)
-        axes.set_ylim(0, pairs[:, 1].max() * 1.1)
-
-    columns = {"width": pairs[:, 0].tolist(), "height": pairs[:, 1].tolist(), "images": counts.tolist()}
-    return Picture("Sizes of the images", alt, columns, draw, (5.0, 3.8))
+def _room(words: str, names: Sequence[str]) -> float:
+    """By how much an axis is longer than its longest bar, so that words fit behind the bar."""
+    whole = 72 * WIDTH - LETTER * max(map(len, names)) - 20  # pt
+    return whole / (whole - LETTER * len(words) - 10)
 
 
 def _ends(intervals: Sequence[Pair]) -> dict[str, list[float]]:
     return {"low": [one[0] for one in intervals], "high": [one[1] for one in intervals]}
-
-
-def short(name: str, most: int = SHORT) -> str:
-    name = name.replace("$", r"\$")  # else matplotlib would take what stands between two for mathematics
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-
-
-def _ramp(theme: Theme) -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("ramp", theme.ramp)

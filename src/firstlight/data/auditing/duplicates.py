@@ -144,9 +144,10 @@ def _findings(
 
 def _outside(group: np.ndarray, splits: np.ndarray) -> list[int]:
     """The rows of a group that leak: those outside train, or where none is in train those but the first split's."""
-    there = splits[group]
-    base = TRAIN if (there == TRAIN).any() else there[there >= 0].min()
-    return [int(row) for row in group[(there >= 0) & (there != base)]]
+    known = group[splits[group] >= 0]
+    there = splits[known]
+    base = TRAIN if (there == TRAIN).any() else there.min(initial=len(SPLITS))
+    return known[there != base].tolist()
 
 
 def _images(count: int) -> str:
