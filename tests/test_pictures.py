@@ -340,7 +340,7 @@ def test_mistakes_of_many_classes_are_listed() -> None:
     matrix[999, 0] = 5
     names = [f"class number {place} of a long row of names" for place in range(1000)]
     picture = pictures.confusion(matrix, names)
-    assert "The 2 commonest mistakes among 1,000 classes" == picture.title
+    assert "2 commonest mistakes of 1,000 classes" == picture.title
     shown = words(picture.svg())
     assert "17 of 67" in shown
     assert shown.index("17 of 67") < shown.index("5 of 55")

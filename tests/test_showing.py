@@ -59,9 +59,8 @@ def pixels(text: str) -> list[list[tuple[int, int, int] | None]]:
 
 def show(image: Path, rows: str | None = None, columns: str | None = None, **options: Any) -> None:
     """The command's body with its defaults."""
-    show_numbers(
-        str(image), rows=rows, columns=columns, **({"as_": "table", "as_json": False, "quiet": True} | options)
-    )
+    defaults: dict[str, Any] = {"as_": "table", "as_json": False, "quiet": True}
+    show_numbers(str(image), rows=rows, columns=columns, **(defaults | options))
 
 
 def test_the_rendered_terminal_has_the_block_in_its_grays(mnist_sample: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from firstlight.evaluation.compare import compare as compare
     from firstlight.evaluation.metrics import evaluate as evaluate
     from firstlight.evaluation.predictions import Predictions as Predictions
+    from firstlight.evaluation.simpson import simpson as simpson
     from firstlight.evaluation.slices import slices as slices
     from firstlight.evaluation.suspects import suspects as suspects
     from firstlight.ladder import climb as climb
@@ -69,6 +70,7 @@ _ROOMS = {
     "report": "reporting.report",
     "restore": "models.checkpoint",
     "scan": "data.sources",
+    "simpson": "evaluation.simpson",
     "slices": "evaluation.slices",
     "split": "data.splits",
     "suspects": "evaluation.suspects",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -168,7 +168,9 @@ def _slices(run: Run, measured: Pixels) -> list[dict[str, Any]]:
     """Accuracy by slices of the data, by each column that tells images apart."""
     found = []
     for name in SLICED_BY:
-        values: Sequence[Any] | np.ndarray = column(measured.table, name, measured)
-        if len(set(np.asarray(values).tolist())) > 1:
-            found.append(slices(run, by=np.asarray(values), name=name).to_dict())
+        values = column(measured.table, name, measured)
+        known = set(zip(values.tolist(), measured.labels.tolist(), strict=True))
+        by_class = values.dtype.kind == "U" and len(known) == len({label for _, label in known})
+        if len({value for value, _ in known}) > 1 and not by_class:  # else it would be recall by class once more
+            found.append(slices(run, by=values, name=name).to_dict())
     return found

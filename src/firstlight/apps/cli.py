@@ -281,7 +281,7 @@ def compare(
     other: Annotated[Path | None, typer.Argument(help="A second run folder: its images may be others.")] = None,
     against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
     by: Annotated[
-        str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of the CSV.")
+        str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of a list.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -178,7 +178,7 @@ class Picture:
         figure = Figure(figsize=self.size, layout="constrained")
         figure.patch.set_sketch_params(None)  # the edge of the page stays straight
         left = 0.06 / self.size[0]
-        title = textwrap.fill(self.title, int(10.7 * self.size[0]))  # bold letters of 11 pt
+        title = textwrap.fill(self.title, int(9.5 * self.size[0]))  # bold letters of 11 pt
         figure.suptitle(title, x=left, ha="left", fontsize=11, fontweight="bold", color=theme.text)
         self.draw(figure, theme)
         return figure

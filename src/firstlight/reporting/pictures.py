@@ -67,19 +67,20 @@ def _dots(
     axes.plot(values, places, "o", color=theme.series[0], markersize=5.5)
     for place, value, end in zip(places.tolist(), values, high, strict=True):
         beside(axes, f"{value:.3f}", (end, place), theme)
-    if chance is not None:
-        axes.axvline(chance, color=theme.muted, linestyle="--", linewidth=1)
-        axes.annotate(
-            "commonest class", (chance, -0.75), xytext=(4, 0), textcoords="offset points", fontsize=9,
-            color=theme.muted, va="center", annotation_clip=False,
-        )  # fmt: skip
     axes.set_yticks(places, [short(name) for name in names], color=theme.text)
     axes.set_ylim(len(names) - 0.5, -0.5 if chance is None else -1.05)
     left = min(low.min(initial=1), 1 if chance is None else chance)
-    room = max(1 - left, 1e-3)
-    axes.set_xlim(max(0.0, left - 0.07 * room), 1 + 0.18 * room)
-    first, last = axes.get_xlim()
-    axes.set_xticks([tick for tick in axes.get_xticks() if first <= tick <= min(1, last)])
+    start = max(0.0, left - 0.07 * max(1 - left, 1e-3))
+    end = start + (1 - start) * _room("0.000", [short(name) for name in names])
+    axes.set_xlim(start, end)
+    axes.set_xticks([tick for tick in axes.get_xticks() if start <= tick <= min(1, end)])
+    if chance is not None:
+        axes.axvline(chance, color=theme.muted, linestyle="--", linewidth=1)
+        right = chance > (start + end) / 2
+        axes.annotate(
+            "commonest class", (chance, -0.75), xytext=(-4 if right else 4, 0), textcoords="offset points", fontsize=9,
+            color=theme.muted, va="center", ha="right" if right else "left",
+        ).set_in_layout(False)  # fmt: skip
     axes.grid(axis="y", visible=False)
 
 
@@ -110,8 +111,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
         "images": matrix[true, predicted].tolist(),
     }
     if len(classes) > MOST_NAMES:
-        title = f"The {len(pairs)} commonest mistakes among {len(classes):,} classes"
-        names = [f"{short(classes[row], 18)} as {short(classes[col], 18)}" for row, col in pairs]
+        title = f"{len(pairs)} commonest mistakes of {len(classes):,} classes"
+        names = [f"{short(classes[row], 13)} as {short(classes[col], 13)}" for row, col in pairs]
         counts, of = wrong[rows, cols], matrix.sum(axis=1)[rows]
         return Picture(
             title, f"{title}: {alt}", columns,
@@ -344,7 +345,7 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
 def _room(words: str, names: Sequence[str]) -> float:
     """By how much an axis is longer than its longest bar, so that words fit behind the bar."""
     whole = 72 * WIDTH - LETTER * max(map(len, names)) - 20  # pt
-    return whole / (whole - LETTER * len(words) - 10)
+    return whole / (whole - 6 * len(words) - 12)  # figures of 9 pt are 6 pt wide
 
 
 def _ends(intervals: Sequence[Pair]) -> dict[str, list[float]]:

@@ -121,7 +121,9 @@ def differences(images: np.ndarray, classes: Sequence[str]) -> Picture:
     first, second, apart = first[order], second[order], np.sqrt(np.maximum(square[order], 0) / flat.shape[1])
     names = [(classes[a], classes[b]) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
     maps = (small[first] - small[second]).mean(axis=-1)
-    title = "Mean differences between classes" + (", the nearest first" if len(names) > 1 else "")
+    title = "Mean differences" + (
+        ", nearest classes first" if len(names) > 1 else f" of {classes[0]} and {classes[1]}"
+    )
     alt = _told(title, [f"{a} minus {b} (apart {far:.3f})" for (a, b), far in zip(names, apart, strict=True)])
     columns: dict[str, Sequence[Any]] = {
         "first": [a for a, _ in names],
@@ -174,7 +176,7 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
         over = np.concatenate([over, np.full((*over.shape[:3], 1), 255)], axis=-1)
         return np.stack([plain, np.rint(over).astype(np.uint8)], axis=1).reshape(-1, *plain.shape[1:])
 
-    labels = [part for title in titles for part in (textwrap.wrap(title, 60, max_lines=2, placeholder=" …"), [])]
+    labels = [part for title in titles for part in (textwrap.wrap(title, 50, max_lines=2, placeholder=" …"), [])]
     columns = {"title": list(titles), "sum": sums}
     sheet = _sheet(tiles, labels, "blue argues for the class, orange against it", across=2)
     return Picture("Why: pixels for and against", _told("Signed maps", told), columns, *sheet)
