@@ -14,6 +14,7 @@ from firstlight.ladder import climb
 from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import restore
 from firstlight.models.rungs import CLOSED_FORM, climbed
+from firstlight.reporting.report import REPORT
 from firstlight.runs.growing import Numbered
 from firstlight.runs.results import Run
 
@@ -45,7 +46,7 @@ Now all ten digits. (Three rungs more, which are trained, come with: pip install
 NEXT = """\
 What to type next:
   {command} climb {folder}
-  {command} scan YOUR_FOLDER        a folder of images by class: what it holds
+  {command} audit YOUR_FOLDER       a folder of images by class: what is wrong with it
   {command} climb YOUR_FOLDER       the same story on your images
   {command} get mnist_sample        28 x 28 pixels: the 3s and 7s of MNIST
   {command} --help
@@ -75,7 +76,8 @@ def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
     run = show_climb(every, Asked(rungs, effort="quick", out=_free(folder, every.name), quiet=True))
     print()
     if not quiet:
-        print(f"Each run is kept with its predictions, numbers and models: {run.path}\n", file=sys.stderr)
+        print(f"Each run is kept with its predictions, numbers and models: {run.path}", file=sys.stderr)
+    print(f"Look at it in a browser; one file, which can be mailed:\n  {Path(str(run.path)) / REPORT}\n")
     print(NEXT.format(folder=every, command=_command()), end="")
 
 

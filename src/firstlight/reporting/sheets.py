@@ -246,7 +246,7 @@ def _sheet(
     across = across or min(count, min((4, 5), key=lambda most: (-count % most, most)))
     down = math.ceil(count / across)
     side = min(TILE, (WIDTH - 0.2) / across) if wide else (WIDTH - 0.2) / across  # inches, with the gap
-    letters = int((0.94 if wide else 2) * 72 * side / LETTER)
+    letters = int((0.86 if wide else 2) * 72 * side / LETTER)
     height, width = tiles(LIGHT).shape[1:3]
 
     def draw(figure: Figure, theme: Theme) -> None:
