@@ -200,10 +200,10 @@ def test_the_settings_of_the_user_stay_outside() -> None:
     """matplotlib's settings neither change a picture nor are changed by it."""
     from matplotlib import rc_context, rcParams
 
-    plain = EVERY["accuracies"]().svg()
-    with rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path", "lines.linewidth": 9}):
+    plain = EVERY["lr_range"]().svg()
+    with rc_context({"font.size": 30, "svg.fonttype": "path", "axes.labelpad": 20, "axes.xmargin": 0.4}):
         before = dict(rcParams)
-        assert plain == EVERY["accuracies"]().svg()
+        assert plain == EVERY["lr_range"]().svg()
         assert before == dict(rcParams)
 
 
@@ -481,10 +481,34 @@ def test_the_sign_of_a_map_is_its_colour() -> None:
     values = np.array([[[-2.0, 0.0, 2.0]]])
     for theme, dark in ((LIGHT, False), (DARK, True)):
         sheet = embedded(sheets.weights(values, ["3"]).svg(dark=dark))[0]
-        shown = [to_hex(pixel / 255) for pixel in sheet[-1, :, :3]]
+        row = sheet[np.flatnonzero(sheet[:, 0, 3])[0]]
+        shown = [to_hex(pixel / 255) for pixel in row[:, :3]]
         assert theme.signed[0] == shown[0]
         assert theme.signed[2] == shown[2]
-        assert np.abs(sheet[-1, 1, :3] / 255 - np.array(to_rgb(theme.signed[1]))).max() < 0.01
+        assert np.abs(row[1, :3] / 255 - np.array(to_rgb(theme.signed[1]))).max() < 0.01
+
+
+def test_blue_is_where_the_first_class_is_brighter() -> None:
+    """Of a class with a bright left half minus one with a bright right half the left is blue, the right orange."""
+    left = np.zeros((4, 4, 1))
+    left[:, :2] = 1
+    sheet = embedded(sheets.differences(np.stack([left, 1 - left]), ["left", "right"]).svg())[0]
+    row = sheet[np.flatnonzero(sheet[:, 0, 3])[0], :, :3].astype(int)
+    assert [True, True, False, False] == (row[:, 2] > row[:, 0]).tolist()
+
+
+def test_blue_argues_for_the_class_in_an_explanation() -> None:
+    """Beside the image itself, whose shadow lies under the map, a positive pixel is blue and a negative one orange."""
+    image = np.full((1, 4, 4, 1), 90, np.uint8)
+    values = np.zeros((1, 4, 4))
+    values[0, :, 0], values[0, :, 1] = 3.0, -3.0
+    sheet = embedded(sheets.explanation_maps(image, values, ["a"]).svg())[0]
+    row = sheet[np.flatnonzero(sheet[:, 0, 3])[0], :, :3]
+    assert {90} == set(row[:4].ravel().tolist())
+    blue, orange, *shadow = row[5:].tolist()  # a pixel's gap is between them
+    assert [[round(255 * part) for part in to_rgb(LIGHT.signed[place])] for place in (2, 0)] == [blue, orange]
+    surface = np.array(to_rgb(LIGHT.surface)) * 255
+    assert [np.rint(surface + 0.28 * (90 - surface)).astype(int).tolist()] * 2 == shadow
 
 
 def test_an_explanation_tells_the_sum_of_its_map() -> None:

@@ -188,6 +188,10 @@ def _tidy(tag: str, used: set[str]) -> str:
     """A tag of matplotlib's SVG without what stands at its root, and without identifiers that nothing asks for."""
     tag = re.sub(r'font-family: [^;"]*(; )?|text-anchor: start(; )?| transform="rotate\(-0 [^"]*"', "", tag)
     tag = re.sub(r' (width|height)="[^"]*pt"', "", tag)
+    # older versions of matplotlib (3.9) write weight, size and family in one
+    tag = re.sub(r'font: (?:(\w+) )?([\d.]+px) [^;"]*', r"font-weight: \1; font-size: \2", tag).replace(
+        "weight: ;", "weight: 400;"
+    )
     return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", tag)
 
 

@@ -15,6 +15,7 @@ from firstlight.reporting.picture import WIDTH, Picture, Theme
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_CELLS = 15  # classes up to which a confusion matrix has its numbers written in
 BAR = 12  # pt, the height of a bar
 MOST_MISTAKES = 20  # pairs of classes that are drawn where there are many classes
 BINS = 10  # of the reliability diagram
@@ -67,12 +68,14 @@ def _dots(
     axes.plot(values, places, "o", color=theme.series[0], markersize=5.5)
     for place, value, end in zip(places.tolist(), values, high, strict=True):
         beside(axes, f"{value:.3f}", (end, place), theme)
-    axes.set_yticks(places, [short(name) for name in names], color=theme.text)
+    labels = [short(name) for name in names]
+    axes.set_yticks(places, labels, color=theme.text)
     axes.set_ylim(len(names) - 0.5, -0.5 if chance is None else -1.05)
     left = min(low.min(initial=1), 1 if chance is None else chance)
     start = max(0.0, left - 0.07 * max(1 - left, 1e-3))
-    end = start + (1 - start) * _room("0.000", [short(name) for name in names])
+    end = start + (1 - start) * _room("0.000", labels)
     axes.set_xlim(start, end)
+    axes.locator_params(axis="x", nbins=int(_beside(labels) / 38))  # pt, for 0.9975 and a gap
     axes.set_xticks([tick for tick in axes.get_xticks() if start <= tick <= min(1, end)])
     if chance is not None:
         axes.axvline(chance, color=theme.muted, linestyle="--", linewidth=1)
@@ -150,7 +153,7 @@ def _matrix(figure: Figure, theme: Theme, matrix: np.ndarray, classes: Sequence[
     names = [short(name, 12) for name in classes]
     longest = max(map(len, names))
     cell = (72 * figure.get_figwidth() - 45 - LETTER * longest) / len(classes)  # pt
-    if LETTER * len(str(matrix.max())) < cell:
+    if len(classes) <= MOST_CELLS and LETTER * len(str(matrix.max())) < cell:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
                 colour = legible(shades(shares[row, column])[:3], theme)
@@ -344,8 +347,13 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
 
 def _room(words: str, names: Sequence[str]) -> float:
     """By how much an axis is longer than its longest bar, so that words fit behind the bar."""
-    whole = 72 * WIDTH - LETTER * max(map(len, names)) - 20  # pt
+    whole = _beside(names)
     return whole / (whole - 6 * len(words) - 12)  # figures of 9 pt are 6 pt wide
+
+
+def _beside(names: Sequence[str]) -> float:
+    """How many pt of the width these names leave to an axis."""
+    return 72 * WIDTH - LETTER * max(map(len, names)) - 20
 
 
 def _ends(intervals: Sequence[Pair]) -> dict[str, list[float]]:

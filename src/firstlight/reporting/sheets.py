@@ -14,6 +14,7 @@ from firstlight.reporting.drawing import LETTER, MOST_NAMES, bare, beside, check
 from firstlight.reporting.picture import LIGHT, WIDTH, Picture, Theme
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PAIRS = 12  # of classes whose mean differences are drawn
@@ -78,7 +79,7 @@ def samples(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, e
     words = max(len(short(name, 14)) for name in classes[: len(chosen)]) * LETTER / 72 + 0.2
     tile = (WIDTH - words) / across * images.shape[1] / images.shape[2]
     alt = f"{title}, a row of up to {across} images for each: {names}."
-    return Picture(title, alt, columns, draw, (WIDTH, 0.4 + min(tile, TILE) * len(chosen)))
+    return Picture(title, alt, columns, draw, (WIDTH, 0.47 + min(tile, TILE) * len(chosen)))
 
 
 def ideals(images: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -121,9 +122,7 @@ def differences(images: np.ndarray, classes: Sequence[str]) -> Picture:
     first, second, apart = first[order], second[order], np.sqrt(np.maximum(square[order], 0) / flat.shape[1])
     names = [(classes[a], classes[b]) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
     maps = (small[first] - small[second]).mean(axis=-1)
-    title = "Mean differences" + (
-        ", nearest classes first" if len(names) > 1 else f" of {classes[0]} and {classes[1]}"
-    )
+    title = "Mean differences" + (", nearest classes first" if len(names) > 1 else f" of {classes[0]} and {classes[1]}")
     alt = _told(title, [f"{a} minus {b} (apart {far:.3f})" for (a, b), far in zip(names, apart, strict=True)])
     columns: dict[str, Sequence[Any]] = {
         "first": [a for a, _ in names],
@@ -241,35 +240,38 @@ def _sheet(
         caption: what the colours mean.
         across: tiles in a row; else as many as leave the fewest places empty.
     """
-    count, lines = len(labels), max(map(len, labels))
-    wide = across == 0
+    count, wide = len(labels), across == 0
     across = across or min(count, min((4, 5), key=lambda most: (-count % most, most)))
-    down = math.ceil(count / across)
-    side = min(TILE, (WIDTH - 0.2) / across) if wide else (WIDTH - 0.2) / across  # inches, with the gap
-    letters = int((0.86 if wide else 2) * 72 * side / LETTER)
+    side = (WIDTH - 0.15) / across  # inches, with the gap
+    side = min(TILE, side) if wide else side
+    letters = int((0.94 if wide else 2) * 72 * side / LETTER)
     height, width = tiles(LIGHT).shape[1:3]
+    gap = max(1, round(0.06 * width))
+    inch = (width + gap) / side  # px
+    words = math.ceil(max(map(len, labels)) * LINE * inch)
+    step = height + 2 * gap + words
+    deep = math.ceil(count / across) * step - 2 * gap + (math.ceil(1.5 * LINE * inch) if caption else 0)
 
     def draw(figure: Figure, theme: Theme) -> None:
         axes = figure.add_subplot()
         bare(axes)
-        gap = max(1, round(0.06 * width))
-        words = math.ceil(lines * LINE / side * (width + gap))  # px
-        step = height + 2 * gap + words
-        sheet = np.zeros((words + height + (down - 1) * step, across * (width + gap) - gap, 4), np.uint8)
+        sheet = np.zeros((deep, across * (width + gap) - gap, 4), np.uint8)
         for place, tile in enumerate(tiles(theme)):
             top, left = words + place // across * step, place % across * (width + gap)
             sheet[top : top + height, left : left + width] = tile
-            label = "\n".join(short(line, letters) for line in labels[place])
-            axes.annotate(
-                label, (left - 0.5, top - 0.5), (0, 3), textcoords="offset points", fontsize=9, color=theme.text,
-                va="bottom", linespacing=1.1,
-            ).set_in_layout(False)  # fmt: skip
+            written = "\n".join(short(line, letters) for line in labels[place])
+            _write(axes, written, (left - 0.5, top - 0.5 - 0.04 * inch), theme.text)
         axes.imshow(sheet)
         axes.set_anchor("NW")
-        axes.set_xlabel(caption, loc="left", fontsize=9)
+        _write(axes, caption, (-0.5, deep - 0.5), theme.muted)
 
-    tall = down * (side * height / width + lines * LINE + 0.1) - 0.1
-    return draw, (WIDTH, 0.4 + tall + (0.25 if caption else 0))
+    return draw, (WIDTH, 0.45 + deep / inch)
+
+
+def _write(axes: Axes, text: str, at: tuple[float, float], colour: str) -> None:
+    """Words over a place, in a space that the sheet leaves them."""
+    written = axes.text(*at, text, fontsize=9, color=colour, va="bottom", linespacing=1.1)
+    written.set_in_layout(False)
 
 
 def _coloured(images: np.ndarray) -> np.ndarray:

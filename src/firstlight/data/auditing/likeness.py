@@ -20,7 +20,7 @@ MOST_PAIRS = 30_000_000  # candidates that are kept: 240 MB
 SHARE = 0.125  # of the distance of strangers, up to which two images are nearly the same
 LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the likeness that is asked for
 STRANGERS, AMONG = 300, 6000  # images by which the likeness of strangers is measured, and among how many
-MEANT = 100  # images of a class, from which on its own strangers say how like two of them must be
+MEANT = 20  # images of a class, from which on its own strangers say how like two of them must be
 FLAT = 4.0  # standard deviation of a thumb in gray levels, below which nothing can be recognised
 FINE, COARSE = 2, 4  # px of a thumb along each side that are taken together: to judge, and for a first look
 SLACK = 2  # times the distance allowed, up to which the first look keeps a pair
@@ -63,7 +63,10 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
         MissingExtraError: where SciPy is not installed.
     """
     rows = np.flatnonzero(usable)
-    rows = rows[np.concatenate([thumbs[part].std(axis=(1, 2)) for part in _parts(rows)] or [np.zeros(0)]) >= FLAT]
+    rows = rows[
+        np.concatenate([thumbs[part].std(axis=(1, 2), dtype=np.float32) for part in _parts(rows)] or [np.zeros(0)])
+        >= FLAT
+    ]
     if len(rows) < 2:
         return Likes(np.zeros((0, 2), np.int64), np.zeros(0, bool), 1.0), []
     plain, mirrored = hashes(thumbs[rows])
@@ -110,7 +113,10 @@ def _alike(look: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, flipped:
 def _pooled(thumbs: np.ndarray, pool: int) -> np.ndarray:
     """float32 (n, 32 / pool, 32 / pool), means of ``pool`` x ``pool`` px."""
     side = thumbs.shape[1] // pool
-    return thumbs.reshape(-1, side, pool, side, pool).mean(axis=(2, 4), dtype=np.float32)
+    high = thumbs.reshape(-1, side, pool, thumbs.shape[2])
+    flat = sum(high[:, :, row].astype(np.float32) for row in range(pool))  # four times as fast as mean(axis=(2, 4))
+    wide = np.asarray(flat).reshape(-1, side, side, pool)
+    return np.asarray(sum(wide[..., column] for column in range(pool))) / pool**2
 
 
 def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
