@@ -16,7 +16,7 @@ MOST_BITS = 8  # that two hashes may differ in; a JPEG of quality 30 changes up 
 # Images of one band that each is held against, the nearest by hash first: of copies among MNIST's digits 99.6 in 100
 # are candidates so, of those with 100 98.8, with 3000 99.8; a million hashes at random share a band with 244 others.
 ASIDE = 300
-MOST_PAIRS = 30_000_000  # candidates that are kept: 240 MB
+PAIRS_EACH, MOST_PAIRS = 60, 30_000_000  # candidates that are kept, times the images and in all: 240 MB
 SHARE = 0.125  # of the distance of strangers, up to which two images are nearly the same
 LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the likeness that is asked for
 STRANGERS, AMONG = 300, 6000  # images by which the likeness of strangers is measured, and among how many
@@ -214,7 +214,7 @@ def candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.
         )
         order = np.argsort(turned, kind="stable")
         head = turned[order] >> np.uint64(64 - (width if band < BANDS - 1 else 64 - width * (BANDS - 1)))
-        at, found, room = np.arange(len(order)), [kept], MOST_PAIRS - len(kept)
+        at, found, room = np.arange(len(order)), [kept], min(PAIRS_EACH * count, MOST_PAIRS) - len(kept)
         for step in range(1, ASIDE + 2):
             at = at[at + step < len(order)]
             at = at[head[at] == head[at + step]]
