@@ -339,8 +339,8 @@ def test_a_full_disk(photos: Path, tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_130_and_the_line_that_goes_on(photos: Path, tmp_path: Path) -> None:
     """What is there can be read, and the same command goes on."""
     code = (
-        "import os, signal, sys; import firstlight.ladder as ladder\n"
-        "def interrupted(*a, **k): os.kill(os.getpid(), signal.SIGINT)\n"
+        "import signal, sys; import firstlight.ladder as ladder\n"
+        "def interrupted(*a, **k): signal.raise_signal(signal.SIGINT)\n"
         "ladder.evaluate = interrupted\n"
         "from firstlight.apps.cli import main; sys.argv = ['firstlight', *sys.argv[1:]]; main()"
     )
