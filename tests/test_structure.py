@@ -165,7 +165,7 @@ def test_no_function_takes_more_than_six_arguments() -> None:
     """At most six arguments everywhere but in the commands, whose options are a menu."""
     found = []
     for file in FILES:
-        if file.name == "cli.py":
+        if file.parent.name == "commands":
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from firstlight.models.classifier import Classifier as Classifier
     from firstlight.models.crossfit import crossfit as crossfit
     from firstlight.models.explain import explain as explain
+    from firstlight.models.export import export as export
     from firstlight.models.inference import predict as predict
     from firstlight.models.recipes import Augmentation as Augmentation
     from firstlight.models.recipes import Recipe as Recipe
@@ -61,6 +62,7 @@ _ROOMS = {
     "crossfit": "models.crossfit",
     "evaluate": "evaluation.metrics",
     "explain": "models.explain",
+    "export": "models.export",
     "fit": "ladder",
     "get": "data.download",
     "load": "data.pixels",

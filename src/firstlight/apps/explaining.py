@@ -63,13 +63,9 @@ class Wanted(TypedDict):
 def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]) -> None:
     """Explains the images named, or those of the run, and prints, draws or writes why each was decided so."""
     found, out = read_run(run), wanted["out"]
-    if wanted["rung"] is None and not found.finished:
-        raise ArgumentError(
-            f"{run} is not finished, so it advises no rung yet; name one with --rung, or type the climb again."
-        )
     if out is not None and out.exists() and not out.is_dir():
         raise ArgumentError(f"{out} is a file; name a folder for the pictures.")
-    classifier = restore(found[wanted["rung"] or found.advice["rung"]].model)
+    classifier = restore(found.chosen(wanted["rung"]).model)
     explained, readings = (_of_images if images else _of_run)(found, classifier, images, wanted)
     if readings:
         count_test_reading(run)

@@ -139,6 +139,18 @@ class Run:
         there = ", ".join(rung.name for rung in self.rungs) or "none"
         raise ArgumentError(f"{self._where} has no rung {name!r}; choose from: {there}.")
 
+    def chosen(self, name: str | None = None) -> RungResult:
+        """The rung of that name; the advised one where none is named.
+
+        Raises:
+            ArgumentError: where there is no such rung, or the run is not finished and advises none yet.
+        """
+        if name is None and not self.finished:
+            raise ArgumentError(
+                f"{self._where} is not finished, so it advises no rung yet; name one with --rung, or type the climb again."
+            )
+        return self[name or self.advice["rung"]]
+
     def __contains__(self, name: object) -> bool:
         return any(name in (rung, rung.name) for rung in self.rungs)
 

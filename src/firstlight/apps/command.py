@@ -1,0 +1,57 @@
+"""What makes a function a command: its expected failures become one sentence, and Ctrl-C one that says how to go on."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+
+from firstlight.errors import FirstlightError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    help="The first honest number that a folder of images gives, and what it is worth to go on.",
+    epilog="Start with: firstlight demo",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def command(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Registers a command; its expected failures become one sentence and exit status 1, Ctrl-C becomes 130."""
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except FirstlightError as error:
+                print(f"firstlight: {error}", file=sys.stderr)
+                raise typer.Exit(1) from error
+            except KeyboardInterrupt as error:
+                again = shlex.join(["firstlight", *sys.argv[1:]])
+                print(f"\nInterrupted; nothing was lost. The same command goes on: {again}", file=sys.stderr)
+                raise typer.Exit(130) from error
+
+        app.command(epilog=f"Example: {example}")(run)
+        return run
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from firstlight import __version__
+
+        print(f"firstlight {__version__}")
+        raise typer.Exit

@@ -1,0 +1,117 @@
+"""The commands before the model: get, scan, split, and what was decoded before; and the demo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from firstlight.apps.command import command
+from firstlight.apps.options import Data, Json, Quiet, Seed
+from firstlight.apps.screen import print_json
+
+if TYPE_CHECKING:
+    from firstlight.data.table import Table
+
+
+@command("firstlight demo")
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the images and the runs are written.")] = Path("firstlight-demo"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The whole story on real handwritten digits, without a network."""
+    from firstlight.apps.demo import tell
+
+    tell(folder, quiet=quiet, as_json=as_json)
+
+
+@command("firstlight get mnist_sample")
+def get(
+    name: Annotated[str | None, typer.Argument(help="A known name, an http(s) address, or a local archive.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where it is unpacked.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="What the archive must hash to.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a dataset, verify it, unpack it and print its folder; without a name, list those known."""
+    from firstlight.data.catalog import DATASETS
+    from firstlight.data.download import get as fetch
+
+    if name is None:
+        known = {one.name: {"about": one.about, "licence": one.licence, "url": one.url} for one in DATASETS.values()}
+        if as_json:
+            print_json(known)
+        else:
+            print(*(f"{key:<15} {one['about']}" for key, one in known.items()), sep="\n")
+        return
+    path = fetch(name, folder=folder, sha256=sha256, quiet=quiet)
+    print_json({"path": str(path)}) if as_json else print(path)
+
+
+@command("firstlight scan photos/ --out photos.parquet")
+def scan(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What a folder holds: classes, splits, counts and what was skipped; nothing is decoded."""
+    from firstlight.data.sources import scan as scan_data
+
+    _show_table(scan_data(data, follow_links=follow_links), out, as_json, quiet)
+
+
+@command("firstlight split photos/ --validation 0.2 --test 0.2 --out photos.parquet")
+def split(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Set images aside for validation and test, by class, equal images together; files stay where they are."""
+    from firstlight.data.sources import scan as scan_data
+    from firstlight.data.splits import split as split_table
+
+    _show_table(split_table(scan_data(data), validation=validation, test=test, seed=seed), out, as_json, quiet)
+
+
+def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:
+    if out is not None:
+        (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
+    if not as_json:
+        print(replace(table, notes=()) if quiet else table)
+        return
+    document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
+    document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}
+    print_json(document | {"fingerprint": table.fingerprint, "out": None if out is None else str(out)})
+
+
+@command("firstlight cache --clear")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what was decoded before: where it lies and how large it is."""
+    from firstlight.data import cache as kept
+
+    if clear:
+        count, size = kept.clear()
+        print_json({"deleted": count, "bytes": size}) if as_json else print(f"{count} entries, {size:,} bytes deleted")
+        return
+    entries = kept.entries()
+    if as_json:
+        print_json(
+            [{"path": str(one.path), "root": one.root, "images": one.images, "bytes": one.bytes} for one in entries]
+        )
+        return
+    for one in entries:
+        print(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
+    print(f"{sum(one.bytes for one in entries):>15,} bytes in {len(entries)} entries in {kept.folder()}")

@@ -1,0 +1,157 @@
+"""The commands that fit and measure: fit, climb, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from firstlight.apps.command import command
+from firstlight.apps.options import (
+    Augment,
+    BatchSize,
+    Colour,
+    Data,
+    Decay,
+    Device,
+    Effort,
+    Epochs,
+    Hidden,
+    How,
+    Json,
+    Loss,
+    Lr,
+    Momentum,
+    Normalise,
+    Optimiser,
+    Out,
+    Patience,
+    Quiet,
+    Schedule,
+    Seed,
+    Seeds,
+    Size,
+    Split,
+    Unreadable,
+    Weights,
+)
+
+
+@command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
+def fit(
+    data: Data,
+    rung: Annotated[str, typer.Option(help="Which rung: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
+    distance: Annotated[str, typer.Option(help="For centroid: l1, l2 or cosine.")] = "l1",
+    centre: Annotated[str, typer.Option(help="For centroid: mean or median.")] = "mean",
+    effort: Effort = "standard",
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: Lr = None,
+    loss: Loss = None,
+    optimiser: Optimiser = None,
+    schedule: Schedule = None,
+    momentum: Momentum = None,
+    weight_decay: Decay = None,
+    patience: Patience = None,
+    class_weights: Weights = None,
+    augment: Augment = None,
+    normalise: Normalise = None,
+    hidden: Hidden = None,
+    device: Device = "auto",
+    size: Size = "auto",
+    colour: Colour = "auto",
+    how: How = "squish",
+    allow_unreadable: Unreadable = False,
+    out: Out = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit one rung, measure it on validation and keep it in a run folder."""
+    from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.models.rungs import centroid_name
+
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": _rate(lr),
+        "loss": loss,
+        "optimiser": optimiser,
+        "schedule": schedule,
+        "momentum": momentum,
+        "weight_decay": weight_decay,
+        "patience": patience,
+        "class_weights": class_weights,
+        "augment": augment,
+        "normalise": normalise,
+        "sizes": None if hidden is None else {"hidden": hidden},
+        "device": None if device == "auto" else device,
+    }
+    name = centroid_name(distance, centre) if rung == "centroid" else rung
+    loading = _loading(size, colour, how, allow_unreadable)
+    chosen: Any = {name: value for name, value in options.items() if value is not None}
+    from_seed = range(seed, seed + seeds)
+    show_climb(data, Asked((name,), "validation", from_seed, effort, chosen, loading, out, as_json, quiet))
+
+
+def _rate(lr: str | None) -> float | str | None:
+    """The learning rate as a number where it is one; `Recipe` says what is wrong with another word."""
+    try:
+        return None if lr is None else float(lr)
+    except ValueError:
+        return lr
+
+
+@command("firstlight climb photos/ --effort quick")
+def climb(
+    data: Data,
+    rungs: Annotated[
+        str | None,
+        typer.Option(help="Names with commas between; centroid stands for its three distances. All where left out."),
+    ] = None,
+    effort: Effort = "standard",
+    split: Split = "validation",
+    device: Device = "auto",
+    size: Size = "auto",
+    colour: Colour = "auto",
+    how: How = "squish",
+    allow_unreadable: Unreadable = False,
+    out: Out = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Climb the ladder: each rung's accuracy with its interval, what it gained, and where to stop."""
+    from firstlight.apps.climbing import Asked, show_climb
+
+    names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
+    loading = _loading(size, colour, how, allow_unreadable)
+    options: Any = {} if device == "auto" else {"device": device}
+    from_seed = range(seed, seed + seeds)
+    show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
+
+
+def _loading(size: str, colour: str, fit: str, allow_unreadable: bool) -> dict[str, Any]:
+    """The options of `load`, which says what is wrong with them."""
+    side = int(size) if size.isdecimal() else size
+    return {"size": side, "colour": colour, "fit": fit, "allow_unreadable": allow_unreadable}
+
+
+@command("firstlight compare runs/photos --against centroid")
+def compare(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    other: Annotated[Path | None, typer.Argument(help="A second run folder: its images may be others.")] = None,
+    against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
+    by: Annotated[
+        str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of a list.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare every rung of a run with one of them, on the same images, or by slices of the data."""
+    from firstlight.apps.comparing import show_comparison
+
+    show_comparison(run, other, against=against, by=by, as_json=as_json, quiet=quiet)

@@ -1,0 +1,61 @@
+"""What is told of a model wherever it goes: its classes, how images are brought to it, what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from firstlight.models.exporting.look import look
+from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.results import Run
+from firstlight.runs.seal import plain
+
+FORMAT = 1
+SHARE = 0.01  # of the measured images, which by definition count as strange
+
+
+def document(run: Run, rung: str) -> dict[str, Any]:
+    """A rung's document: what the exported file, the server and the page know of it besides its weights.
+
+    Args:
+        run: which the rung belongs to.
+        rung: its name.
+
+    Returns:
+        Plain values: ``format``, ``name``, ``classes``, ``shape`` [h, w, c], ``preprocessing``, ``temperature``,
+        ``seed``, ``fingerprint``, ``versions``, ``outputs`` (of the graph), ``metrics`` (split, n, accuracy and its
+        interval), ``familiar`` (the top probability and the nearest distance beyond which 1 in 100 of the measured
+        images lay; an image beyond them is not like anything that the model was trained on) and ``look`` (of the
+        training images, where they are drawings on an even ground).
+
+    Raises:
+        ArgumentError: where the run has no such rung.
+        RunError: where its files were damaged.
+
+    Example:
+        >>> import firstlight as fl
+        >>> about = document(fl.climb(digits, rungs=["centroid-l2"]), "centroid-l2")
+        >>> about["classes"][:3], about["shape"], about["metrics"]["split"]
+        (['0', '1', '2'], [8, 8, 1], 'validation')
+    """
+    result = run[rung]
+    config, seen, evidence = result.model.config, result.predictions, kept_evidence(run)
+    nearest = -seen.scores.max(axis=1) if config["kind"] == "centroid" else None
+    outputs = ["label", "probabilities", "pixels"]
+    told = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")
+    samples = None if evidence is None else evidence.shown[: sum(evidence.about["samples"])]
+    return plain(
+        {
+            "format": FORMAT,
+            **{name: config[name] for name in told},
+            "outputs": outputs if nearest is None else [*outputs, "distances", "ideal"],
+            "metrics": {"split": run.split} | {name: result.metrics[name] for name in ("n", "accuracy", "interval")},
+            "familiar": {
+                "probability": np.quantile(seen.probabilities.max(axis=1), SHARE, method="lower"),
+                "distance": None if nearest is None else np.quantile(nearest, 1 - SHARE, method="higher"),
+                "share": SHARE,
+            },
+            "look": None if samples is None or not len(samples) else look(samples),
+        }
+    )

@@ -1,0 +1,123 @@
+"""An exported model held against the classifier that it was made from, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.data.arrange import arrange
+from firstlight.data.decode import decode
+from firstlight.data.files import reader
+from firstlight.data.sources import scan
+from firstlight.errors import FirstlightError
+from firstlight.models.session import Engine
+from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.results import Run, RungResult
+
+MOST = 1000  # images of the run
+BATCH = 50  # images at once
+
+# Rows and columns: a pixel, a line, smaller and larger than any model looks at, both ways to turn, as long as a scan.
+ODD = (
+    *((1, 1), (1, 40), (37, 1), (2, 3), (7, 5), (28, 29), (31, 17), (64, 64), (97, 61), (53, 211), (224, 160)),
+    *((301, 20), (480, 640), (999, 401), (13, 1600), (4000, 3), (2, 4000)),
+)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How two ways to compute the same model differ.
+
+    Attributes:
+        images: how many images of the run were looked at.
+        of: what they are: the split that was measured on, or "samples" where its files are not there any more.
+        odd: how many images of odd sizes besides.
+        probability: the greatest difference of a probability.
+        labels: how many images are named differently.
+    """
+
+    images: int
+    of: str
+    odd: int
+    probability: float
+    labels: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images:,} images ({self.of}) and {self.odd} of odd sizes: {self.labels} named differently, "
+            f"greatest difference in probability {self.probability:.1e}"
+        )
+
+
+def parity(one: Engine, other: Engine, images: Sequence[np.ndarray], *, of: str = "validation") -> Parity:
+    """Asks both of every image and of images of odd sizes.
+
+    Args:
+        one: the exported model.
+        other: what it was made from.
+        images: uint8 (H, W, C) each, of any size.
+        of: what they are.
+
+    Example:
+        >>> from firstlight.models.session import InPython
+        >>> import firstlight as fl
+        >>> same = InPython(fl.fit("centroid", fl.load(fl.scan(digits)), distance="l2"))
+        >>> print(parity(same, same, [np.zeros((8, 8, 1), np.uint8)]))
+        1 images (validation) and 34 of odd sizes: 0 named differently, greatest difference in probability 0.0e+00
+    """
+    worst, labels, odd = 0.0, 0, odd_images()
+    for batch in _batches([*images, *odd]):
+        a, b = one.answer(batch), other.answer(batch)
+        difference = np.abs(a.probabilities.astype(np.float64) - b.probabilities).max()
+        worst = max(worst, float(difference) if np.isfinite(difference) else np.inf)
+        labels += int((a.labels != b.labels).sum())
+    return Parity(len(images), of, len(odd), worst, labels)
+
+
+def _batches(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """(B, H, W, C) each: images of one size, at most `BATCH`."""
+    for _, group in groupby(sorted(images, key=np.shape), key=np.shape):
+        same = list(group)
+        yield from (np.stack(same[start : start + BATCH]) for start in range(0, len(same), BATCH))
+
+
+def odd_images() -> list[np.ndarray]:
+    """Images of `ODD` sizes, gray and RGB, of blocks in random gray levels and of noise."""
+    random = np.random.default_rng(0)
+    images = []
+    for height, width in ODD:
+        for channels in (1, 3):
+            rough = random.integers(0, 256, (-(-height // 8), -(-width // 8), channels), np.uint8)
+            image = rough.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+            noise = random.integers(0, 256, image.shape, np.uint8)
+            images.append(np.where(np.arange(width)[:, None] < width // 2, image, noise))
+    return images
+
+
+def images_of(run: Run, rung: RungResult) -> tuple[list[np.ndarray], str]:
+    """At most `MOST` images that the rung was measured on, evenly spaced; of the run's samples if they are gone.
+
+    Returns:
+        The decoded images, and what they are, as `Parity` says it.
+    """
+    keys = rung.predictions.keys
+    try:
+        table = arrange(scan(str(run.asked.get("data", ""))), split=run.split, seed=run.seed)
+        rows = np.flatnonzero(pc.is_in(table.rows["key"], pa.array(keys.to_pylist())).to_numpy())
+        chosen = np.zeros(len(table), bool)
+        chosen[rows[np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)]] = True
+        some = table.select(chosen)
+        read = reader(some)
+        decoded = [decode(read(key)) for key in some.keys]
+    except (FirstlightError, OSError):
+        decoded = []
+    images = [image for image in decoded if not isinstance(image, str)]
+    if images:
+        return images, run.split
+    evidence = kept_evidence(run)
+    return [] if evidence is None else list(evidence.shown), "samples"
