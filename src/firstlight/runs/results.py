@@ -147,7 +147,8 @@ class Run:
         """
         if name is None and not self.finished:
             raise ArgumentError(
-                f"{self._where} is not finished, so it advises no rung yet; name one with --rung, or type the climb again."
+                f"{self._where} is not finished, so it advises no rung yet; name one with --rung, or type the climb "
+                "again."
             )
         return self[name or self.advice["rung"]]
 
