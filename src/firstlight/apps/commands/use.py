@@ -40,3 +40,29 @@ def export(
     from firstlight.apps.exporting import show_export
 
     show_export(run, out, rung=rung, to=to, as_json=as_json)
+
+
+@command("firstlight serve runs/photos --phone")
+def serve(
+    run: Annotated[Path, typer.Argument(help="A run folder, or an .onnx file that export wrote.")],
+    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65535)] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(help="What a call has to bring; required for other computers.", envvar="FIRSTLIGHT_TOKEN"),
+    ] = None,
+    phone: Annotated[
+        bool, typer.Option("--phone", help="For the local network: a token, and the link as a QR code.")
+    ] = False,
+    origins: Annotated[
+        str, typer.Option(help="Other sites whose pages may call it, such as https://a.example, commas between.")
+    ] = "",
+    prefix: Annotated[str, typer.Option(help="The path under which a proxy shows it.")] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Answer over HTTP: a page to draw on and drop images on, and POST /api/predict for programs."""
+    from firstlight.apps.serving import Place, serve
+
+    callers = tuple(one.strip() for one in origins.split(",") if one.strip())
+    serve(run, Place(host, port, token, phone, callers, prefix), rung=rung, quiet=quiet)

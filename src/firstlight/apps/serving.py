@@ -1,0 +1,133 @@
+"""`firstlight serve`: a model as an HTTP page, for this computer alone or, with a token, for the local network."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.apps.screen import remark
+from firstlight.errors import ArgumentError, FirstlightError, MissingExtraError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the service listens, and who may call it.
+
+    Attributes:
+        host: the address to bind to.
+        port: 0 for any that is free.
+        token: what a call has to bring; required where other computers can reach the address.
+        phone: bind to the local network's address, make a token, and draw the link as a QR code.
+        origins: of other sites whose pages may call it.
+        prefix: the path under which a proxy shows it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    phone: bool = False
+    origins: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+def serve(source: Path, place: Place | None = None, *, rung: str | None = None, quiet: bool = False) -> None:
+    """Serves a rung of a run, or an exported file, until it is told to stop.
+
+    Args:
+        source: a run folder, or an ``.onnx`` file.
+        place: where, and for whom.
+        rung: its name; the advised one where left out.
+        quiet: no line for each request.
+
+    Raises:
+        ArgumentError: where other computers could reach it and no token was named.
+        FirstlightError: where the address is taken.
+        MissingExtraError: where FastAPI or uvicorn is not installed.
+    """
+    place = place or Place()
+    try:
+        import uvicorn
+
+        from firstlight.apps.web.server import application
+    except ImportError as error:
+        raise MissingExtraError("Serving a model", "serve") from error
+    from firstlight.models.session import Session
+
+    host = _own_address() if place.phone else place.host
+    token = place.token or (secrets.token_urlsafe(16) if place.phone else None)
+    if token is None and not _is_loopback(host):
+        raise ArgumentError(
+            f"Bound to {host}, other computers could call the model; pass a --token that they have to bring, or "
+            "--phone."
+        )
+    session = Session.of(source, rung)
+    with _bound(host, place.port) as bound:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+        hosts = ["127.0.0.1", "localhost", "[::1]", host] if _is_loopback(host) else ["*"]
+        app = application(session, token=token, origins=place.origins, hosts=hosts)
+        _log(quiet)
+        _announce(session.about["name"], address, token, place.phone)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            root_path=place.prefix,
+            timeout_graceful_shutdown=30,
+        )
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise FirstlightError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); name another --port, or 0 for any that is free."
+        ) from error
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _own_address() -> str:
+    """Of this computer on the local network; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)
+        except OSError as error:
+            raise FirstlightError("This computer is on no network; connect it, or leave --phone out.") from error
+        return str(probe.getsockname()[0])
+
+
+def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
+    link = address + (f"#token={token}" if token else "")
+    remark(f"{name} answers at {link}", "Ctrl-C ends it.")
+    if phone:
+        import segno
+
+        remark("On a phone in the same network, point the camera here:")
+        segno.make(link, error="l").terminal(out=sys.stderr, compact=True)
+
+
+def _log(quiet: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name, level in (("firstlight.serve", logging.WARNING if quiet else logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)

@@ -1,0 +1,139 @@
+"""Images as they were sent -> predictions: decoded and shaped as everywhere, then one call of the session."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastapi import HTTPException
+
+from firstlight.apps.web.answers import Picture, Prediction
+from firstlight.apps.web.reading import Sent
+from firstlight.data.decode import QUIET, decode, openers
+from firstlight.data.decoding.header import choose_path
+from firstlight.data.decoding.resize import to_shape
+
+if TYPE_CHECKING:
+    from firstlight.models.session import Answer, Session
+
+# A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
+# file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
+# (LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER).
+SCANS = 100
+MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # of those that a length follows, and the end
+SCAN, END = b"\xda", b"\xd9"
+
+NOT_READ = ("not an image", "a format that is not read")
+
+
+class _UnreadableError(Exception):
+    """An image that is not answered: the status that it gives a request, and a sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"The image cannot be read: {reason}.")
+        self.status = status
+
+
+def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: float) -> list[Prediction]:
+    """What each image is; of one that cannot be read, the reason.
+
+    Args:
+        session: the model.
+        sent: the images.
+        pixels: how many an image may have.
+        until: the time, by `time.monotonic`, at which the work is given up between two images.
+
+    Raises:
+        HTTPException: 408 where the time is over; where no image at all can be read, 413 (too many pixels),
+            415 (no image, or of a format that is not read) or 422 (damaged), by the first one.
+    """
+    about = session.about
+    found: list[Prediction] = []
+    images, unreadable = [], []
+    for one in sent:
+        if time.monotonic() > until:
+            raise HTTPException(
+                408,
+                f"Of {len(sent)} images {len(found)} were read when the time was over; send fewer or smaller images.",
+            )
+        found.append(Prediction(name=one.name))
+        try:
+            images.append(_shaped(one.data, about["preprocessing"], pixels))
+        except _UnreadableError as error:
+            unreadable.append(error)
+            found[-1].problem = str(error)
+    if not images:
+        many = f"None of the {len(sent)} images can be read; of the first: " * (len(sent) > 1)
+        raise HTTPException(unreadable[0].status, f"{many}{unreadable[0]}")
+    answer = session.answer(np.stack(images))  # (N, h, w, c)
+    alike = familiar(about, answer)
+    for row, prediction in enumerate(one for one in found if one.problem is None):
+        _fill(prediction, about, answer, row)
+        prediction.familiar = bool(alike[row])
+    return found
+
+
+def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
+    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the validation images were."""
+    beyond = about["familiar"]
+    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
+    if answer.distances is not None and beyond["distance"] is not None:
+        alike &= answer.distances.min(axis=1) <= beyond["distance"]
+    return alike
+
+
+def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row: int) -> None:
+    label, shares = int(answer.labels[row]), answer.probabilities[row].tolist()
+    prediction.label, prediction.probability, prediction.probabilities = about["classes"][label], shares[label], shares
+    prediction.distances = None if answer.distances is None else answer.distances[row].tolist()
+    seen = answer.pixels[row]
+    prediction.pixels = Picture(shape=list(seen.shape), data=base64.b64encode(seen.tobytes()).decode())
+
+
+def _shaped(data: bytes, preprocessing: Mapping[str, Any], most: int) -> np.ndarray:
+    """uint8 (h, w, c), as `firstlight predict` hands an image to the model."""
+    path = choose_path(data)
+    if path != "png":  # those are small
+        _refuse_costly(data, path.removesuffix("-gray").upper(), most)
+    image = decode(data)
+    if isinstance(image, str):
+        raise _UnreadableError(415 if image.startswith(NOT_READ) else 422, image)
+    size, colour, fit = (preprocessing[name] for name in ("size", "colour", "fit"))
+    return to_shape(image, size=(size[0], size[1]), colour=colour, fit=fit)
+
+
+def _refuse_costly(data: bytes, kind: str, most: int) -> None:
+    """Refuses by the header what would fill the memory or keep a core busy."""
+    width, height = _size(data, kind)
+    if width * height > most:
+        raise _UnreadableError(413, f"it has {width:,} x {height:,} pixels, and at most {most:,} are decoded")
+    if kind == "JPEG" and _scans(data) > SCANS:
+        raise _UnreadableError(422, f"it has more than {SCANS} scans")
+
+
+def _size(data: bytes, kind: str) -> tuple[int, int]:
+    """Width and height by the header; (0, 0) of what the decoder will refuse."""
+    with contextlib.suppress(Exception):
+        if kind == "HEIC":
+            import pi_heif
+
+            return pi_heif.open_heif(data).size
+        if kind in openers():
+            with QUIET, openers()[kind](io.BytesIO(data)) as picture:
+                return picture.size
+    return 0, 0
+
+
+def _scans(data: bytes) -> int:
+    """How many scans a JPEG has, up to one more than are read; a film that some phones append does not count."""
+    at = count = 0
+    while count <= SCANS and (found := MARKER.search(data, at)) and found[1] != END:
+        count += found[1] == SCAN
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")  # the length of its header
+    return count
