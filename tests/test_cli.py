@@ -340,6 +340,7 @@ def test_ctrl_c_ends_with_130_and_the_line_that_goes_on(photos: Path, tmp_path: 
     """What is there can be read, and the same command goes on."""
     code = (
         "import signal, sys; import firstlight.ladder as ladder\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "def interrupted(*a, **k): signal.raise_signal(signal.SIGINT)\n"
         "ladder.evaluate = interrupted\n"
         "from firstlight.apps.cli import main; sys.argv = ['firstlight', *sys.argv[1:]]; main()"
