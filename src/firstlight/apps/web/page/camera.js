@@ -1,0 +1,37 @@
+// The camera: a square viewfinder, and one picture of what it shows.
+
+const SAYS = {
+  NotAllowedError: "The camera may not be used; allow it in the browser's settings for this page.",
+  NotFoundError: "There is no camera; choose a file instead.",
+  NotReadableError: "The camera is used by another program; close it and try again.",
+};
+
+/** Starts the camera; gives {take, stop}. */
+export async function camera(video) {
+  if (!navigator.mediaDevices?.getUserMedia) {
+    throw new Error("This browser gives the camera to pages over https or on this computer only; choose a file instead.");
+  }
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
+  } catch (error) {
+    throw new Error(SAYS[error.name] ?? `The camera did not start (${error.name}); choose a file instead.`);
+  }
+  video.srcObject = stream;
+  await video.play();
+  return {
+    /** The middle square as a canvas. */
+    take() {
+      const side = Math.min(video.videoWidth, video.videoHeight);
+      const canvas = document.createElement("canvas");
+      canvas.width = canvas.height = side;
+      const [left, top] = [(video.videoWidth - side) / 2, (video.videoHeight - side) / 2];
+      canvas.getContext("2d").drawImage(video, left, top, side, side, 0, 0, side, side);
+      return canvas;
+    },
+    stop() {
+      for (const track of stream.getTracks()) track.stop();
+      video.srcObject = null;
+    },
+  };
+}

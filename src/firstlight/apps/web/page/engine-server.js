@@ -1,0 +1,49 @@
+// The engine that asks the server: every answer comes from POST /api/predict beside this page.
+
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+const headers = token ? { authorization: `Bearer ${token}` } : {};
+
+export const privacy = "The image goes to the computer that serves this page and is not kept there.";
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
+  } catch {
+    throw new Error("The server cannot be reached; see whether it still runs.");
+  }
+  const document = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(document?.detail ?? `The server answered with status ${response.status}.`);
+  return document;
+}
+
+function bytes(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+/** The model's document. */
+export async function model() {
+  return ask("api/model");
+}
+
+/** What an image file is: {label, probability, probabilities, distances, pixels}. */
+export async function predict(blob) {
+  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
+  const found = await ask("api/predict", { method: "POST", body: blob, headers: { "content-type": type } });
+  const { label, probability, probabilities, distances, pixels } = found.predictions[0];
+  return {
+    label,
+    probability,
+    probabilities: Float32Array.from(probabilities),
+    distances: distances && Float32Array.from(distances),
+    pixels: { shape: pixels.shape, data: bytes(pixels.data) },
+  };
+}
+
+/** Each class's ideal image, {shape: [K, h, w, c], data}; null where the model has none. */
+export async function ideal() {
+  const about = await model();
+  if (!about.outputs.includes("ideal")) return null;
+  const found = await ask("api/ideal");
+  return { shape: found.shape, data: new Float32Array(bytes(found.data).buffer) };
+}

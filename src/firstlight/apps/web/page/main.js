@@ -1,0 +1,224 @@
+// From an image, however it came, to the answer on the page.
+
+import * as engine from "./engine.js";
+import { camera } from "./camera.js";
+import { sheet } from "./draw.js";
+import { alike } from "./look.js";
+import { bars, percent, pixels, reasons } from "./show.js";
+
+const $ = (id) => document.getElementById(id);
+const WAIT = 120; // ms after a piece of a stroke
+
+let about;
+let ideal = null;
+let latest = 0; // number of the question, so that a late answer to an earlier one is not shown
+let current = null; // {blob, drawn}: the image, and whether it is a drawing
+let timer;
+
+function say(problem) {
+  $("problem").hidden = !problem;
+  $("problem").textContent = problem ?? "";
+}
+
+/** A canvas as a PNG file; at once, where `toBlob` waits for the browser to be idle, up to a second. */
+function blobOf(canvas) {
+  const text = atob(canvas.toDataURL("image/png").split(",")[1]);
+  return new Blob([Uint8Array.from(text, (letter) => letter.charCodeAt(0))], { type: "image/png" });
+}
+
+/** A gray picture of any image file, at most 448 px. */
+async function grayOf(blob) {
+  const bitmap = await createImageBitmap(blob);
+  const scale = Math.min(1, 448 / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff"; // what is transparent counts as white
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const gray = new Float32Array(width * height);
+  for (let i = 0; i < gray.length; i++) gray[i] = 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2];
+  return { canvas, picture: { width, height, data: gray } };
+}
+
+/** The image that is asked about: as it came, or brought to the training images' look; both are shown. */
+async function prepared({ blob }) {
+  $("before").hidden = $("after").hidden = true;
+  $("changes").textContent = "";
+  if (!about.look || !$("look").checked) return blob;
+  const { canvas, picture } = await grayOf(blob);
+  const brought = alike(picture, about.look, Math.max(about.shape[0], about.shape[1]));
+  if (!brought) return blob;
+  const before = $("before").querySelector("canvas");
+  before.width = canvas.width;
+  before.height = canvas.height;
+  before.getContext("2d").drawImage(canvas, 0, 0);
+  const after = $("after").querySelector("canvas");
+  pixels(after, [brought.picture.height, brought.picture.width, 1], brought.picture.data);
+  $("before").hidden = $("after").hidden = false;
+  $("changes").textContent = `Before the model looked at it, it was ${brought.changes.join(", ")}.`;
+  return blobOf(after);
+}
+
+async function ask(image) {
+  current = image;
+  const number = (latest += 1);
+  say();
+  try {
+    const answer = await engine.predict(await prepared(image));
+    if (number === latest) show(answer);
+  } catch (error) {
+    if (number === latest) {
+      forget();
+      say(error.message);
+    }
+  }
+}
+
+function forget() {
+  $("verdict").textContent = "Nothing yet.";
+  $("bars").replaceChildren();
+  $("strange").hidden = $("steps").hidden = $("why").hidden = $("all").hidden = true;
+}
+
+function show(answer) {
+  const name = document.createElement("b");
+  name.textContent = answer.label;
+  $("verdict").replaceChildren("It looks like ", name, `, ${percent(answer.probability)} sure.`);
+  $("strange").textContent = strange(answer);
+  $("strange").hidden = !$("strange").textContent;
+  bars($("bars"), $("all"), about.classes, answer.probabilities);
+  const { shape, data } = answer.pixels;
+  pixels($("seen").querySelector("canvas"), shape, data);
+  $("size").textContent = `${shape[1]} x ${shape[0]} ${shape[2] === 1 ? "gray" : "RGB"} pixels`;
+  $("steps").hidden = false;
+  $("alike").hidden = !about.look;
+  $("why").hidden = !(ideal && answer.distances);
+  if (!$("why").hidden) {
+    const parts = { ideals: $("ideals"), because: $("because"), map: $("map"), legend: $("legend") };
+    reasons(parts, about, ideal, answer);
+  }
+}
+
+/** Why the image is not like those that the model was measured on; empty where it is. */
+function strange({ probability, distances }) {
+  const { probability: least, distance: furthest, share } = about.familiar;
+  const often = `${(100 * share).toFixed(0)} in 100`;
+  const said = [];
+  if (probability < least) said.push(`it is ${percent(probability)} sure, and was below ${percent(least)} for only ${often}`);
+  const nearest = distances && Math.min(...distances);
+  if (distances && furthest !== null && nearest > furthest) {
+    said.push(`the nearest ideal image is at ${nearest.toFixed(3)}, and was beyond ${furthest.toFixed(3)} for only ${often}`);
+  }
+  return said.length ? `This is not like anything I was trained on: ${said.join("; ")} of the images I was measured on.` : "";
+}
+
+const paper = sheet(
+  $("paper"),
+  () => Number($("pen").value) / 100,
+  () => {
+    $("undo").disabled = $("clear").disabled = paper.empty();
+    $("hint").hidden = !paper.empty();
+    preview(null);
+    clearTimeout(timer);
+    if (paper.empty()) {
+      latest += 1;
+      current = null;
+      forget();
+      say();
+      return;
+    }
+    timer = setTimeout(() => {
+      $("look").checked = $("look").checked || !current?.drawn;
+      ask({ blob: blobOf(paper.picture()), drawn: true });
+    }, WAIT);
+  },
+);
+
+/** Shows an image file on the sheet, in place of what was there. */
+function preview(blob) {
+  URL.revokeObjectURL($("preview").src);
+  $("preview").hidden = !blob;
+  if (!blob) return $("preview").removeAttribute("src");
+  $("preview").src = URL.createObjectURL(blob);
+  $("hint").hidden = true;
+  $("clear").disabled = false;
+}
+
+/** An image file that was chosen, dropped or pasted, or a photograph. */
+function take(blob) {
+  clearTimeout(timer);
+  paper.clear();
+  preview(blob);
+  $("look").checked = false; // a photo is taken as it is, unless one asks
+  ask({ blob, drawn: false });
+}
+
+$("undo").addEventListener("click", paper.undo);
+$("clear").addEventListener("click", paper.clear);
+$("look").addEventListener("change", () => current && ask(current));
+$("file").addEventListener("change", ({ target }) => {
+  if (target.files.length) take(target.files[0]);
+  target.value = "";
+});
+addEventListener("paste", ({ clipboardData }) => {
+  const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+  if (file) take(file);
+  else say("There is no image to paste; copy a picture, not its address or text.");
+});
+for (const name of ["dragenter", "dragover"]) {
+  addEventListener(name, (event) => {
+    event.preventDefault();
+    $("drop").classList.add("over");
+  });
+}
+for (const name of ["dragleave", "drop"]) addEventListener(name, () => $("drop").classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+  else say("That is no file; drop an image file.");
+});
+
+let running = null; // the camera
+function run(started) {
+  running = started;
+  $("viewfinder").hidden = $("shutter").hidden = $("stop").hidden = !started;
+  $("camera").hidden = Boolean(started);
+}
+$("camera").addEventListener("click", async () => {
+  say();
+  try {
+    run(await camera($("viewfinder")));
+    $("shutter").focus();
+  } catch (error) {
+    say(error.message);
+  }
+});
+$("stop").addEventListener("click", () => {
+  running.stop();
+  run(null);
+  $("camera").focus();
+});
+$("shutter").addEventListener("click", () => {
+  const picture = running.take();
+  running.stop();
+  run(null);
+  take(blobOf(picture));
+});
+
+try {
+  about = await engine.model();
+  const { accuracy, interval, n, split } = about.metrics;
+  const [low, high] = interval;
+  $("about").textContent =
+    `${about.name}: right on ${percent(accuracy)} of ${n.toLocaleString("en")} ${split} images ` +
+    `(95 % interval ${percent(low)} to ${percent(high)}), ${about.classes.length} classes.`;
+  $("privacy").textContent = engine.privacy;
+  ideal = await engine.ideal();
+  document.documentElement.dataset.ready = "yes";
+} catch (error) {
+  $("about").textContent = "The model did not start.";
+  say(error.message);
+}

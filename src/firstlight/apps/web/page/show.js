@@ -1,0 +1,124 @@
+// What is shown of an answer: bars, pixels, ideal images and the signed map; nothing here asks the model.
+
+const FEW = 5; // classes that are shown at once
+
+function element(name, { text, className, ...attributes } = {}) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+export function percent(share) {
+  if (share > 0.9995) return "> 99.9 %";
+  return share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** Fills a canvas with h x w x c values of 0..255, a pixel each. */
+export function pixels(canvas, [height, width, channels], data) {
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = data[i * channels + (channels === 1 ? 0 : c)];
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+/** The classes by probability; the first ones, or all. */
+export function bars(list, more, classes, probabilities) {
+  const order = [...classes.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  const fill = (count) => {
+    list.replaceChildren(
+      ...order.slice(0, count).map((k) => {
+        const row = element("li");
+        const meter = element("meter", { max: 1, "aria-label": `${classes[k]}: ${percent(probabilities[k])}` });
+        meter.value = probabilities[k];
+        const value = element("span", { className: "value", text: percent(probabilities[k]) });
+        row.append(element("span", { className: "name", text: classes[k], title: classes[k] }), meter, value);
+        return row;
+      }),
+    );
+    more.hidden = order.length <= count;
+  };
+  more.textContent = `Show all ${order.length} classes`;
+  more.onclick = () => fill(order.length);
+  fill(order.length <= 2 * FEW ? order.length : FEW);
+}
+
+/**
+ * How much each value of the image speaks for class a rather than b: the values sum to the difference of their
+ * distances (l1 and l2: mean over the pixels of 0..1; cosine: one minus the cosine).
+ */
+export function signed(name, image, a, b, [da, db]) {
+  const count = image.length;
+  if (name.includes("cosine")) {
+    const length = (values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0)) || 1;
+    const [x, la, lb] = [length(image), length(a), length(b)];
+    return Float64Array.from(image, (value, i) => (value / x) * (a[i] / la - b[i] / lb));
+  }
+  if (name.includes("l1")) {
+    return Float64Array.from(image, (value, i) => (Math.abs(value - b[i]) - Math.abs(value - a[i])) / 255 / count);
+  }
+  const both = (da + db) * count * 255 ** 2 || 1;
+  return Float64Array.from(image, (value, i) => ((value - b[i]) ** 2 - (value - a[i]) ** 2) / both);
+}
+
+/** The ideal images, nearest first, and the signed map of the nearest two. */
+export function reasons(parts, about, ideal, { distances, pixels: seen }) {
+  const [, height, width, channels] = ideal.shape;
+  const size = height * width * channels;
+  const of = (k) => ideal.data.subarray(k * size, (k + 1) * size);
+  const order = [...about.classes.keys()].sort((a, b) => distances[a] - distances[b]);
+  const [a, b] = order;
+  parts.ideals.replaceChildren(
+    ...order.slice(0, FEW).map((k, place) => {
+      const canvas = element("canvas", { role: "img", "aria-label": `The ideal image of ${about.classes[k]}` });
+      pixels(canvas, [height, width, channels], of(k));
+      const row = element("li", { className: place ? "" : "nearest" });
+      row.append(canvas, element("span", { text: `${about.classes[k]}: ${distances[k].toFixed(4)}` }));
+      return row;
+    }),
+  );
+  parts.because.textContent =
+    `${about.name} compares the image with each class's ideal image, the mean of its training images. The nearest is ` +
+    `${about.classes[a]}, at ${distances[a].toFixed(4)}` +
+    (b === undefined ? "." : `; ${about.classes[b]} is ${(distances[b] - distances[a]).toFixed(4)} further away.`);
+  if (b === undefined) return;
+  const map = signed(about.name, seen.data, of(a), of(b), [distances[a], distances[b]]);
+  drawMap(parts.map, map, [height, width, channels]);
+  const [towards, against] = [about.classes[a], about.classes[b]];
+  parts.map.setAttribute("aria-label", `Which pixels speak for ${towards} and which for ${against}`);
+  const sum = map.reduce((total, value) => total + value, 0);
+  parts.legend.replaceChildren(
+    element("span", { className: "swatch towards", "aria-hidden": "true" }),
+    ` speaks for ${towards}, `,
+    element("span", { className: "swatch against", "aria-hidden": "true" }),
+    ` for ${against}. All pixels together make ${sum.toFixed(4)}: the difference of the two distances.`,
+  );
+}
+
+function drawMap(canvas, map, [height, width, channels]) {
+  canvas.width = width;
+  canvas.height = height;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const [against, nothing, towards] = dark
+    ? [[242, 161, 95], [35, 39, 46], [108, 192, 240]]
+    : [[213, 94, 0], [244, 244, 242], [0, 114, 178]];
+  const sums = Float64Array.from({ length: width * height }, (_, i) => {
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += map[i * channels + c];
+    return sum;
+  });
+  const most = sums.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) || 1;
+  const image = new ImageData(width, height);
+  sums.forEach((value, i) => {
+    const end = value > 0 ? towards : against;
+    const share = Math.abs(value) / most;
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = nothing[c] + share * (end[c] - nothing[c]);
+    image.data[4 * i + 3] = 255;
+  });
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
