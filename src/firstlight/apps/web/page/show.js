@@ -34,10 +34,10 @@ export function bars(list, more, classes, probabilities) {
     list.replaceChildren(
       ...order.slice(0, count).map((k) => {
         const row = element("li");
-        const meter = element("meter", { max: 1, "aria-label": `${classes[k]}: ${percent(probabilities[k])}` });
-        meter.value = probabilities[k];
+        const bar = element("span", { className: "bar", "aria-hidden": "true" });
+        bar.style.setProperty("--share", probabilities[k]);
         const value = element("span", { className: "value", text: percent(probabilities[k]) });
-        row.append(element("span", { className: "name", text: classes[k], title: classes[k] }), meter, value);
+        row.append(element("span", { className: "name", text: classes[k], title: classes[k] }), bar, value);
         return row;
       }),
     );
