@@ -8,12 +8,25 @@ from firstlight.apps.screen import print_json
 from firstlight.errors import ArgumentError
 from firstlight.models.export import export
 
-FORMS = ("onnx",)
+FORMS = {"onnx": "model.onnx", "page": "page"}  # and what is written where nothing else is named
 
 
-def show_export(run: Path, out: Path | None, *, rung: str | None, to: str, as_json: bool) -> None:
+def show_export(
+    run: Path, out: Path | None, *, rung: str | None, to: str, runtime: Path | None = None, as_json: bool = False
+) -> None:
     """Exports, and says what was written."""
     if to not in FORMS:
         raise ArgumentError(f"A model cannot be exported to {to!r}; choose one of {', '.join(FORMS)}.")
-    exported = export(run, out or Path("model.onnx"), rung=rung)
-    print_json(exported.to_dict()) if as_json else print(exported)
+    out = out or Path(FORMS[to])
+    if to == "page":
+        from firstlight.apps.web.folder import page_folder
+
+        exported = page_folder(run, out, rung=rung, runtime=runtime)
+    else:
+        exported = export(run, out, rung=rung)
+    if as_json:
+        print_json(exported.to_dict())
+        return
+    print(exported)
+    if to == "page":
+        print(f"Try it: python -m http.server --directory {out}   and open http://localhost:8000/")

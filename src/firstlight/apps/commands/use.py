@@ -32,14 +32,19 @@ def predict(
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
-    to: Annotated[str, typer.Option(help="onnx.")] = "onnx",
-    out: Annotated[Path | None, typer.Option(help="The file; model.onnx where left out.")] = None,
+    to: Annotated[
+        str, typer.Option(help="onnx: one file; page: a static folder that computes in the browser.")
+    ] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="The file or folder; named by the form where left out.")] = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="For a page: onnxruntime-web as an npm .tgz, where it is not to be fetched.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a rung as an ONNX model with its preprocessing inside, held against Python before it is kept."""
     from firstlight.apps.exporting import show_export
 
-    show_export(run, out, rung=rung, to=to, as_json=as_json)
+    show_export(run, out, rung=rung, to=to, runtime=runtime, as_json=as_json)
 
 
 @command("firstlight serve runs/photos --phone")

@@ -1,0 +1,71 @@
+"""The files of onnxruntime-web, with which the page computes in the browser: fetched once, always verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from pathlib import Path
+
+from firstlight.errors import DownloadError
+
+VERSION = "1.30.0"  # of the npm package onnxruntime-web, MIT licence
+ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist/"
+FILES = {  # the part for WebAssembly alone, with their SHA-256
+    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+LIMIT = 64 * 2**20  # bytes of one of them
+HOW = f"get it by `npm pack onnxruntime-web@{VERSION}` where there is a network, and name the file with --runtime"
+
+
+def runtime_files(source: Path | None = None) -> dict[str, bytes]:
+    """The runtime's files by name.
+
+    Args:
+        source: the npm package as a .tgz, or a folder of its files; fetched, and kept in the user's cache folder,
+            where left out.
+
+    Returns:
+        The content of each of `FILES`, which has been verified.
+
+    Raises:
+        DownloadError: where they cannot be had, or are not those of this version.
+    """
+    found = {name: (_fetched(name) if source is None else _taken(source, name)) for name in FILES}
+    for name, data in found.items():
+        if hashlib.sha256(data).hexdigest() != FILES[name]:
+            raise DownloadError(f"{name} is not that of onnxruntime-web {VERSION}: its SHA-256 differs; {HOW}.")
+    return found
+
+
+def _taken(source: Path, name: str) -> bytes:
+    try:
+        if source.is_dir():
+            paths = [source / name, source / "dist" / name, source / "package" / "dist" / name]
+            path = next((path for path in paths if path.is_file()), paths[0])
+            with path.open("rb") as file:
+                return file.read(LIMIT)
+        with tarfile.open(source) as archive:
+            member = archive.extractfile(f"package/dist/{name}")
+            if member is None:
+                raise KeyError(name)
+            return member.read(LIMIT)
+    except (OSError, KeyError, tarfile.TarError) as error:
+        raise DownloadError(f"{source} does not hold {name}; {HOW}.") from error
+
+
+def _fetched(name: str) -> bytes:
+    import platformdirs
+    import pooch
+    import requests
+
+    named = os.environ.get("FIRSTLIGHT_CACHE") or platformdirs.user_cache_dir("firstlight")
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        path = pooch.retrieve(
+            ADDRESS + name, f"sha256:{FILES[name]}", fname=name, path=Path(named) / f"onnxruntime-web-{VERSION}"
+        )
+        return Path(path).read_bytes()
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: another hash
+        raise DownloadError(f"onnxruntime-web {VERSION} could not be fetched from {ADDRESS}; {HOW}.") from error
