@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
+import re
 import secrets
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from firstlight.apps.screen import remark
 from firstlight.errors import ArgumentError, FirstlightError, MissingExtraError
+
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+GRACE = 30  # seconds; as long as a request may take
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,12 @@ class Place:
     origins: tuple[str, ...] = ()
     prefix: str = ""
 
+    def __post_init__(self) -> None:
+        if self.token and not TOKEN.fullmatch(self.token):
+            raise ArgumentError("A --token is made of letters, digits and ._~+/- alone, so that a header can hold it.")
+        if self.prefix and not (self.prefix.startswith("/") and not self.prefix.endswith("/")):
+            raise ArgumentError(f"The prefix {self.prefix!r} does not start with a slash, or ends in one; pass /name.")
+
 
 def serve(source: Path, place: Place | None = None, *, rung: str | None = None, quiet: bool = False) -> None:
     """Serves a rung of a run, or an exported file, until it is told to stop.
@@ -45,7 +58,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         quiet: no line for each request.
 
     Raises:
-        ArgumentError: where other computers could reach it and no token was named.
+        ArgumentError: where other computers could reach it and no token was named, or the run has no such rung.
         FirstlightError: where the address is taken.
         MissingExtraError: where FastAPI or uvicorn is not installed.
     """
@@ -77,10 +90,12 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
             log_config=None,
             access_log=False,
             server_header=False,
+            ws="none",
             root_path=place.prefix,
-            timeout_graceful_shutdown=30,
+            timeout_graceful_shutdown=GRACE,
         )
-        uvicorn.Server(config).run(sockets=[bound])
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again when all is closed
+            uvicorn.Server(config).run(sockets=[bound])
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -89,10 +104,11 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         bound.close()
+        reason = getattr(error, "strerror", None) or error
         raise FirstlightError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); name another --port, or 0 for any that is free."
+            f"{host}:{port} cannot be listened on ({reason}); name another --port, or 0 for any that is free."
         ) from error
     return bound
 
@@ -115,7 +131,7 @@ def _own_address() -> str:
 
 
 def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
-    link = address + (f"#token={token}" if token else "")
+    link = address + (f"#token={quote(token, safe='')}" if token else "")
     remark(f"{name} answers at {link}", "Ctrl-C ends it.")
     if phone:
         import segno
@@ -124,9 +140,17 @@ def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
         segno.make(link, error="l").terminal(out=sys.stderr, compact=True)
 
 
+class _Lines(logging.Formatter):
+    """A document a line: our own are that already, uvicorn's few become it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = record.getMessage()
+        return said if record.name == "firstlight.serve" else json.dumps({"level": record.levelname, "said": said})
+
+
 def _log(quiet: bool) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Lines())
     for name, level in (("firstlight.serve", logging.WARNING if quiet else logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

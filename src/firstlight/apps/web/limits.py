@@ -87,7 +87,8 @@ class Visit:
             HTTPException: 413 where it is too large; 429 where all bodies together are.
         """
         limits, length = self.gate.limits, request.headers.get("content-length", "")
-        too_large = HTTPException(413, f"The body has more than {limits.body:,} bytes; send fewer or smaller images.")
+        sentence = f"The body has more than {limits.body:,} bytes; send fewer or smaller images."
+        too_large = HTTPException(413, sentence, {"Connection": "close"})  # else the rest of it would be read
         async with aclosing(request.stream()) as pieces:
             if length.isdecimal() and int(length) > limits.body:
                 if "expect" not in request.headers:  # else the client waits for a word before it sends

@@ -16,7 +16,7 @@ from fastapi import HTTPException
 from firstlight.apps.web.answers import Picture, Prediction
 from firstlight.apps.web.reading import Sent
 from firstlight.data.decode import QUIET, decode, openers
-from firstlight.data.decoding.header import choose_path
+from firstlight.data.decoding.header import EXTRA, choose_path
 from firstlight.data.decoding.resize import to_shape
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
         until: the time, by `time.monotonic`, at which the work is given up between two images.
 
     Raises:
-        HTTPException: 408 where the time is over; where no image at all can be read, 413 (too many pixels),
+        HTTPException: 503 where the time is over; where no image at all can be read, 413 (too many pixels),
             415 (no image, or of a format that is not read) or 422 (damaged), by the first one.
     """
     about = session.about
@@ -59,8 +59,9 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
     for one in sent:
         if time.monotonic() > until:
             raise HTTPException(
-                408,
+                503,
                 f"Of {len(sent)} images {len(found)} were read when the time was over; send fewer or smaller images.",
+                {"Retry-After": "1"},
             )
         found.append(Prediction(name=one.name))
         try:
@@ -103,7 +104,7 @@ def _shaped(data: bytes, preprocessing: Mapping[str, Any], most: int) -> np.ndar
         _refuse_costly(data, path.removesuffix("-gray").upper(), most)
     image = decode(data)
     if isinstance(image, str):
-        raise _UnreadableError(415 if image.startswith(NOT_READ) else 422, image)
+        raise _UnreadableError(415 if image.startswith(NOT_READ) or image.endswith(EXTRA) else 422, image)
     size, colour, fit = (preprocessing[name] for name in ("size", "colour", "fit"))
     return to_shape(image, size=(size[0], size[1]), colour=colour, fit=fit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile as Part
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -28,6 +29,7 @@ async def images_of(request: Request, visit: Visit) -> list[Sent]:
     Raises:
         HTTPException: 413 where there are too many; 415 where the body is of another type; 422 where its parts are
             no images.
+        ClientDisconnect: where the client goes before all is sent.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -39,6 +41,9 @@ async def images_of(request: Request, visit: Visit) -> list[Sent]:
 
 async def _parts(request: Request, visit: Visit) -> list[Sent]:
     limits = visit.gate.limits
+    _, options = parse_options_header(request.headers["content-type"])
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # Python has odd ones: slow, or with other errors
+        raise HTTPException(415, f"The parts are named in another charset than UTF-8; {HOW}.")
     most = {"max_files": limits.images, "max_fields": limits.images}
     parser = MultiPartParser(request.headers, visit.body(request), **most)
     parser.spool_max_size = limits.body + 1  # so that no part ever goes to a file
@@ -47,7 +52,7 @@ async def _parts(request: Request, visit: Visit) -> list[Sent]:
     except MultiPartException as error:
         if error.message.startswith("Too many"):
             raise HTTPException(413, f"More than {limits.images} parts were sent; send fewer at once.") from error
-        raise HTTPException(422, f"The body is no whole multipart/form-data; {HOW}.") from error
+        raise HTTPException(422, f"The body cannot be read as multipart/form-data; {HOW}.") from error
     try:
         found = []
         for name, part in form.multi_items():

@@ -198,6 +198,7 @@ def _network(saved: SavedModel) -> Part:
     nodes.then("Reshape", "apart")
     constants |= {"over_views": np.array([0])}
     nodes.then("ReduceMean <keepdims = 0>", "over_views")
+    constants = {name: value for name, value in constants.items() if not name.endswith("num_batches_tracked")}
     text = "\n".join([*nodes.lines, f"  scores = Cast <to = 11> ({nodes.value})"])
     names = {name: f"c_{name.replace('.', '_')}" for name in constants}  # a name in ONNX's text has no dot
     for name in sorted(names, key=len, reverse=True):
