@@ -12,10 +12,15 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from firstlight.apps.screen import remark
 from firstlight.errors import ArgumentError, FirstlightError, MissingExtraError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 GRACE = 30  # seconds; as long as a request may take
@@ -85,17 +90,23 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         app = application(session, token=token, origins=place.origins, hosts=hosts)
         _log(quiet)
         _announce(session.about["name"], address, token, place.phone)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            root_path=place.prefix,
-            timeout_graceful_shutdown=GRACE,
-        )
         with suppress(KeyboardInterrupt):  # which uvicorn raises again when all is closed
-            uvicorn.Server(config).run(sockets=[bound])
+            uvicorn.Server(configured(app, place.prefix)).run(sockets=[bound])
+
+
+def configured(app: FastAPI, prefix: str = "") -> uvicorn.Config:
+    """How uvicorn shows an application: without its own log, under the path that a proxy takes away."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        root_path=prefix,
+        timeout_graceful_shutdown=GRACE,
+    )
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -155,3 +166,4 @@ def _log(quiet: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells bytes of what was sent

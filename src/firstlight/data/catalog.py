@@ -25,6 +25,7 @@ class Dataset:
         size: bytes of the archive.
         sha256: of the whole archive, in lower-case hexadecimal.
         md5_of_start: of the archive's first 2**20 bytes, which is all that fast.ai's own list covers.
+        digits: of the digits that come with a package, which; None for all.
         images: the folder of the images below the unpacked one; ``""`` where that one itself is meant.
         finish: called with the unpacked folder; writes the labels where the folders do not hold them.
     """
@@ -36,6 +37,7 @@ class Dataset:
     size: int | None = None
     sha256: str | None = None
     md5_of_start: str | None = None
+    digits: tuple[str, ...] | None = None
     images: str = ""
     finish: Callable[[Path], None] | None = None
 
@@ -90,6 +92,13 @@ DATASETS = {
             None,
             about="1,797 scans of handwritten digits, 8 x 8 gray; folders by class; comes with scikit-learn",
             licence="CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
+        ),
+        Dataset(
+            "digits_sample",
+            None,
+            about="their 362 3s and 7s, which the lesson is told with",
+            licence="CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
+            digits=("3", "7"),
         ),
         Dataset(
             "mnist_sample",

@@ -77,7 +77,7 @@ def get(
             if _is_there(target, dataset, sha256):  # another process was there first
                 pass
             elif dataset.url is None:
-                write_digits(target)
+                write_digits(target, dataset.digits)
             elif local is not None:
                 _verify(local, dataset, "look where it came from")
                 _install(local, target, dataset, quiet)

@@ -1,21 +1,24 @@
-"""`firstlight export --to page`: the page and the model as one static folder, which needs no server to compute."""
+"""`firstlight export --to page` and `--to space`: page and model as one static folder, which no server computes for."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+import re
+import secrets
+import shutil
 from pathlib import Path
 
 from firstlight.apps.web.runtime import runtime_files
-from firstlight.atomic import new_folder
+from firstlight.apps.web.telling import card, hash_of, listed, listing, manifest
+from firstlight.atomic import new_folder, told
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.export import Exported, export
 from firstlight.models.session import Session
+from firstlight.runs.results import Run
 
 PAGE = Path(__file__).parent / "page"
-SHARED = ("index.html", "style.css", "main.js", "draw.js", "look.js", "show.js", "camera.js", "sw.js")
-ICONS = ("icon.svg", "icon-192.png", "icon-512.png")
+SHARED = ("index.html", "style.css", "main.js", "draw.js", "look.js", "show.js", "camera.js", "engine-worker.js")
+ICONS = ("icon.svg", "icon-192.png", "icon-512.png", "icon-maskable.png")
 MARK = '<meta name="color-scheme" content="light dark">'
 
 # WebAssembly is compiled from bytes, which a policy has to allow by name; everything comes from the folder itself.
@@ -25,78 +28,125 @@ POLICY = (
 )
 HEAD = f"""{MARK}
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="referrer" content="no-referrer">
 <link rel="manifest" href="manifest.webmanifest">
-<link rel="apple-touch-icon" href="icon-192.png">"""
+<link rel="apple-touch-icon" href="icon-maskable.png">"""
+
+LARGE_FILES = b"*.onnx filter=lfs diff=lfs merge=lfs -text\n*.wasm filter=lfs diff=lfs merge=lfs -text\n"
 
 
 def page_folder(
-    run: Path,
-    out: Path,
-    *,
-    rung: str | None = None,
-    runtime: Path | None = None,
-    extra: Mapping[str, bytes] | None = None,
+    run: Run | str | Path, out: str | Path, *, rung: str | None = None, runtime: str | Path | None = None
 ) -> Exported:
-    """Writes the static folder: any web server can give it out, and a phone keeps it after the first visit.
+    """Writes the page with the model as a static folder.
+
+    Any web server can give it out, under any path. The browser computes; it keeps every file at the first visit and
+    then works without a network, and a phone can install it.
 
     Args:
-        run: a run folder.
-        out: the folder, which must not be there yet.
+        run: a run, or its folder.
+        out: the folder. One that this function wrote is replaced, unless something in it was added or changed.
         rung: its name; the advised one where left out.
-        runtime: the npm package onnxruntime-web, where it is not to be fetched.
-        extra: further files by name.
+        runtime: the npm package onnxruntime-web as a .tgz or unpacked; fetched where left out.
 
     Returns:
         What was exported into it.
 
     Raises:
-        ArgumentError: where ``out`` is there.
+        ArgumentError: where ``out`` is there and holds anything else, or the run has no such rung.
         DownloadError: where the runtime cannot be had.
         RunError: where the exported model differs from Python.
     """
-    if out.exists():
-        raise ArgumentError(f"{out} is there already and is not written over; name another folder.")
+    return _written(run, Path(out), rung, runtime, license_name=None)
+
+
+def space_folder(
+    run: Run | str | Path,
+    out: str | Path,
+    *,
+    rung: str | None = None,
+    runtime: str | Path | None = None,
+    license_name: str = "other",
+) -> Exported:
+    """Writes the same folder with the head of a static Space, ready for ``hf upload``.
+
+    Args:
+        run: a run, or its folder.
+        out: the folder, as for `page_folder`.
+        rung: its name; the advised one where left out.
+        runtime: as for `page_folder`.
+        license_name: under which the model and its data may be shown, as the Hub writes it: ``"apache-2.0"``.
+
+    Returns:
+        What was exported into it.
+
+    Raises:
+        ArgumentError: as `page_folder`; or where the licence is not written as the Hub does.
+        DownloadError: where the runtime cannot be had.
+        RunError: where the exported model differs from Python.
+    """
+    if not re.fullmatch(r"[a-z0-9.-]{1,40}", license_name):
+        raise ArgumentError(f"{license_name!r} is no licence as the Hub writes it; pass one such as 'apache-2.0'.")
+    return _written(run, Path(out), rung, runtime, license_name=license_name)
+
+
+def _written(
+    run: Run | str | Path, out: Path, rung: str | None, runtime: str | Path | None, *, license_name: str | None
+) -> Exported:
+    earlier = out.exists() and _is_earlier(out)
     files = {name: (PAGE / name).read_bytes() for name in (*SHARED, *ICONS)}
     files |= {"engine.js": (PAGE / "engine-local.js").read_bytes(), **runtime_files(runtime)}
     html = files["index.html"].decode()
     assert MARK in html
     files["index.html"] = html.replace(MARK, HEAD).encode()
-    with new_folder(out, RunError) as folder:
+    place = out.with_name(f".{out.name}.{secrets.token_hex(4)}.new") if earlier else out
+    with new_folder(place, RunError) as folder:
         exported = export(run, folder / "model.onnx", rung=rung)
         about = Session.of(exported.path).about
         files["model.json"] = _text(about)
-        files["manifest.webmanifest"] = _text(_manifest(about["name"]))
-        files["files.js"] = _listed(files | {"model.onnx": exported.path.read_bytes()})
-        for name, data in (files | dict(extra or {})).items():
+        files["manifest.webmanifest"] = _text(manifest(about["name"]))
+        kept = files | {"model.onnx": exported.path.read_bytes()}
+        files["sw.js"] = listing(kept) + (PAGE / "sw.js").read_bytes()
+        if license_name is not None:
+            files |= {"README.md": card(about, license_name).encode(), ".gitattributes": LARGE_FILES}
+        for name, data in files.items():
             (folder / name).write_bytes(data)
+    if earlier:
+        _swap(out, place)
     return Exported(out / "model.onnx", exported.rung, exported.bytes, exported.parity)
 
 
-def _manifest(name: str) -> dict[str, object]:
-    icons: list[dict[str, str]] = [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml"}]
-    for side in (192, 512):
-        icon = {"src": f"icon-{side}.png", "sizes": f"{side}x{side}", "type": "image/png"}
-        icons += [icon, icon | {"purpose": "maskable"}]
-    return {
-        "name": f"What is this? ({name})",
-        "short_name": "What is this?",
-        "description": "Draw, choose or photograph an image, and see what it is and why.",
-        "start_url": "./",
-        "scope": "./",
-        "display": "standalone",
-        "background_color": "#14161a",
-        "theme_color": "#14161a",
-        "icons": icons,
-    }
+def _is_earlier(out: Path) -> bool:
+    """Whether a folder is an earlier page; told where it is anything else, since nothing of the user's is lost."""
+    own = listed(out / "sw.js") if out.is_dir() else None
+    if own is None:
+        if out.is_dir() and not any(out.iterdir()):
+            return False
+        raise ArgumentError(f"{out} is there already and is no page that was exported; name another folder.")
+    there = {path.name for path in out.iterdir()} - {"sw.js", "README.md", ".gitattributes"}
+    others = sorted(name for name in there if name not in own or own[name] != _hash(out / name))
+    if others:
+        raise ArgumentError(
+            f"{out} is an exported page, but {others[0]} was put into it or changed, and would be lost; name another "
+            "folder and copy it over."
+        )
+    return True
 
 
-def _listed(files: Mapping[str, bytes]) -> bytes:
-    """What the service worker keeps, and a version that changes with any of it."""
-    whole = hashlib.sha256()
-    for name in sorted(files):
-        whole.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    names = json.dumps(["./", *sorted(files)])
-    return f'self.VERSION = "{whole.hexdigest()[:16]}";\nself.FILES = {names};\n'.encode()
+def _hash(path: Path) -> str:
+    return hash_of(path.read_bytes()) if path.is_file() else ""
+
+
+def _swap(out: Path, new: Path) -> None:
+    old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
+    with told(out, RunError):
+        out.rename(old)
+        try:
+            new.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+        shutil.rmtree(old)
 
 
 def _text(document: object) -> bytes:

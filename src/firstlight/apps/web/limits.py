@@ -110,6 +110,6 @@ def _busy(sentence: str) -> HTTPException:
 
 
 async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    with anyio.move_on_after(DRAINED):
+    with anyio.move_on_after(DRAINED, shield=True):  # the time of the request may end before
         async for _ in pieces:
             pass

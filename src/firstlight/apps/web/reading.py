@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile as Part
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from firstlight.apps.web.limits import Visit
 
@@ -31,36 +30,86 @@ async def images_of(request: Request, visit: Visit) -> list[Sent]:
             no images.
         ClientDisconnect: where the client goes before all is sent.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    said = request.headers.get("content-type", "")
+    kind = said.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _parts(request, visit)
+        boundary = parse_options_header(said)[1].get(b"boundary")
+        if not boundary:
+            raise _unclear("The boundary between the parts is not said")
+        return await _parts(request, visit, boundary)
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [Sent(None, b"".join([piece async for piece in visit.body(request)]))]
     raise HTTPException(415, f"The body is of the type {kind[:60] or 'that was not said'}; {HOW}.")
 
 
-async def _parts(request: Request, visit: Visit) -> list[Sent]:
-    limits = visit.gate.limits
-    _, options = parse_options_header(request.headers["content-type"])
-    if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # Python has odd ones: slow, or with other errors
-        raise HTTPException(415, f"The parts are named in another charset than UTF-8; {HOW}.")
-    most = {"max_files": limits.images, "max_fields": limits.images}
-    parser = MultiPartParser(request.headers, visit.body(request), **most)
-    parser.spool_max_size = limits.body + 1  # so that no part ever goes to a file
+async def _parts(request: Request, visit: Visit, boundary: bytes) -> list[Sent]:
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many"):
-            raise HTTPException(413, f"More than {limits.images} parts were sent; send fewer at once.") from error
-        raise HTTPException(422, f"The body cannot be read as multipart/form-data; {HOW}.") from error
-    try:
-        found = []
-        for name, part in form.multi_items():
-            if name != FIELD or not isinstance(part, Part):
-                raise HTTPException(422, f"There is a part that is no file named {FIELD}; {HOW}.")
-            found.append(Sent(part.filename or None, await part.read()))
-    finally:
-        await form.close()
-    if not found:
-        raise HTTPException(422, f"No image was sent; {HOW}.")
-    return found
+        parts = _Parts(boundary, visit.gate.limits.images)
+        async for piece in visit.body(request):
+            parts.parser.write(piece)
+        parts.parser.finalize()
+    except FormParserError as error:
+        raise _unclear("The body cannot be read as multipart/form-data") from error
+    if not parts.found:
+        raise _unclear("No image was sent")
+    if not parts.whole:
+        raise _unclear("The last part is not whole")
+    return [Sent(part.name, b"".join(part.pieces)) for part in parts.found]
+
+
+class _Part:
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.pieces: list[bytes] = []
+
+
+class _Parts:
+    """What the parser finds, in memory alone; Starlette's own makes temporary files of large parts."""
+
+    def __init__(self, boundary: bytes, most: int) -> None:
+        self.most = most
+        self.found: list[_Part] = []
+        self.whole = False
+        self._field = self._value = self._disposition = b""
+        self.parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._add_to_field,
+                "on_header_value": self._add_to_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._name,
+                "on_part_data": lambda data, start, end: self.found[-1].pieces.append(data[start:end]),
+                "on_end": self._end,
+            },
+        )
+
+    def _begin(self) -> None:
+        if len(self.found) == self.most:
+            raise HTTPException(413, f"More than {self.most} parts were sent; send fewer at once.")
+        self.found.append(_Part())
+        self._disposition = b""
+
+    def _add_to_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._field = self._value = b""
+
+    def _name(self) -> None:
+        options = parse_options_header(self._disposition)[1]
+        if options.get(b"name") != FIELD.encode() or b"filename" not in options:
+            raise _unclear(f"There is a part that is no file named {FIELD}")
+        self.found[-1].name = options[b"filename"].decode("utf-8", "replace") or None
+
+    def _end(self) -> None:
+        self.whole = True
+
+
+def _unclear(sentence: str) -> HTTPException:
+    return HTTPException(422, f"{sentence}; {HOW}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 from firstlight.errors import DownloadError
@@ -19,7 +20,7 @@ LIMIT = 64 * 2**20  # bytes of one of them
 HOW = f"get it by `npm pack onnxruntime-web@{VERSION}` where there is a network, and name the file with --runtime"
 
 
-def runtime_files(source: Path | None = None) -> dict[str, bytes]:
+def runtime_files(source: str | Path | None = None) -> dict[str, bytes]:
     """The runtime's files by name.
 
     Args:
@@ -32,7 +33,7 @@ def runtime_files(source: Path | None = None) -> dict[str, bytes]:
     Raises:
         DownloadError: where they cannot be had, or are not those of this version.
     """
-    found = {name: (_fetched(name) if source is None else _taken(source, name)) for name in FILES}
+    found = {name: (_fetched(name) if source is None else _taken(Path(source), name)) for name in FILES}
     for name, data in found.items():
         if hashlib.sha256(data).hexdigest() != FILES[name]:
             raise DownloadError(f"{name} is not that of onnxruntime-web {VERSION}: its SHA-256 differs; {HOW}.")
@@ -51,7 +52,7 @@ def _taken(source: Path, name: str) -> bytes:
             if member is None:
                 raise KeyError(name)
             return member.read(LIMIT)
-    except (OSError, KeyError, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
         raise DownloadError(f"{source} does not hold {name}; {HOW}.") from error
 
 

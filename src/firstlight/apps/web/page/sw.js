@@ -1,22 +1,44 @@
 // The service worker of the static folder: keeps every file at the first visit, and answers from what it kept.
+// Above it, the export puts FILES: the name of each file -> its SHA-256 as "sha256-...", by which it is kept, so that
+// an update fetches what changed, and a page that is open goes on with the files that it began with.
 
-importScripts("files.js"); // VERSION, FILES
+const kept = `firstlight ${registration.scope}`;
+const key = (name) => new URL(`${name}?${FILES[name]}`, registration.scope).href;
 
-const kept = `firstlight ${registration.scope} ${VERSION}`;
+async function keep(cache, name) {
+  if (await cache.match(key(name))) return;
+  const page = name === "index.html"; // into which some hosts write a line of theirs
+  const options = { cache: "no-cache", ...(page ? {} : { integrity: FILES[name] }) };
+  const response = await fetch(new URL(page ? "./" : name, registration.scope), options);
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  const headers = { "content-type": response.headers.get("content-type") ?? "" };
+  await cache.put(key(name), new Response(await response.blob(), { headers }));
+}
 
-addEventListener("install", (event) => {
-  const fresh = FILES.map((file) => new Request(file, { cache: "reload" }));
-  event.waitUntil(caches.open(kept).then((cache) => cache.addAll(fresh)).then(() => skipWaiting()));
-});
+async function install() {
+  const cache = await caches.open(kept);
+  await Promise.all(Object.keys(FILES).map((name) => keep(cache, name)));
+}
 
-addEventListener("activate", (event) => {
-  const others = (names) => names.filter((name) => name.startsWith(`firstlight ${registration.scope} `) && name !== kept);
-  const tidy = caches.keys().then((names) => Promise.all(others(names).map((name) => caches.delete(name))));
-  event.waitUntil(tidy.then(() => clients.claim()));
-});
+async function tidy() {
+  const wanted = new Set(Object.keys(FILES).map(key));
+  const cache = await caches.open(kept);
+  const old = (await cache.keys()).filter(({ url }) => !wanted.has(url));
+  await Promise.all(old.map((request) => cache.delete(request)));
+  await clients.claim();
+}
 
+async function answer(request, name) {
+  const found = await (await caches.open(kept)).match(key(name));
+  return found ?? fetch(request); // the browser may throw a cache away
+}
+
+addEventListener("install", (event) => event.waitUntil(install()));
+addEventListener("activate", (event) => event.waitUntil(tidy()));
 addEventListener("fetch", (event) => {
-  if (event.request.method !== "GET" || !event.request.url.startsWith(registration.scope)) return;
-  const found = caches.open(kept).then((cache) => cache.match(event.request, { ignoreSearch: true }));
-  event.respondWith(found.then((answer) => answer ?? fetch(event.request)));
+  const { origin, pathname } = new URL(event.request.url);
+  const address = origin + pathname;
+  if (event.request.method !== "GET" || !address.startsWith(registration.scope)) return;
+  const name = address.slice(registration.scope.length) || "index.html";
+  if (Object.hasOwn(FILES, name)) event.respondWith(answer(event.request, name));
 });
