@@ -102,7 +102,7 @@ def test_a_cell_that_fails_stops_the_site(tmp_path: Path) -> None:
 
 def mkdocs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", *map(str, arguments)]
+    command = [sys.executable, "-m", "mkdocs", "build", *map(str, arguments)]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
 
 

@@ -193,7 +193,7 @@ def test_what_cannot_be_served_is_said_before_it_listens(run: Path, tmp_path: Pa
     for prefix in ("digits", "/digits/", "/"):
         with pytest.raises(ArgumentError, match="pass /name"):
             Place(prefix=prefix)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(FirstlightError, match="name another --port, or 0 for any that is free"):
-            serve(run, Place(port=taken.getsockname()[1]))
+    refused = pytest.raises(FirstlightError, match="name another --port, or 0 for any that is free")
+    with socket.create_server(("127.0.0.1", 0)) as taken, refused:
+        serve(run, Place(port=taken.getsockname()[1]))
     assert [] == without_serving

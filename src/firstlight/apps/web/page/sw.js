@@ -5,11 +5,17 @@
 const kept = `firstlight ${registration.scope}`;
 const key = (name) => new URL(`${name}?${FILES[name]}`, registration.scope).href;
 
+/** A file of just this version, from the browser's own cache where it is there. */
+function fetched(name) {
+  if (name === "index.html") return fetch(registration.scope, { cache: "reload" }); // some hosts write a line into it
+  const address = new URL(name, registration.scope);
+  const integrity = FILES[name];
+  return fetch(address, { integrity }).catch(() => fetch(address, { integrity, cache: "reload" }));
+}
+
 async function keep(cache, name) {
   if (await cache.match(key(name))) return;
-  const page = name === "index.html"; // into which some hosts write a line of theirs
-  const options = { cache: "no-cache", ...(page ? {} : { integrity: FILES[name] }) };
-  const response = await fetch(new URL(page ? "./" : name, registration.scope), options);
+  const response = await fetched(name);
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   const headers = { "content-type": response.headers.get("content-type") ?? "" };
   await cache.put(key(name), new Response(await response.blob(), { headers }));
