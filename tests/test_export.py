@@ -20,12 +20,13 @@ from PIL import Image, ImageDraw, ImageOps
 import firstlight as fl
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models import export as exporting
-from firstlight.models.centroid import Centroid, Prior
+from firstlight.models.centroid import Centroid, Prior, TrainingSet
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.exporting.graph import graph
 from firstlight.models.exporting.look import look
 from firstlight.models.exporting.parity import odd_images
+from firstlight.models.prototypes import prototypes
 from firstlight.models.session import InPython, Runtime, Session
 from firstlight.runs.tensors import SavedModel
 from tables import gray_folder, noise
@@ -43,6 +44,10 @@ def rungs(shape: tuple[int, int, int]) -> list[Classifier]:
     networks = [network(name, shape, classes) for name in ("linear", "mlp") for classes in (2, 4)]
     convolutional = [network("cnn", (24, 20, shape[2]), 3, views), network("cnn", (16, 16, shape[2]), 2)]
     near = [closed(kind, shape, 4) for kind in ("ink", "l1", "l2", "cosine")]
+    training = TrainingSet(noise(40, *shape), np.arange(40) % 3, 4)
+    several = [classifier_of(prototypes(training, 5, kind), shape, 4) for kind in ("l1", "l2", "cosine")]
+    count = classifier_of(replace(closed("ink", shape, 4).model, measure="count"), shape, 4)  # type: ignore[type-var]
+    near += [*several, count]
     sized = [with_preprocessing(one) for one in (*near, *networks, *convolutional, prior)]
     return [replace(one, temperature=0.01 + 0.2 * number) for number, one in enumerate(sized)]
 
@@ -79,7 +84,7 @@ def test_every_rung_answers_as_in_python(shape: tuple[int, int, int]) -> None:
                 assert actual.distances is None
             else:
                 np.testing.assert_array_equal(expected.distances, actual.distances)
-                np.testing.assert_array_equal(here.ideal(), there.ideal())
+            np.testing.assert_array_equal(here.ideal(), there.ideal())  # type: ignore[arg-type]
 
 
 def test_a_class_without_images_is_never_named() -> None:
@@ -137,6 +142,22 @@ def test_pixels_are_those_of_pillow_to_the_bit(
     image = noise(height, width, channels, seed=seed)
     actual = preprocessors[fit, to].answer(image[None]).pixels[0]
     np.testing.assert_array_equal(by_pillow(image, (11, 7), to, fit), actual)
+
+
+@pytest.mark.parametrize("frame", ["box", "mass", "deskew"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_framing_in_the_graph_is_that_of_python(frame: str, channels: int) -> None:
+    """Drawings, noise, even images and a single pixel, from another size."""
+    plain = with_preprocessing(closed("l2", (11, 7, channels), 2))
+    classifier = replace(plain, preprocessing={**plain.preprocessing, "frame": frame})
+    drawn = np.zeros((4, 11, 7, channels), np.uint8)
+    drawn[0, 2:5, 1:3], drawn[1, 9, 6], drawn[2] = 250, 90, 77
+    drawn[3] = np.eye(11, 7, dtype=np.uint8)[..., None] * 200
+    there = runtime(classifier)
+    assert (InPython(classifier).answer(drawn).pixels != drawn).any()
+    for images in (drawn, 255 - drawn, noise(20, 11, 7, channels), noise(9, 30, 14, channels)):
+        expected = InPython(classifier).answer(images).pixels
+        np.testing.assert_array_equal(expected, there.answer(images).pixels)
 
 
 @pytest.mark.slow

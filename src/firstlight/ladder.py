@@ -239,7 +239,7 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
         "data": pixels.table.root,
         "rungs": [rung.name for rung in chosen],
         "split": climb.split,
-        "pixels": {"size": pixels.size, "colour": pixels.colour, "fit": pixels.fit},
+        "pixels": pixels.preprocessing,
         "seeds": climb.seeds,
     }
     packages = dict(versions())
@@ -319,7 +319,7 @@ def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) ->
         classes=pixels.classes,
         temperature=fitted.temperature,
         shape=(height, width, channels),
-        preprocessing={"size": [height, width], "colour": pixels.colour, "fit": pixels.fit},
+        preprocessing=pixels.preprocessing,
         fingerprint=pixels.table.fingerprint,
         seed=setting.seed,
         training=fitted.training,

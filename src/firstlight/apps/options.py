@@ -17,6 +17,7 @@ Out = Annotated[
 Size = Annotated[str, typer.Option(help="Side in px that images are brought to, or auto.")]
 Colour = Annotated[str, typer.Option(help="auto, gray or rgb.")]
 How = Annotated[str, typer.Option("--fit", help="How an image is brought to the size: squish, crop or pad.")]
+Frame = Annotated[str, typer.Option(help="Bring drawings to one place by their ink: none, box, mass or deskew.")]
 Unreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Go on when over 5 % cannot be read.")]
 Effort = Annotated[str, typer.Option(help="How long networks are trained: quick, standard or thorough.")]
 Seeds = Annotated[int, typer.Option(help="Train each network with so many seeds, to see the spread.", min=1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.compute as pc
@@ -14,6 +14,7 @@ from firstlight.data import cache as kept
 from firstlight.data.decoding.plan import Options
 from firstlight.data.decoding.resize import FITS, Colour, Fit
 from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
+from firstlight.data.framing import FRAMES, Frame, framed
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
@@ -36,6 +37,7 @@ class Pixels:
         colour: ``"gray"`` or ``"rgb"``.
         fit: ``"squish"``, ``"crop"`` or ``"pad"``.
         reasons: why this size and this colour, and what went wrong with the cache, a sentence each.
+        frame: ``"none"``, ``"box"``, ``"mass"`` or ``"deskew"``.
 
     Example:
         >>> import firstlight as fl
@@ -53,6 +55,7 @@ class Pixels:
     colour: Colour
     fit: Fit
     reasons: tuple[str, ...] = ()
+    frame: Frame = "none"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -61,6 +64,12 @@ class Pixels:
         height, width = self.size
         left_out = f", {len(self.unreadable):,} unreadable" if len(self.unreadable) else ""
         return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.colour}{left_out}>"
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How an image is brought to these: what `load` has to be told to do the same with others."""
+        how: dict[str, Any] = {"size": list(self.size), "colour": self.colour, "fit": self.fit}
+        return how if self.frame == "none" else how | {"frame": self.frame}
 
     @property
     def labels(self) -> np.ndarray:
@@ -114,6 +123,7 @@ def load(
     size: int | Sequence[int] | Literal["auto"] = "auto",
     colour: Colour | Literal["auto"] = "auto",
     fit: Fit = "squish",
+    frame: Frame = "none",
     allow_unreadable: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
@@ -130,6 +140,8 @@ def load(
             rounded down to 32, 64, 128 or 224.
         colour: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
         fit: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
+        frame: ``"box"``, ``"mass"`` or ``"deskew"`` bring drawings to one place by their ink; `framed` says how. The
+            images are then held in memory.
         allow_unreadable: go on where more than 5 % of the images cannot be read.
         cache: look into the cache, and keep there what is decoded.
         progress: called with (images done, images in all) now and then while decoding; the first number falls
@@ -153,7 +165,7 @@ def load(
         (1797, 32, 32, 3)
     """
     options = Options(_sides(size), None if colour == "auto" else colour, fit)
-    _check(colour, fit)
+    _check(colour, fit, frame)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
@@ -177,7 +189,8 @@ def load(
         bad = to_numpy(pc.is_valid(table.rows["problem"]))
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
-    return Pixels(stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons))
+    values, told = framed(stacked.values, frame), (*stacked.reasons, *reasons)
+    return Pixels(values, table, unreadable, (height, width), stacked.colour, fit, told, frame)
 
 
 def _sides(size: object) -> tuple[int, int] | None:
@@ -193,11 +206,13 @@ def _sides(size: object) -> tuple[int, int] | None:
     return sides
 
 
-def _check(colour: object, fit: object) -> None:
+def _check(colour: object, fit: object, frame: object) -> None:
     if colour not in COLOURS:
         raise ArgumentError(f"colour={colour!r} is not known; choose from {', '.join(COLOURS)}.")
     if fit not in FITS:
         raise ArgumentError(f"fit={fit!r} is not known; choose from {', '.join(FITS)}.")
+    if frame not in FRAMES:
+        raise ArgumentError(f"frame={frame!r} is not known; choose from {', '.join(FRAMES)}.")
 
 
 def _through_cache(

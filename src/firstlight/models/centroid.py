@@ -12,6 +12,7 @@ from firstlight.models.distances import to_centres
 from firstlight.models.sums import ClassSums, class_sums
 
 CENTRES = ("mean", "median")
+COUNTED = 128  # the middle of black and white
 HELD_OUT = 1000  # images at most: one number is fitted on them, and scoring them must not cost what a rung costs
 NEVER = -2.0  # the score of a class without training images: every distance is at most 1
 
@@ -102,18 +103,26 @@ class Ink:
     Attributes:
         totals: (K,) int64, the sum of all pixels of the class's training images.
         pixels: (K,) int64, how many pixels that were.
+        measure: ``"mean"`` pixel, or ``"count"``: a pixel from `COUNTED` on counts as 255 and another one as 0.
     """
 
     totals: np.ndarray
     pixels: np.ndarray
+    measure: str = "mean"
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Minus the distance of the mean pixel to each class's, (N, K) float64 in [-1, 0]."""
         flat = images.reshape(len(images), math.prod(images.shape[1:]))
+        flat = flat if self.measure == "mean" else counted(flat)
         inks = flat.sum(axis=1, dtype=np.int64) / flat.shape[1]  # (N,)
         classes = self.totals / np.maximum(self.pixels, 1)  # (K,)
         distances = np.abs(inks[:, None] - classes) / 255
         return np.where(self.pixels > 0, -distances, NEVER)
+
+
+def counted(values: np.ndarray) -> np.ndarray:
+    """uint8 of the same shape: 255 where a pixel counts as ink that is light on dark, else 0."""
+    return np.where(values >= COUNTED, 255, 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)

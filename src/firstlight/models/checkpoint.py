@@ -11,13 +11,14 @@ from firstlight.errors import ArgumentError, RunError
 from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.distances import DISTANCES
+from firstlight.models.prototypes import Prototypes
 from firstlight.runs.results import versions
 from firstlight.runs.tensors import SavedModel
 
 if TYPE_CHECKING:
     from torch import nn
 
-KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid}
+KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid, "prototypes": Prototypes}
 NETWORK = "network"  # any module of torch, whose name and sizes stand in the options
 
 
@@ -108,6 +109,7 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], classes
         "prior": {"counts": (classes,)},
         "ink": {"totals": (classes,), "pixels": (classes,)},
         "centroid": {"sums": (classes, pixels), "counts": (classes,)},
+        "prototypes": _of_prototypes(tensors, classes, pixels),
     }
     shapes = known.get(kind)
     if shapes is None:
@@ -121,10 +123,23 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], classes
                 f"The tensor {name!r} is {found.dtype} {found.shape}; {kind} has int64 {expected}, none negative; "
                 "fit it anew."
             )
-    if kind != "centroid":
-        made: Model = KINDS[kind](**tensors)
-        return made
+    options = config["options"]
+    if kind in ("prior", "ink"):
+        measure = options.get("measure", "mean")  # of ink
+        if measure not in ("mean", "count"):
+            raise RunError(f"The model measures ink by {measure!r}; expected mean or count; fit it anew.")
+        return Prior(**tensors) if kind == "prior" else Ink(**tensors, measure=measure)
     distance = config["options"]["distance"]
     if distance not in DISTANCES:
         raise RunError(f"The model's distance is {distance!r}; expected one of {', '.join(DISTANCES)}; fit it anew.")
-    return Centroid(**tensors, distance=distance)
+    made: Model = KINDS[kind](**tensors, distance=distance)
+    return made
+
+
+def _of_prototypes(tensors: Mapping[str, np.ndarray], classes: int, pixels: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of prototypes, whose number each model has for itself."""
+    owners = tensors.get("owners", np.zeros(0, np.int64))
+    if owners.ndim != 1 or owners.max(initial=0) >= classes:
+        raise RunError("The tensor 'owners' names a class that the model does not have; fit it anew.")
+    count = len(owners)
+    return {"sums": (count, pixels), "counts": (count,), "owners": (count,), "classes": (classes,)}

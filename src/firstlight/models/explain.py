@@ -17,6 +17,7 @@ from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.closed import Account, closed_form
 from firstlight.models.explaining.neighbours import Neighbour, neighbours
 from firstlight.models.inference import predict
+from firstlight.models.prototypes import Prototypes
 from firstlight.runs.results import RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
@@ -230,7 +231,7 @@ def explain(
 
 def _account(classifier: Classifier, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Account:
     model = classifier.model
-    if isinstance(model, Prior | Ink | Centroid):
+    if isinstance(model, Prior | Ink | Centroid | Prototypes):
         return closed_form(model, images, pairs, scores)
     from firstlight.models.explaining.network import account_of
     from firstlight.models.network import Network

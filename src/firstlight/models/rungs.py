@@ -13,14 +13,16 @@ import numpy as np
 
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.centroid import CENTRES, Centroid, Ink, Prior, TrainingSet
+from firstlight.models.centroid import CENTRES, Centroid, Ink, Prior, TrainingSet, counted
 from firstlight.models.classifier import Model
 from firstlight.models.distances import DISTANCES
 from firstlight.models.setting import Fitted, Setting
-from firstlight.models.sums import ClassSums
+from firstlight.models.sums import ClassSums, class_sums
 
 if TYPE_CHECKING:
     from torch import nn
+
+PROTOTYPES = (2, 4, 8, 16, 32)  # ideal images a class that a rung may have
 
 
 def _prior(training: TrainingSet, _: Setting) -> Fitted:
@@ -40,6 +42,21 @@ def _centroid(training: TrainingSet, _: Setting, *, distance: str, centre: str) 
         return Centroid(centres.sums, centres.counts, distance)
 
     return Fitted(of(training.centres(centre)), _temperature(of(training.centres_without_held_out(centre)), training))
+
+
+def _count(training: TrainingSet, _: Setting) -> Fitted:
+    def of(some: TrainingSet) -> Ink:
+        sums = class_sums(counted(some.images), some.labels, some.classes)
+        return Ink(sums.sums.sum(axis=1), sums.counts * sums.sums.shape[1], "count")
+
+    return Fitted(of(training), _temperature(of(training.without_held_out), training))
+
+
+def _prototypes(training: TrainingSet, setting: Setting, *, distance: str, count: int) -> Fitted:
+    from firstlight.models.prototypes import prototypes
+
+    rest = prototypes(training.without_held_out, count, distance, seed=setting.seed)
+    return Fitted(prototypes(training, count, distance, seed=setting.seed), _temperature(rest, training))
 
 
 def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Module) -> Fitted:
@@ -95,14 +112,22 @@ def _centroid_rung(distance: str, centre: str) -> Rung:
     return Rung(centroid_name(distance, centre), about, partial(_centroid, distance=distance, centre=centre))
 
 
+def _prototypes_rung(distance: str, count: int) -> Rung:
+    about = f"the nearest of {count} ideal images a class by {distance}"
+    return Rung(f"centroid-{distance}-x{count}", about, partial(_prototypes, distance=distance, count=count))
+
+
 RUNGS: tuple[Rung, ...] = (
     Rung("prior", "always the commonest class", _prior),
     Rung("ink", "the class with as bright a mean pixel", _ink),
+    Rung("ink-count", "the class with as many pixels of ink", _count),
     *(_centroid_rung(distance, centre) for centre in CENTRES for distance in DISTANCES),
+    *(_prototypes_rung(distance, count) for count in PROTOTYPES for distance in DISTANCES),
     Rung("linear", "a weight for each pixel and class", partial(_network, network="linear"), "linear"),
     Rung("mlp", "one hidden layer", partial(_network, network="mlp"), "mlp"),
     Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
 )
+# What a climb takes where nothing was asked leaves out what did not earn its place: see docs/log.md.
 FAMILIES = {"centroid": tuple(f"centroid-{distance}" for distance in DISTANCES)}
 CLOSED_FORM = ("prior", "ink", "centroid")
 TRAINED = ("linear", "mlp", "cnn")  # by SGD, which needs torch

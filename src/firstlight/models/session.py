@@ -12,11 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from firstlight.data.decoding.resize import to_shape
+from firstlight.data.framing import framed
 from firstlight.errors import MissingExtraError, RunError
 from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.exporting.document import FORMAT, document
+from firstlight.models.prototypes import Prototypes
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA
@@ -121,13 +123,12 @@ class InPython:
         """uint8 (N, H, W, C) -> N answers."""
         how = self.classifier.preprocessing
         height, width = how["size"]
-        pixels = np.stack(
-            [to_shape(image, size=(height, width), colour=how["colour"], fit=how["fit"]) for image in images]
-        )
+        shaped = [to_shape(image, size=(height, width), colour=how["colour"], fit=how["fit"]) for image in images]
+        pixels = framed(np.stack(shaped), how.get("frame", "none"))
         scores = self.classifier.model.scores(pixels)  # (N, K)
         shares = np.exp((scores - scores.max(axis=1, keepdims=True)) / self.classifier.temperature)
         probabilities = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-        distances = -scores.astype(np.float32) if isinstance(self.classifier.model, Centroid) else None
+        distances = -scores.astype(np.float32) if isinstance(self.classifier.model, Centroid | Prototypes) else None
         return Answer(scores.argmax(axis=1), probabilities, distances, pixels)
 
     def ideal(self) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from firstlight.apps.options import (
     Device,
     Effort,
     Epochs,
+    Frame,
     Hidden,
     How,
     Json,
@@ -62,6 +63,7 @@ def fit(
     size: Size = "auto",
     colour: Colour = "auto",
     how: How = "squish",
+    frame: Frame = "none",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
@@ -90,7 +92,7 @@ def fit(
         "device": None if device == "auto" else device,
     }
     name = centroid_name(distance, centre) if rung == "centroid" else rung
-    loading = _loading(size, colour, how, allow_unreadable)
+    loading = _loading(size, colour, how, frame, allow_unreadable)
     chosen: Any = {name: value for name, value in options.items() if value is not None}
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked((name,), "validation", from_seed, effort, chosen, loading, out, as_json, quiet))
@@ -117,6 +119,7 @@ def climb(
     size: Size = "auto",
     colour: Colour = "auto",
     how: How = "squish",
+    frame: Frame = "none",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
@@ -128,16 +131,16 @@ def climb(
     from firstlight.apps.climbing import Asked, show_climb
 
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
-    loading = _loading(size, colour, how, allow_unreadable)
+    loading = _loading(size, colour, how, frame, allow_unreadable)
     options: Any = {} if device == "auto" else {"device": device}
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
 
 
-def _loading(size: str, colour: str, fit: str, allow_unreadable: bool) -> dict[str, Any]:
+def _loading(size: str, colour: str, fit: str, frame: str, allow_unreadable: bool) -> dict[str, Any]:
     """The options of `load`, which says what is wrong with them."""
     side = int(size) if size.isdecimal() else size
-    return {"size": side, "colour": colour, "fit": fit, "allow_unreadable": allow_unreadable}
+    return {"size": side, "colour": colour, "fit": fit, "frame": frame, "allow_unreadable": allow_unreadable}
 
 
 @command("firstlight compare runs/photos --against centroid")

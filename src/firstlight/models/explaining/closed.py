@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.models.centroid import Centroid, Ink, Prior
+from firstlight.models.centroid import Centroid, Ink, Prior, counted
 from firstlight.models.distances import FRACTION
+from firstlight.models.prototypes import Prototypes
 
 NO_PIXEL = "the class shares of the training images decide, whatever the image: no pixel argues"
 NO_IDEAL = "one of the two classes has no training image, so there is nothing that a pixel could be compared with"
@@ -53,7 +54,9 @@ class Account:
     scores: np.ndarray | None = None
 
 
-def closed_form(model: Prior | Ink | Centroid, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Account:
+def closed_form(
+    model: Prior | Ink | Centroid | Prototypes, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray
+) -> Account:
     """The exact account of a rung whose scores are minus distances, or that looks at no pixel.
 
     Args:
@@ -69,12 +72,14 @@ def closed_form(model: Prior | Ink | Centroid, images: np.ndarray, pairs: np.nda
     nothing = np.zeros(n)
     if isinstance(model, Prior):
         return Account(pairs, np.zeros((n, height, width)), [NO_PIXEL] * n, np.zeros(n, bool), nothing)
-    known = (model.pixels if isinstance(model, Ink) else model.counts) > 0  # (K,)
+    counts = {Ink: "pixels", Centroid: "counts", Prototypes: "classes"}
+    known = getattr(model, counts[type(model)]) > 0  # (K,)
     there = known[pairs].all(axis=1)  # (n,)
     flat = images.reshape(n, height * width * channels)
     maps = np.zeros(flat.shape)
     for row in np.flatnonzero(there):  # an image at a time: a few are explained, and memory stays bounded
-        maps[row] = _share(model, flat[row].astype(np.float64), *pairs[row])
+        one = model.nearest(images[row]) if isinstance(model, Prototypes) else model
+        maps[row] = _share(one, flat[row].astype(np.float64), *pairs[row])
     method = HALFWAY if isinstance(model, Ink) else BY_DISTANCE[model.distance]
     return Account(
         pairs,
@@ -97,6 +102,7 @@ def _ink(model: Ink, image: np.ndarray, predicted: int, against: int) -> np.ndar
     # f(i) = |i - b| - |i - a| is 0 halfway between a and b and linear from there as long as i lies between them.
     # Beyond it stays what it was; the same share for each pixel, slope * (pixel - halfway), still adds up to it.
     # These are the integrated gradients of f along the straight way from an image that is flat at halfway.
+    image = image if model.measure == "mean" else counted(image).astype(np.float64)
     a, b = (model.totals / np.maximum(model.pixels, 1))[[predicted, against]]
     ink, halfway = image.mean(), (a + b) / 2
     beyond = abs(ink - halfway) > abs(a - b) / 2

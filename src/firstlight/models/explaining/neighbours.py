@@ -11,6 +11,7 @@ from firstlight.data.table import SPLITS
 from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier
 from firstlight.models.distances import to_centres
+from firstlight.models.prototypes import Prototypes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +80,7 @@ def neighbours(classifier: Classifier, images: np.ndarray, pixels: Pixels) -> tu
 def _distances(classifier: Classifier, images: np.ndarray) -> tuple[Distances, str] | None:
     """What measures from the images to a block of others, and how that is called."""
     model = classifier.model
-    if isinstance(model, Centroid):
+    if isinstance(model, Centroid | Prototypes):
         flat, distance = images.reshape(len(images), -1), model.distance
 
         def by_pixels(others: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 
 FORMAT = 1
+OF_DISTANCES = {"centroid": ("distances", "ideal"), "prototypes": ("distances",)}
 SHARE = 0.01  # of the measured images, which by definition count as strange
 
 
@@ -41,15 +42,15 @@ def document(run: Run, rung: str) -> dict[str, Any]:
     """
     result = run[rung]
     config, seen, evidence = result.model.config, result.predictions, kept_evidence(run)
-    nearest = -seen.scores.max(axis=1) if config["kind"] == "centroid" else None
-    outputs = ["label", "probabilities", "pixels"]
+    outputs = ["label", "probabilities", "pixels", *OF_DISTANCES.get(config["kind"], ())]
+    nearest = -seen.scores.max(axis=1) if "distances" in outputs else None
     told = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")
     samples = None if evidence is None else evidence.shown[: sum(evidence.about["samples"])]
     return plain(
         {
             "format": FORMAT,
             **{name: config[name] for name in told},
-            "outputs": outputs if nearest is None else [*outputs, "distances", "ideal"],
+            "outputs": outputs,
             "metrics": {"split": run.split} | {name: result.metrics[name] for name in ("n", "accuracy", "interval")},
             "familiar": {
                 "probability": np.quantile(seen.probabilities.max(axis=1), SHARE, method="lower"),

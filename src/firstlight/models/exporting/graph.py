@@ -45,9 +45,12 @@ def graph(saved: SavedModel, about: Mapping[str, Any]) -> ModelProto:
     nodes, constants = scoring(saved)
     centroid = saved.config["kind"] == "centroid"
     outputs = ["int64[N] label", "float[N, K] probabilities", "uint8[N, h, w, c] pixels"]
+    if centroid or saved.config["kind"] == "prototypes":
+        outputs += ["float[N, K] distances"]
+        nodes += "  distances = Cast <to = 1> (far)\n"
     if centroid:
-        outputs += ["float[N, K] distances", "float[K, h, w, c] ideal"]
-        nodes += "  distances = Cast <to = 1> (far)\n  ideal = Identity (ideals)\n"
+        outputs += ["float[K, h, w, c] ideal"]
+        nodes += "  ideal = Identity (ideals)\n"
         counts, sums = saved.tensors["counts"], saved.tensors["sums"]
         means = sums / np.maximum(counts, 1)[:, None]
         constants["ideals"] = means.reshape(-1, *saved.config["shape"]).astype(np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from firstlight.models.exporting.framing import framing
+
 # Pillow resizes in two passes and rounds after each. A pass is a product with a matrix of weights k / 2**22, k whole.
 # Written as k = 65536 a + 256 b + c it is three products of bytes, each exact in 32 bits: MatMulInteger, which is also
 # the fastest product there is. Where an image fits already, nothing is computed.
@@ -146,10 +148,10 @@ AS_IT_IS = """
   coloured = Identity (images)
 """
 THREE = """
-  pixels = Gather <axis = 3> (fitted, first_three)
+  shaped = Gather <axis = 3> (fitted, first_three)
 """
 ONE = """
-  pixels = Identity (fitted)
+  shaped = Identity (fitted)
 """
 
 # Of the image's rows and columns, what is looked at, and to how many of the model's it is brought.
@@ -244,7 +246,8 @@ def preprocessing(config: Mapping[str, Any]) -> str:
     """
     height, width, channels = config["shape"]
     box, around = FITS[config["preprocessing"].get("fit", "squish")]
-    return f"""{FUNCTIONS}
+    frame = config["preprocessing"].get("frame", "none")
+    return f"""{FUNCTIONS if frame == "none" else FUNCTIONS + framing(frame, config["shape"])}
 <domain: "firstlight", opset_import: ["" : 18, "firstlight" : 1]>
 preprocessed (images) => (pixels)
 {{
@@ -294,5 +297,6 @@ preprocessed (images) => (pixels)
     }}
   >
   {THREE if channels == 3 else ONE}
+  pixels = {"Identity" if frame == "none" else "firstlight.framed"} (shaped)
 }}
 """

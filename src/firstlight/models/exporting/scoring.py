@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
+from firstlight.models.centroid import COUNTED
 from firstlight.models.distances import FRACTION
 from firstlight.runs.tensors import SavedModel
 
@@ -62,12 +63,22 @@ FLAT = """
 """
 
 
+COUNTED_PIXELS = f"""
+  counted_from = Constant <value = double {{{COUNTED}}}> ()
+  full = Constant <value = double {{255}}> ()
+  empty = Constant <value = double {{0}}> ()
+  is_strong = GreaterOrEqual (flat, counted_from)
+  strong = Where (is_strong, full, empty)
+"""
+
+
 def _ink(saved: SavedModel) -> Part:
     totals, pixels = saved.tensors["totals"], saved.tensors["pixels"]
     height, width, channels = saved.config["shape"]
-    nodes = f"""{FLAT}
+    counts = saved.config["options"].get("measure") == "count"
+    nodes = f"""{FLAT}{COUNTED_PIXELS if counts else ""}
   along = Constant <value = int64[1] {{1}}> ()
-  sums = ReduceSum <keepdims = 1> (flat, along)
+  sums = ReduceSum <keepdims = 1> ({"strong" if counts else "flat"}, along)
   inks = Div (sums, size)
   differences = Sub (inks, class_inks)
   absolute = Abs (differences)
@@ -131,21 +142,43 @@ FAR = f"""
 """
 
 
+OF_THE_NEAREST = f"""
+  a_class = Constant <value = int64[1] {{2}}> ()
+  far_by_class = Unsqueeze (far_there, a_class)
+  beyond = Constant <value = double {{{-NEVER}}}> ()
+  own_far = Where (owned, far_by_class, beyond)
+  a_prototype = Constant <value = int64[1] {{1}}> ()
+  far = ReduceMin <keepdims = 0> (own_far, a_prototype)
+  scores = Neg (far)
+"""
+
+
 def _centroid(saved: SavedModel) -> Part:
+    nodes, constants = _distances(saved)
+    return nodes + FAR, constants | {"there": (saved.tensors["counts"] > 0)[None]}
+
+
+def _prototypes(saved: SavedModel) -> Part:
+    nodes, constants = _distances(saved)
+    owned = saved.tensors["owners"][:, None] == np.arange(len(saved.tensors["classes"]))  # (M, K)
+    return nodes + OF_THE_NEAREST, constants | {"owned": owned[None]}
+
+
+def _distances(saved: SavedModel) -> Part:
     sums, counts, distance = saved.tensors["sums"], saved.tensors["counts"], saved.config["options"]["distance"]
-    there, divisors = counts > 0, np.maximum(counts, 1)
-    constants: dict[str, np.ndarray] = {"there": there[None]}
+    divisors = np.maximum(counts, 1)
+    constants: dict[str, np.ndarray] = {}
     if distance == "l1":
         centres = (2 * FRACTION * sums + divisors[:, None]) // (2 * divisors[:, None])  # rounded as in `distances`
         constants |= {"centres": centres[None].astype(np.float64), "size": np.array(FRACTION * 255.0 * sums.shape[1])}
-        return FLAT + L1 + FAR, constants
+        return FLAT + L1, constants
     constants["sums"] = sums.T.astype(np.float64)  # (P, K)
     if distance == "l2":
         constants["centre_norms"] = ((sums / divisors[:, None]) ** 2).sum(axis=1)[None]
         constants |= {"counts": divisors[None].astype(np.float64), "size": np.array(float(sums.shape[1]))}
-        return FLAT + L2 + FAR, constants
+        return FLAT + L2, constants
     constants["centre_lengths"] = np.sqrt((sums.astype(np.float64) ** 2).sum(axis=1))[None]
-    return FLAT + COSINE + FAR, constants
+    return FLAT + COSINE, constants
 
 
 class _Nodes:
@@ -256,5 +289,6 @@ KINDS: Mapping[str, Callable[[SavedModel], Part]] = {
     "prior": _prior,
     "ink": _ink,
     "centroid": _centroid,
+    "prototypes": _prototypes,
     "network": _network,
 }
