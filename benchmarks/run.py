@@ -16,6 +16,8 @@ import decoding
 import l1
 import looking
 import mnist_example
+import predicting
+import service
 import share
 import start
 import training
@@ -31,6 +33,10 @@ BENCHMARKS = {
     "report": looking.reports,
     "sgd-linear": training.linear,
     "sgd-mlp": training.mlp,
+    "predict": predicting.whole_folder,
+    "predict-one": predicting.one_image,
+    "serve": service.load,
+    "serve-memory": service.memory,
     "cnn-share": share.of_products,
     "cnn-99": mnist_example.to_99,
 }

@@ -16,7 +16,17 @@ from firstlight.data.catalog import DATASETS, Dataset, label_flowers, label_pets
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError, DownloadError, MissingExtraError
 
-NAMES = ["digits", "mnist_sample", "mnist_png", "cifar10", "imagenette_160", "imagewoof_160", "pets", "flowers"]
+NAMES = [
+    "digits",
+    "digits_sample",
+    "mnist_sample",
+    "mnist_png",
+    "cifar10",
+    "imagenette_160",
+    "imagewoof_160",
+    "pets",
+    "flowers",
+]
 
 
 @pytest.fixture(scope="module")

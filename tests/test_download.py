@@ -226,7 +226,7 @@ def test_digits_need_no_network(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", ["mnist", "ftp://somewhere/photos.zip", "not/there.zip"])
 def test_an_unknown_name_is_answered_with_the_known(name: str, home: Path) -> None:
     """The sentence lists what can be got."""
-    with pytest.raises(ArgumentError, match=r"known are digits, mnist_sample, .*, flowers"):
+    with pytest.raises(ArgumentError, match=r"known are digits, digits_sample, mnist_sample, .*, flowers"):
         get(name)
 
 

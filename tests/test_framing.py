@@ -94,7 +94,7 @@ def test_a_run_brings_new_images_to_the_same_frame(tmp_path: object) -> None:
 
     folder = Path(str(tmp_path))
     gray_folder(folder / "images", side=9)
-    pixels = fl.load(fl.split(fl.scan(folder / "images")), frame="mass")
+    pixels = fl.load(fl.split(fl.scan(folder / "images"))).framed("mass")
     assert {"size": [9, 9], "colour": "gray", "fit": "squish", "frame": "mass"} == pixels.preprocessing
     plain = fl.load(pixels.table)
     np.testing.assert_array_equal(framed(plain.values, "mass"), pixels.values)

@@ -111,6 +111,18 @@ def test_ctrl_c_ends_it_without_a_word(run: Path) -> None:
 
 
 @pytest.mark.slow
+def test_answers_on_a_kept_connection_do_not_wait(run: Path) -> None:
+    """No 40 ms for each, as where small packets are held back (Nagle) until the last one is acknowledged."""
+    with started(run, "--quiet") as there, httpx.Client(base_url=there.url) as client:
+        seconds = []
+        for _ in range(21):
+            before = time.perf_counter()
+            client.post("/api/predict", content=IMAGE, headers={"content-type": "image/png"})
+            seconds.append(time.perf_counter() - before)
+    assert sorted(seconds)[10] < 0.035
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_is_bounded_whatever_is_sent(run: Path) -> None:
     """Bombs, a body without an end, many large bodies at once: at most what the limits add up to, and little stays.

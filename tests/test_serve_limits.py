@@ -234,6 +234,7 @@ def test_a_file_name_in_no_charset_is_answered_all_the_same(here: str) -> None:
 SLOW = (408, "The body was not whole after 0.6 s; send fewer or smaller images.")
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_refused(here: str) -> None:
     """A byte now and then, with a length or in chunks, a bare image or parts; then the connection is closed."""
     boundary = 'multipart/form-data; boundary="b"'
@@ -277,6 +278,7 @@ def test_more_requests_than_may_be_under_way_are_told_when_to_come_again(session
         assert 200 == ask().status_code
 
 
+@pytest.mark.slow
 def test_all_bodies_together_are_bounded(session: Session) -> None:
     """Two that wait hold as much as may be held; a third is told to come again."""
     limits = Limits(held=100_000, seconds=2)

@@ -17,7 +17,7 @@ from firstlight.apps.screen import (
     training_lines,
 )
 from firstlight.data.arrange import arrange, needed
-from firstlight.data.pixels import load
+from firstlight.data.pixels import load_as
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.ladder import climb
@@ -40,7 +40,7 @@ class Asked:
         seeds: where all randomness comes from; networks are trained once with each.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         options: fields of `Recipe` in the place of the recipes' own.
-        loading: what `load` takes: size, colour, fit, allow_unreadable.
+        loading: how images are brought to one shape: size, colour, fit, frame; and allow_unreadable.
         out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
@@ -62,7 +62,9 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
     out = asked.out or Numbered(Path("runs") / Path(data).absolute().stem)
     table = arrange(scan(data), split=asked.split, seed=asked.seeds[0])
     with Meter("decoding", asked.quiet) as meter:
-        pixels = load(table.select(needed(table, asked.split)), **asked.loading, progress=meter)
+        how = dict(asked.loading)
+        allow = how.pop("allow_unreadable", False)
+        pixels = load_as(table.select(needed(table, asked.split)), how, allow_unreadable=allow, progress=meter)
     if not asked.quiet:
         remark(*table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
     with _Screen(asked, pixels.classes) as screen:

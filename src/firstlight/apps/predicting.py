@@ -1,28 +1,28 @@
-"""`firstlight predict`: a rung of a run names the class of images that it has not seen."""
+"""`firstlight predict`: a model names the class of images that it has not seen, some at a time, however many."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from firstlight.apps.climbing import unreadable_lines
+from firstlight.apps.predicted.inputs import Source, mark_of, sources
+from firstlight.apps.predicted.parts import WRITERS, Parts
+from firstlight.apps.predicted.rows import Columns, Screen, printable
+from firstlight.apps.predicted.stream import answered
+from firstlight.apps.predicted.tally import Tally
 from firstlight.apps.screen import print_json, remark
-from firstlight.atomic import new_file
-from firstlight.data.pixels import load
-from firstlight.data.scanning.entries import IMAGES
-from firstlight.data.sources import scan
+from firstlight.data.files import digest
 from firstlight.data.table import SPLITS, Table
-from firstlight.errors import ArgumentError
-from firstlight.evaluation.metrics import evaluate
-from firstlight.evaluation.predictions import Predictions
-from firstlight.models.checkpoint import restore
-from firstlight.models.inference import predict
+from firstlight.errors import ArgumentError, DataError
+from firstlight.models.session import Session
 from firstlight.progress import Meter
 from firstlight.runs.folder import count_test_reading, read_run
+from firstlight.runs.tensors import pack
 
 
 @dataclass(frozen=True)
@@ -32,83 +32,142 @@ class Wanted:
     Attributes:
         rung: the rung's name; None: the one that the run advises.
         split: only this split, or None.
-        out: the file to write, .parquet or .csv, or None.
-        allow_unreadable: go on when more than 5 % cannot be read.
-        as_json: one JSON document instead of lines.
+        out: the file to write, .parquet, .csv or .jsonl, or None.
+        top: how many classes are named of each image.
+        probabilities: those of all classes, and the distances where the model has any.
+        listed: standard input is a list of paths.
+        as_json: JSON lines; with ``out`` one document of what was counted.
         quiet: no progress and no remarks.
     """
 
     rung: str | None = None
     split: str | None = None
     out: Path | None = None
-    allow_unreadable: bool = False
+    top: int = 1
+    probabilities: bool = False
+    listed: bool = False
     as_json: bool = False
     quiet: bool = False
 
 
-def show_predictions(folder: Path, data: str, wanted: Wanted) -> Predictions:
-    """Loads the images as the rung was fitted on, predicts, and prints or writes the classes."""
+def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = None) -> Tally:
+    """Predicts, and prints or writes a row for each image; one that cannot be read has its reason.
+
+    Args:
+        model: a run folder, or an ``.onnx`` file that `export` wrote.
+        paths: files, folders, archives, lists, or ``-`` for standard input.
+        wanted: what was asked for.
+
+    Returns:
+        What was counted on the way.
+
+    Raises:
+        ArgumentError: where an option is not one that can be passed.
+        DataError: where a path leads nowhere, or there is no image.
+        RunError: where the model is none, or the file that was begun is another prediction's.
+    """
+    wanted = wanted or Wanted()
+    _check(model, wanted)
+    with contextlib.ExitStack() as stack:
+        found = sources(paths, listed=wanted.listed, stack=stack)
+        if wanted.split is not None:
+            found = [one.select(wanted.split) for one in found]
+        if not sum(map(len, found)):
+            raise DataError(f"There is no image in the {wanted.split or 'list'}; name one at least.")
+        session, mark = _opened(model, wanted.rung)
+        measured = [one.table for one in found if set(one.table.classes) & set(session.classes)]
+        columns = Columns(session.about, wanted.top, wanted.probabilities, truth=bool(measured))
+        if not wanted.quiet:
+            _tell(_left_out(found))
+        work = _Work(session, found, columns)
+        tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
+    if tally.known and model.is_dir() and any(map(_holds_test, measured)):
+        count_test_reading(model)
+    if wanted.out is not None and wanted.as_json:
+        print_json({"rung": session.about["name"], "out": str(wanted.out)} | tally.to_dict())
+    if not wanted.quiet:
+        _tell([*tally.lines(session.about["name"]), *[f"{tally.images:,} rows in {wanted.out}"] * bool(wanted.out)])
+    return tally
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done: a model, its images, the columns of the rows."""
+
+    session: Session
+    found: Sequence[Source]
+    columns: Columns
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.found))
+
+    def rows(self, meter: Meter, done: int = 0) -> Iterator[pa.Table]:
+        with contextlib.closing(answered(self.session, self.found, skip=done)) as batches:
+            for batch in batches:
+                done += len(batch.paths)
+                yield self.columns.table(batch)
+                meter(done, self.total)
+
+
+def _print(work: _Work, wanted: Wanted) -> Tally:
+    columns, tally = work.columns, Tally()
+    longest = max(map(len, columns.classes))
+    screen = Screen(columns.schema, max(source.widest for source in work.found), longest)
+    if not wanted.as_json:
+        print(screen.header)
+    # On a terminal the rows that go by show how far it is, and a bar would stand in their way.
+    with Meter("predicting", wanted.quiet or sys.stdout.isatty()) as meter:
+        for rows in work.rows(meter):
+            print(*(columns if wanted.as_json else screen).lines(rows), sep="\n", flush=True)
+            tally.add(rows)
+    return tally
+
+
+def _write(work: _Work, mark: str, wanted: Wanted) -> Tally:
+    assert wanted.out is not None
+    tally = Tally()
+    options = f"top {wanted.top}, probabilities {wanted.probabilities}, split {wanted.split}"
+    about = {"model": mark, "options": options, "images": mark_of(work.found)}
+    with Parts(wanted.out, work.columns, about) as parts, Meter("predicting", wanted.quiet) as meter:
+        for rows in work.rows(meter, parts.done):
+            parts.add(rows)
+        parts.finish(work.total, tally.add)
+    return tally
+
+
+def _check(model: Path, wanted: Wanted) -> None:
     if wanted.out is not None and wanted.out.suffix.lower() not in WRITERS:
-        raise ArgumentError(f"{wanted.out} ends in neither .parquet nor .csv; give it one of these endings.")
-    run = read_run(folder)
-    if wanted.rung is None and not run.finished:
-        raise ArgumentError(
-            f"{folder} is not finished, so it advises no rung yet; name one with --rung, or type the climb again."
-        )
-    classifier = restore(run[wanted.rung or run.advice["rung"]].model)
-    table = _table(data)
-    if wanted.split is not None:
-        table = table.select(wanted.split)
-    with Meter("decoding", wanted.quiet) as meter:
-        allow = wanted.allow_unreadable
-        pixels = load(table, **classifier.preprocessing, allow_unreadable=allow, progress=meter)
-    seen = predict(classifier, pixels, split=wanted.split)
-    measured = evaluate(seen) if (seen.labels >= 0).any() else None
-    if measured is not None and SPLITS.index("test") in pixels.splits:
-        count_test_reading(folder)
-    if not wanted.quiet and len(pixels.unreadable):
-        remark(*unreadable_lines(pixels.unreadable))
-    if wanted.out is not None:
-        WRITERS[wanted.out.suffix.lower()](seen, wanted.out)
-    rows = [] if wanted.out else _columns(seen).to_pylist()
-    if wanted.as_json:
-        bad = pixels.unreadable
-        problems = dict(zip(bad.keys, bad.rows["problem"].to_pylist(), strict=True))
-        document = {"rung": seen.name, "classes": seen.classes, "n": len(seen), "unreadable": problems}
-        document |= {"evaluation": None if measured is None else measured.to_dict()}
-        print_json(document | {"out": str(wanted.out)} if wanted.out else document | {"predictions": rows})
-        return seen
-    wide = max((len(row["key"]) for row in rows), default=0)
-    for row in rows:
-        print(f"{row['key']:<{wide}}  {row['probability']:.3f}  {row['predicted']}")
-    if measured is not None and not wanted.quiet:
-        remark(f"{seen.name}: {measured}")
-    return seen
+        raise ArgumentError(f"{wanted.out} ends in none of {', '.join(WRITERS)}; give it one of these endings.")
+    if wanted.top < 1:
+        raise ArgumentError(f"The first {wanted.top} classes cannot be named; pass a whole number from 1 on.")
+    if wanted.rung is not None and _is_exported(model):
+        raise ArgumentError(f"{model} holds one model; leave --rung {wanted.rung} out, or pass the run folder.")
 
 
-def _table(data: str) -> Table:
-    """What `scan` makes of it, or a table of one row where it is one image."""
-    path = Path(data).absolute()
-    if path.suffix.lower() not in IMAGES or not path.is_file():
-        return scan(data)
-    about, unknown = path.stat(), np.array([-1])
-    columns = {"size": [about.st_size], "modified": [about.st_mtime_ns]}
-    root = str(path.parent)
-    return Table.build(root, [path.name], classes=(), labels=unknown, splits=unknown, columns=columns)
+def _opened(model: Path, rung: str | None) -> tuple[Session, str]:
+    """The model, and a text that changes when it is another."""
+    if _is_exported(model):
+        return Session.of(model), digest(model.read_bytes())
+    run = read_run(model)
+    description, _ = pack(run.chosen(rung).model)  # which holds the digest of the arrays
+    return Session.of(run, rung), digest(description)
 
 
-def _columns(seen: Predictions) -> pa.Table:
-    """Key, label, predicted class and its probability."""
-    names = np.array([*seen.classes, None], object)  # -1 is the last: not known
-    columns = {"key": seen.keys, "label": names[seen.labels], "predicted": names[seen.predicted]}
-    return pa.table(columns | {"probability": seen.probabilities.max(axis=1)})
+def _is_exported(model: Path) -> bool:
+    return model.suffix.lower() == ".onnx"
 
 
-def _to_csv(seen: Predictions, path: Path) -> None:
-    import pyarrow.csv as csv
-
-    with new_file(path) as part:
-        csv.write_csv(_columns(seen), part)
+def _holds_test(table: Table) -> bool:
+    return bool(((table.splits == SPLITS.index("test")) & (table.labels >= 0)).any())
 
 
-WRITERS: dict[str, Callable[[Predictions, Path], None]] = {".parquet": Predictions.to_parquet, ".csv": _to_csv}
+def _left_out(found: Sequence[Source]) -> Iterator[str]:
+    for source in found:
+        for reason, count in source.table.skipped.items():
+            yield f"{printable(source.prefix)}: left out {count:,} x {reason}"
+
+
+def _tell(lines: Iterator[str] | Sequence[str]) -> None:
+    for line in lines:
+        remark(line)

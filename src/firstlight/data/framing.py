@@ -36,10 +36,10 @@ def framed(images: np.ndarray, frame: Frame) -> np.ndarray:
         ArgumentError: where there is no such frame.
 
     Example:
-        >>> image = np.zeros((1, 4, 4, 1), np.uint8)
-        >>> image[0, :2, :2] = 200
-        >>> framed(image, "mass")[0, :, :, 0].tolist()
-        [[0, 0, 0, 0], [0, 200, 200, 0], [0, 200, 200, 0], [0, 0, 0, 0]]
+        >>> image = np.zeros((1, 5, 5, 1), np.uint8)
+        >>> image[0, 1, 3] = 200
+        >>> [row.tolist() for row in framed(image, "mass")[0, 1:4, :, 0]]  # moved to the middle
+        [[0, 0, 0, 0, 0], [0, 0, 200, 0, 0], [0, 0, 0, 0, 0]]
     """
     if frame not in FRAMES:
         raise ArgumentError(f"frame={frame!r} is not known; choose from {', '.join(FRAMES)}.")

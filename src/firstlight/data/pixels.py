@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from firstlight.data import cache as kept
 from firstlight.data.decoding.plan import Options
 from firstlight.data.decoding.resize import FITS, Colour, Fit
 from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
-from firstlight.data.framing import FRAMES, Frame, framed
+from firstlight.data.framing import Frame, framed
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
@@ -67,9 +67,31 @@ class Pixels:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """How an image is brought to these: what `load` has to be told to do the same with others."""
+        """How an image is brought to these: what `load_as` has to be told to do the same with others."""
         how: dict[str, Any] = {"size": list(self.size), "colour": self.colour, "fit": self.fit}
         return how if self.frame == "none" else how | {"frame": self.frame}
+
+    def framed(self, frame: Frame) -> Pixels:
+        """Drawings brought to one place by their ink, in memory.
+
+        Args:
+            frame: ``"box"`` stretches the ink's box to the image, ``"mass"`` centres it by its weight, ``"deskew"``
+                sets it upright; ``"none"`` leaves everything as it is. `firstlight.data.framing.framed` says how.
+
+        Raises:
+            ArgumentError: where there is no such frame, or they are framed already.
+
+        Example:
+            >>> import firstlight as fl
+            >>> pixels = fl.load(fl.scan(digits))
+            >>> pixels.framed("deskew").preprocessing["frame"]
+            'deskew'
+        """
+        if frame == "none":
+            return self
+        if self.frame != "none":
+            raise ArgumentError(f"The images are framed by {self.frame!r} already; load them anew for another frame.")
+        return replace(self, values=framed(self.values, frame), frame=frame)
 
     @property
     def labels(self) -> np.ndarray:
@@ -123,7 +145,6 @@ def load(
     size: int | Sequence[int] | Literal["auto"] = "auto",
     colour: Colour | Literal["auto"] = "auto",
     fit: Fit = "squish",
-    frame: Frame = "none",
     allow_unreadable: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
@@ -140,8 +161,6 @@ def load(
             rounded down to 32, 64, 128 or 224.
         colour: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
         fit: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
-        frame: ``"box"``, ``"mass"`` or ``"deskew"`` bring drawings to one place by their ink; `framed` says how. The
-            images are then held in memory.
         allow_unreadable: go on where more than 5 % of the images cannot be read.
         cache: look into the cache, and keep there what is decoded.
         progress: called with (images done, images in all) now and then while decoding; the first number falls
@@ -165,7 +184,7 @@ def load(
         (1797, 32, 32, 3)
     """
     options = Options(_sides(size), None if colour == "auto" else colour, fit)
-    _check(colour, fit, frame)
+    _check(colour, fit)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
@@ -189,8 +208,16 @@ def load(
         bad = to_numpy(pc.is_valid(table.rows["problem"]))
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
-    values, told = framed(stacked.values, frame), (*stacked.reasons, *reasons)
-    return Pixels(values, table, unreadable, (height, width), stacked.colour, fit, told, frame)
+    return Pixels(stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons))
+
+
+def load_as(
+    table: Table, preprocessing: Mapping[str, Any], *, allow_unreadable: bool = False, progress: Progress | None = None
+) -> Pixels:
+    """Loads images as others were: in the size, colour, fit and frame that `Pixels.preprocessing` told."""
+    how = {name: value for name, value in preprocessing.items() if name != "frame"}
+    pixels = load(table, **how, allow_unreadable=allow_unreadable, progress=progress)
+    return pixels.framed(preprocessing.get("frame", "none"))
 
 
 def _sides(size: object) -> tuple[int, int] | None:
@@ -206,13 +233,11 @@ def _sides(size: object) -> tuple[int, int] | None:
     return sides
 
 
-def _check(colour: object, fit: object, frame: object) -> None:
+def _check(colour: object, fit: object) -> None:
     if colour not in COLOURS:
         raise ArgumentError(f"colour={colour!r} is not known; choose from {', '.join(COLOURS)}.")
     if fit not in FITS:
         raise ArgumentError(f"fit={fit!r} is not known; choose from {', '.join(FITS)}.")
-    if frame not in FRAMES:
-        raise ArgumentError(f"frame={frame!r} is not known; choose from {', '.join(FRAMES)}.")
 
 
 def _through_cache(

@@ -8,24 +8,33 @@ from typing import Annotated
 import typer
 
 from firstlight.apps.command import command
-from firstlight.apps.options import Json, Quiet, Unreadable
+from firstlight.apps.options import Json, Quiet
 
 
 @command("firstlight predict runs/photos images/ --out predictions.parquet")
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    data: Annotated[str, typer.Argument(help="Images: a file, a folder, a .zip, a CSV list or a saved table.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, or an .onnx file that export wrote.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, archives, CSV lists, saved tables, or - for standard input.")
+    ],
     rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
     split: Annotated[str | None, typer.Option(help="Only train, validation or test.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the predictions here, as .parquet or .csv.")] = None,
-    allow_unreadable: Unreadable = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a row for each image here: .parquet (goes on where it was), .csv, .jsonl."),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Name so many classes of each image.", min=1)] = 1,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Those of all classes, and the distances where the model has any.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Standard input is a list of paths, one a line.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name the class of each image, as a rung of a run sees it."""
+    """Name the class of each image, however many; one that cannot be read is a row with its reason."""
     from firstlight.apps.predicting import Wanted, show_predictions
 
-    show_predictions(run, data, Wanted(rung, split, out, allow_unreadable, as_json, quiet))
+    show_predictions(run, paths, Wanted(rung, split, out, top, probabilities, listed, as_json, quiet))
 
 
 @command("firstlight export runs/photos --out photos.onnx")

@@ -11,7 +11,11 @@ env.wasm.wasmPaths = { wasm: new URL("ort-wasm-simd-threaded.wasm", import.meta.
 const about = get("model.json").then((response) => response.json());
 const session = get("model.onnx")
   .then((response) => response.arrayBuffer())
-  .then((bytes) => InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] }));
+  .then((bytes) =>
+    InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] }).catch(() => {
+      throw new Error("The model could not be started; open the page once more with a network, or in a newer browser.");
+    }),
+  );
 for (const one of [about, session]) one.catch(() => {}); // told to whoever asks
 
 async function get(file) {
@@ -49,13 +53,20 @@ async function decoded(blob) {
   return new Tensor("uint8", values, [1, height, width, 3]);
 }
 
+async function run(images) {
+  const ready = await session;
+  return ready.run({ images }).catch(() => {
+    throw new Error("The image is too large for this device; choose a smaller one.");
+  });
+}
+
 const answers = {
   async model() {
     await session;
     return about;
   },
   async predict(blob) {
-    const found = await (await session).run({ images: await decoded(blob) });
+    const found = await run(await decoded(blob));
     const label = Number(found.label.data[0]);
     const probabilities = found.probabilities.data;
     return {
@@ -69,7 +80,7 @@ const answers = {
   async ideal() {
     if (!(await about).outputs.includes("ideal")) return null;
     const black = new Tensor("uint8", new Uint8Array(1), [1, 1, 1, 1]);
-    const { ideal: found } = await (await session).run({ images: black }, ["ideal"]);
+    const { ideal: found } = await run(black);
     return { shape: found.dims, data: found.data };
   },
 };
@@ -79,5 +90,5 @@ addEventListener("message", ({ data: { number, what, blob } }) => {
   turn = turn
     .then(() => answers[what](blob))
     .then((value) => postMessage({ number, value }))
-    .catch((error) => postMessage({ number, problem: error.message || "The image is too large for this device." }));
+    .catch((error) => postMessage({ number, problem: error.message || String(error) }));
 });

@@ -1,0 +1,193 @@
+"""Predictions as rows: the same columns in a table on the screen, in CSV, in Parquet and as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from firstlight.apps.predicted.stream import Batch
+from firstlight.arrow import numbers, strings
+
+if TYPE_CHECKING:
+    from firstlight.models.session import Answer
+
+WIDEST = 60  # characters; longer paths push their row to the right
+STRANGE = "not like anything it was trained on"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns there are.
+
+    Attributes:
+        about: the model's document.
+        top: how many classes are named of each image, the most probable first.
+        probabilities: whether those of all classes are there, and all distances.
+        truth: whether there is a column with the class that folder or list names.
+    """
+
+    about: Mapping[str, Any]
+    top: int = 1
+    probabilities: bool = False
+    truth: bool = False
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names."""
+        return list(self.about["classes"])
+
+    @property
+    def distances(self) -> bool:
+        """Whether the model has distances."""
+        return "distances" in self.about["outputs"]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """``path``, ``label``, ``probability``, ``label_2``, ``probability_2`` and so on, ``distance`` to the label's
+        ideal image, ``familiar``, ``truth``, ``problem``, ``probability/3`` and ``distance/3`` of a class 3."""
+        text, number = pa.string(), pa.float32()
+        fields = [("path", text)]
+        for place in range(min(self.top, len(self.classes))):
+            fields += [(f"{name}{_place(place)}", kind) for name, kind in (("label", text), ("probability", number))]
+        fields += [("distance", number)] * self.distances
+        fields += [("familiar", pa.bool_()), *[("truth", text)] * self.truth, ("problem", text)]
+        every = (["probability"] + ["distance"] * self.distances) * self.probabilities
+        return pa.schema(fields + [(f"{kind}/{name}", number) for kind in every for name in self.classes])
+
+    def table(self, batch: Batch) -> pa.Table:
+        """The rows of some images."""
+        there = np.array([problem is None for problem in batch.problems])
+        values: dict[str, Any] = {"path": strings(batch.paths), "problem": strings(batch.problems)}
+        if self.truth:
+            values["truth"] = strings(batch.truths)
+        if batch.answer is not None:
+            values |= {name: _spread(column, there) for name, column in self._of(batch.answer)}
+        nothing = len(there)
+        return pa.table([values.get(one.name, pa.nulls(nothing, one.type)) for one in self.schema], schema=self.schema)
+
+    def _of(self, answer: Answer) -> Iterator[tuple[str, np.ndarray | list[str]]]:
+        """The columns of the images that could be read, each by name."""
+        rows, shares, labels = np.arange(len(answer.labels)), answer.probabilities, answer.labels
+        first = shares.copy()
+        first[rows, labels] = np.inf  # float32 may hold two equal shares where the scores differ
+        order = np.argsort(-first, axis=1, kind="stable")
+        for place in range(min(self.top, len(self.classes))):
+            chosen = order[:, place]
+            yield f"label{_place(place)}", [self.classes[label] for label in chosen]
+            yield f"probability{_place(place)}", shares[rows, chosen]
+        yield "familiar", familiar(self.about, answer)
+        every = {"probability": shares} if self.probabilities else {}
+        if answer.distances is not None:
+            yield "distance", answer.distances[rows, labels]
+            every |= {"distance": answer.distances} if self.probabilities else {}
+        for kind, values in every.items():
+            yield from ((f"{kind}/{name}", values[:, at]) for at, name in enumerate(self.classes))
+
+    def lines(self, table: pa.Table) -> Iterator[str]:
+        """A JSON object for each row."""
+        for row in table.to_pylist():
+            yield json.dumps(self.record(row), ensure_ascii=False, allow_nan=False)
+
+    def record(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as one nested value: ``top``, ``probabilities`` and ``distances`` where they were asked for."""
+        values = {name: _seven_digits(value) for name, value in row.items()}
+        plain = {name: values[name] for name in ("path", "label", "probability")}
+        if self.top > 1:
+            places = [_place(place) for place in range(min(self.top, len(self.classes)))]
+            named = [{name: values[f"{name}{place}"] for name in ("label", "probability")} for place in places]
+            plain["top"] = None if values["label"] is None else named
+        plain |= {name: values[name] for name in ("distance", "familiar", "truth") if name in values}
+        for kind, name in (("probability", "probabilities"), ("distance", "distances")):
+            every = {one: values[f"{kind}/{one}"] for one in self.classes if f"{kind}/{one}" in values}
+            if every:
+                plain[name] = None if values["label"] is None else every
+        return plain | {"problem": values["problem"]}
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A table on the screen, whose widths are known before its first row.
+
+    Attributes:
+        schema: its columns.
+        widest: the length of the longest path.
+        longest: the length of the longest class name.
+    """
+
+    schema: pa.Schema
+    widest: int
+    longest: int
+
+    @property
+    def header(self) -> str:
+        """The names of the columns."""
+        return "  ".join(f"{one.name:{self._how(one)}}" for one in self._shown).rstrip()
+
+    def lines(self, table: pa.Table) -> Iterator[str]:
+        """A line for each row; at its end what is odd about the image."""
+        for row in table.to_pylist():
+            path = f"{printable(row['path']):{self._how(self.schema.field('path'))}}"
+            if row["problem"] is not None:
+                yield f"{path}  cannot be read: {row['problem']}"
+                continue
+            cells = [self._cell(one, row[one.name]) for one in self._shown[1:]]
+            yield "  ".join([path, *cells, *[STRANGE] * (not row["familiar"])]).rstrip()
+
+    @property
+    def _shown(self) -> list[pa.Field]:
+        return [one for one in self.schema if one.name not in ("familiar", "problem")]
+
+    def _how(self, field: pa.Field) -> str:
+        if pa.types.is_floating(field.type):
+            return f">{max(5, len(field.name))}"
+        wide = min(self.widest, WIDEST) if field.name == "path" else min(self.longest, WIDEST)
+        return f"<{max(wide, len(field.name))}"
+
+    def _cell(self, field: pa.Field, value: Any) -> str:
+        if pa.types.is_floating(field.type):
+            return f"{value:{self._how(field)}.3f}"
+        return f"{printable(value or '-'):{self._how(field)}}"
+
+
+def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
+    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the validation images were."""
+    beyond = about["familiar"]
+    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
+    if answer.distances is not None and beyond["distance"] is not None:
+        alike &= answer.distances.min(axis=1) <= beyond["distance"]
+    return alike
+
+
+def printable(text: str) -> str:
+    """A text that moves no cursor: what a terminal would obey is written as \\x1b and the like.
+
+    Example:
+        >>> printable("a\\x1b[2J ü")
+        'a\\\\x1b[2J ü'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _place(place: int) -> str:
+    return f"_{place + 1}" if place else ""
+
+
+def _spread(values: np.ndarray | list[str], there: np.ndarray) -> pa.Array:
+    """A column of all N images from the values of those that are there."""
+    if isinstance(values, list):
+        texts = iter(values)
+        return strings(next(texts) if one else None for one in there)
+    whole = np.zeros(len(there), np.uint8 if values.dtype == bool else np.float32)
+    whole[there] = values
+    column = numbers(whole, there)
+    return column.cast(pa.bool_()) if values.dtype == bool else column
+
+
+def _seven_digits(value: Any) -> Any:
+    """float32 holds no more of them, and JSON would write seventeen."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value

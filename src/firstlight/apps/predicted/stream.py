@@ -1,0 +1,120 @@
+"""Images -> answers, some at a time: decoded in threads, shaped at once, so that no more than a few are in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from firstlight.apps.predicted.inputs import Source
+from firstlight.arrow import to_numpy
+from firstlight.data.decode import decode
+from firstlight.data.decoding.plan import WORTH_A_THREAD
+from firstlight.data.decoding.resize import to_shape
+from firstlight.data.decoding.stack import read_all
+from firstlight.data.decoding.threads import SPAN, cores, in_order, keys_of, median_bytes
+from firstlight.data.files import Read, reader
+
+if TYPE_CHECKING:
+    from firstlight.models.session import Answer, Session
+
+# Bytes of files, and of pixels as the model sees them, that are held at once by a thread. The layers of a network
+# take up to a hundred times the bytes of its pixels (64 channels of float32 for 3 of uint8), so 1 MiB is 100 MiB.
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images that follow each other, and what they are.
+
+    Attributes:
+        paths: (N,) as they are shown.
+        truths: (N,) the class that folder or list names, where it is one of the model's.
+        problems: (N,) why an image cannot be read; None where it can.
+        answer: of the images that can be read, in their order; None where there are none.
+    """
+
+    paths: list[str]
+    truths: list[str | None]
+    problems: list[str | None]
+    answer: Answer | None
+
+
+def answered(session: Session, found: Iterable[Source], *, skip: int = 0) -> Generator[Batch, None, None]:
+    """What every image is, in their order.
+
+    Args:
+        session: the model.
+        found: the images.
+        skip: how many images at the beginning are left out, since they are done.
+
+    Example:
+        >>> import firstlight as fl
+        >>> from firstlight.models.session import Session
+        >>> session = Session.of(fl.climb(digits, rungs=["centroid-l2"]))
+        >>> sum(len(batch.paths) for batch in answered(session, [Source(fl.scan(digits))], skip=97))
+        1700
+    """
+    for source in found:
+        if skip < len(source):
+            yield from _answered(session, source, skip)
+        skip = max(skip - len(source), 0)
+
+
+def _answered(session: Session, source: Source, first: int) -> Generator[Batch, None, None]:
+    table = source.table
+    known = set(session.classes)
+    names = [name if name in known else None for name in table.classes] + [None]  # -1 is the last: not known
+    labels = table.labels
+    work = partial(_shaped, source, reader(table), session)
+    over = _spans(to_numpy(table.rows["size"], 0), first, BLOCK // math.prod(session.shape))
+    with contextlib.closing(in_order(work, over, _threads(source))) as blocks:
+        for span, images, problems in blocks:
+            truths = [names[label] for label in labels[span.start : span.stop]]
+            yield Batch(source.paths(span), truths, problems, session.answer(images) if len(images) else None)
+
+
+def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[range, np.ndarray, list[str | None]]:
+    """A run of rows, the images of it that can be read as the model sees them, and why the others cannot."""
+    problems: list[str | None] = source.table.rows["problem"].slice(span.start, len(span)).to_pylist()
+    keys = keys_of(source.table, span)
+    files = iter(read_all(read, [key for key, problem in zip(keys, problems, strict=True) if problem is None]))
+    how = session.about["preprocessing"]
+    images = np.empty((len(span), *session.shape), np.uint8)
+    count = 0
+    for at, problem in enumerate(problems):
+        if problem is not None:
+            continue
+        file = next(files)
+        image = file if isinstance(file, str) else decode(file)
+        if isinstance(image, str):
+            problems[at] = image
+            continue
+        # At once: decoded photos are a hundred times as large as the files, and only one a thread shall be held.
+        images[count] = to_shape(image, size=tuple(how["size"]), colour=how["colour"], fit=how["fit"])
+        count += 1
+    return span, images[:count], problems
+
+
+def _spans(sizes: np.ndarray, first: int, rows: int) -> Iterator[range]:
+    """Runs of rows from ``first`` on, of at most so many rows and `BLOCK` bytes of files, or of one file."""
+    ends = np.cumsum(sizes)  # (N,)
+    rows = min(max(rows, 1), SPAN)
+    while first < len(sizes):
+        most = (ends[first - 1] if first else 0) + BLOCK
+        last = min(max(int(np.searchsorted(ends, most, "right")), first + 1), first + rows)
+        yield range(first, min(last, len(sizes)))
+        first = last
+
+
+def _threads(source: Source) -> int:
+    """As many as there are cores where the files are large or JPEGs; else one, as `load` decides."""
+    keys = source.table.rows["key"]
+    jpegs = pc.sum(pc.match_substring_regex(keys, r"(?i)\.(jpe?g|jpe|jfif)$")).as_py() or 0
+    return cores() if median_bytes(source.table) >= WORTH_A_THREAD or jpegs > len(source) / 2 else 1

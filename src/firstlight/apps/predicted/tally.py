@@ -1,0 +1,63 @@
+"""What is counted of predictions as they go by, and told at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstlight.apps.predicted.rows import printable
+from firstlight.evaluation.uncertainty import wilson
+
+NAMED = 3  # of the images that cannot be read
+
+
+class Tally:
+    """Counts of rows; its size does not grow with them.
+
+    Attributes:
+        images: how many rows went by.
+        unreadable: of these, how many have a problem.
+        strange: how many are not familiar to the model.
+        known: how many have a true class that the model knows.
+        correct: of these, how many were named so.
+        named: the first few with a problem, each with its reason.
+    """
+
+    def __init__(self) -> None:
+        self.images = self.unreadable = self.strange = self.known = self.correct = 0
+        self.named: list[str] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Counts some rows."""
+        bad = rows.filter(pc.is_valid(rows["problem"])).slice(0, NAMED - len(self.named))
+        self.named += [f"{row['path']}: {row['problem']}" for row in bad.select(["path", "problem"]).to_pylist()]
+        self.images += len(rows)
+        self.unreadable += len(rows) - rows["problem"].null_count
+        self.strange += pc.sum(pc.invert(rows["familiar"])).as_py() or 0
+        if "truth" in rows.column_names:
+            right = pc.equal(rows["label"], rows["truth"])
+            self.known += len(rows) - right.null_count
+            self.correct += pc.sum(right).as_py() or 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values; ``measured`` is the accuracy where true classes are known, else None."""
+        about: dict[str, Any] = {"images": self.images, "unreadable": self.unreadable, "unfamiliar": self.strange}
+        if not self.known:
+            return about | {"measured": None}
+        interval = [float(end) for end in wilson(self.correct, self.known)]
+        return about | {"measured": {"n": self.known, "accuracy": self.correct / self.known, "interval": interval}}
+
+    def lines(self, name: str) -> Iterator[str]:
+        """What a person is told of the model with this name."""
+        if self.unreadable:
+            more = "; ..." if self.unreadable > len(self.named) else ""
+            first = "; ".join(map(printable, self.named))
+            yield f"{self.unreadable:,} of {self.images:,} images cannot be read: {first}{more}"
+        if self.strange:
+            yield f"{self.strange:,} of {self.images:,} images are not like anything that {name} was trained on."
+        if measured := self.to_dict()["measured"]:
+            low, high = measured["interval"]
+            yield f"{name}: accuracy {measured['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={self.known:,}"
