@@ -44,8 +44,8 @@ def executed(path: Path, data: str | None = None) -> NotebookNode:
     """
     notebook = jupytext.read(path)
     environment = {**os.environ, "FIRSTLIGHT_LESSON_DATA": data or ""}
-    quiet = Config({"KernelManager": {"transport": "ipc"}})  # a socket of one's own, not a port
-    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", config=quiet).execute(env=environment)
+    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", extra_arguments=["--log-level=40"])
+    client.execute(env=environment)
     for number, cell in enumerate(notebook.cells):  # the same page gives the same bytes
         cell.metadata.pop("execution", None)
         cell["id"] = hashlib.blake2b(f"{path.name} {number}".encode(), digest_size=4).hexdigest()
