@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -109,17 +110,17 @@ def test_predict_names_the_class_of_one_image_and_of_many(photos: Path, tmp_path
     """A line each, or a file; measured where the classes are known."""
     firstlight("climb", photos, *CLOSED_FORM, "--out", "run", folder=tmp_path)
     one = firstlight("predict", "run", photos / "light" / "0.png", folder=tmp_path)
-    assert ["0.png", "light"] == [one.stdout.split()[0], one.stdout.split()[-1]]
+    row = one.stdout.splitlines()[1].split()
+    assert [str(photos / "light" / "0.png"), "light"] == row[:2]
     for name in ("seen.parquet", "seen.csv"):
         many = firstlight("predict", "run", photos, "--rung", "ink", "--out", name, folder=tmp_path)
         assert 0 == many.returncode, many.stderr
         assert "ink: accuracy 1.000" in many.stderr
-    seen = fl.Predictions.from_parquet(tmp_path / "seen.parquet")
     table = pyarrow.csv.read_csv(tmp_path / "seen.csv").to_pydict()
-    assert (120, 120) == (int(seen.correct.sum()), len(table["key"]))
-    assert table["predicted"] == ["dark"] * 60 + ["light"] * 60
-    document = json.loads(firstlight("predict", "run", photos / "dark", "--json", folder=tmp_path).stdout)
-    assert {"dark"} == {row["predicted"] for row in document["predictions"]}
+    assert table["label"] == ["dark"] * 60 + ["light"] * 60 == table["truth"]
+    assert table["label"] == pyarrow.parquet.read_table(tmp_path / "seen.parquet")["label"].to_pylist()
+    lines = firstlight("predict", "run", photos / "dark", "--json", folder=tmp_path).stdout.splitlines()
+    assert {"dark"} == {json.loads(line)["label"] for line in lines}
     refused(firstlight("predict", "run", photos, "--out", "seen.xlsx", folder=tmp_path), "seen.xlsx", ".csv")
 
 

@@ -31,7 +31,12 @@ __all__ = ["sites_fixture"]
 pytestmark = pytest.mark.slow
 
 READY = "html[data-ready]"
-KEPT = "navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
+UNTIL = """async () => {
+  const found = async () => %s;
+  while (!(await found())) await new Promise((then) => setTimeout(then, 20));
+}"""
+KEPT = UNTIL % "navigator.serviceWorker.controller"
+UPDATED = UNTIL % "(await navigator.serviceWorker.getRegistration()).waiting"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def answer(page: Any, data: bytes) -> Any:
 def visit(page: Any, address: str) -> None:
     page.goto(address)
     page.wait_for_selector(READY)
-    page.wait_for_function(KEPT)
+    page.evaluate(KEPT)
 
 
 @contextmanager
@@ -133,7 +138,7 @@ def test_an_update_takes_over_when_the_page_is_opened_anew(
         page_folder(run, out, rung="prior", runtime=runtime())
         first.reload()
         first.wait_for_selector(READY)
-        first.wait_for_function("navigator.serviceWorker.getRegistration().then(({ waiting }) => waiting !== null)")
+        first.evaluate(UPDATED)
         assert "centroid-l2" in first.inner_text("#about")
         assert 10 == len(answer(first, png(0))[1])
         fetched = {name for name, status in site.asked if status == 200}

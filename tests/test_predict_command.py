@@ -92,6 +92,13 @@ def test_the_answers_are_those_that_the_run_kept(run: Path, digits: Path, rung: 
     held(run, digits, rung)
 
 
+def test_framed_images_are_framed_once(digits: Path, tmp_path: Path) -> None:
+    """The frame belongs to the model, so that the command applies it too."""
+    pixels = fl.load(fl.split(fl.scan(digits), validation=0.2)).framed("deskew")
+    fl.climb(pixels, rungs=["centroid-l2"], out=tmp_path / "run")
+    held(tmp_path / "run", digits, "centroid-l2")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rung", RUNGS[1:])
 def test_the_answers_of_networks_are_those_that_the_run_kept(trained: Path, digits: Path, rung: str) -> None:

@@ -2,31 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from firstlight.apps.screen import print_json
 from firstlight.errors import ArgumentError
 from firstlight.models.export import export
+from firstlight.runs.folder import read_run
 
-FORMS = {"onnx": "model.onnx", "page": "page"}  # and what is written where nothing else is named
+FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and where, if left out
 
 
-def show_export(
-    run: Path, out: Path | None, *, rung: str | None, to: str, runtime: Path | None = None, as_json: bool = False
-) -> None:
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked of an export.
+
+    Attributes:
+        rung: its name; None: the one that the run advises.
+        to: one of `FORMS`.
+        out: the file or folder; None: what the form is called.
+        int8: of an ONNX model, with weights of eight bits.
+        license: of the model, as the Hub names licences.
+        runtime: the npm package onnxruntime-web; None: it is fetched.
+    """
+
+    rung: str | None = None
+    to: str = "onnx"
+    out: Path | None = None
+    int8: bool = False
+    license: str | None = None
+    runtime: Path | None = None
+
+
+def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
     """Exports, and says what was written."""
-    if to not in FORMS:
-        raise ArgumentError(f"A model cannot be exported to {to!r}; choose one of {', '.join(FORMS)}.")
-    out = out or Path(FORMS[to])
-    if to == "page":
-        from firstlight.apps.web.folder import page_folder
-
-        exported = page_folder(run, out, rung=rung, runtime=runtime)
-    else:
-        exported = export(run, out, rung=rung)
+    if wanted.to not in FORMS:
+        raise ArgumentError(f"A model cannot be exported to {wanted.to!r}; choose one of {', '.join(FORMS)}.")
+    if wanted.int8 and wanted.to != "onnx":
+        raise ArgumentError(f"Weights of eight bits are for --to onnx, not for {wanted.to}; leave --int8 out.")
+    out = wanted.out or Path(FORMS[wanted.to])
+    told = _exported(run, out, wanted)
     if as_json:
-        print_json(exported.to_dict())
+        print_json(told if isinstance(told, dict) else told.to_dict())
         return
-    print(exported)
-    if to == "page":
+    print(f"{out}: {told['rung']}, with its card" if isinstance(told, dict) else told)
+    if wanted.to in ("page", "space"):
         print(f"Try it: python -m http.server --directory {out}   and open http://localhost:8000/")
+
+
+def _exported(run: Path, out: Path, wanted: Wanted) -> Any:
+    if wanted.to == "safetensors":
+        from firstlight.models.exporting.folder import write_folder
+
+        name = read_run(run).chosen(wanted.rung).name
+        return {"path": str(write_folder(run, out, rung=name, license=wanted.license)), "rung": name}
+    if wanted.to in ("page", "space"):
+        from firstlight.apps.web.folder import page_folder, space_folder
+
+        if wanted.to == "page":
+            return page_folder(run, out, rung=wanted.rung, runtime=wanted.runtime)
+        license_name = wanted.license or "other"
+        return space_folder(run, out, rung=wanted.rung, runtime=wanted.runtime, license_name=license_name)
+    return _with_int8(run, out, wanted.rung) if wanted.int8 else export(run, out, rung=wanted.rung)
+
+
+def _with_int8(run: Path, out: Path, rung: str | None) -> Any:
+    import tempfile
+
+    from firstlight.models.exporting.quantise import labelled_images, quantise
+
+    found = read_run(run)
+    chosen = found.chosen(rung)
+    images, labels = labelled_images(found, chosen)
+    with tempfile.TemporaryDirectory() as home:
+        whole = export(found, Path(home) / "model.onnx", rung=chosen.name)
+        return quantise(whole.path, out, images=list(images), labels=labels)

@@ -213,7 +213,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
     "cnn": {
         "quick": replace(_CNN, epochs=3, least_steps=200, sizes={"width": 24, "side": 16}),
         "standard": replace(_CNN, epochs=6, least_steps=600, sizes={"width": 24}),
-        "thorough": replace(_CNN, epochs=20, least_steps=2000, sizes={"width": 32}, views="many"),
+        "thorough": replace(_CNN, lr=1.0, epochs=22, least_steps=2000, sizes={"width": 32}, views="many"),
     },
     # A module of the user's: nothing is known of it, so its learning rate is found by the range test.
     "module": {

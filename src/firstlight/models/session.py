@@ -85,7 +85,7 @@ class Session:
         that torch takes, and by torch where it is not installed.
 
         Args:
-            source: a run, its folder, or an ``.onnx`` file that `export` wrote.
+            source: a run, its folder, an ``.onnx`` file that `export` wrote, or a folder with a model card.
             rung: its name; the advised one where left out.
 
         Raises:
@@ -95,6 +95,10 @@ class Session:
         """
         if not isinstance(source, Run) and Path(source).suffix.lower() == ".onnx":
             return cls(*_exported(Path(source)))
+        if not isinstance(source, Run) and (Path(source) / "config.json").is_file():
+            from firstlight.models.exporting.folder import open_folder
+
+            return open_folder(source)
         run = source if isinstance(source, Run) else read_run(source)
         result = run.chosen(rung)
         about, saved = document(run, result.name), result.model

@@ -21,14 +21,16 @@ def predict(
     split: Annotated[str | None, typer.Option(help="Only train, validation or test.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write a row for each image here: .parquet (goes on where it was), .csv, .jsonl."),
+        typer.Option(help="Write a row for each image here, and go on where it was: .parquet, .csv or .jsonl."),
     ] = None,
     top: Annotated[int, typer.Option(help="Name so many classes of each image.", min=1)] = 1,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Those of all classes, and the distances where the model has any.")
     ] = False,
     listed: Annotated[bool, typer.Option("--list", help="Standard input is a list of paths, one a line.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON object a line; with --out one document of what was counted.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Name the class of each image, however many; one that cannot be read is a row with its reason."""
@@ -42,18 +44,26 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
     to: Annotated[
-        str, typer.Option(help="onnx: one file; page: a static folder that computes in the browser.")
+        str,
+        typer.Option(
+            help="onnx: one file; page: a static folder that computes in the browser; space: that as a static Space; "
+            "safetensors: the weights with a model card."
+        ),
     ] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file or folder; named by the form where left out.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="For onnx: weights of eight bits, measured before it is kept.")
+    ] = False,
+    license: Annotated[str | None, typer.Option(help="For a card: the model's licence, such as apache-2.0.")] = None,
     runtime: Annotated[
         Path | None, typer.Option(help="For a page: onnxruntime-web as an npm .tgz, where it is not to be fetched.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a rung as an ONNX model with its preprocessing inside, held against Python before it is kept."""
-    from firstlight.apps.exporting import show_export
+    """Write a rung as files that answer elsewhere, held against Python before they are kept."""
+    from firstlight.apps.exporting import Wanted, show_export
 
-    show_export(run, out, rung=rung, to=to, runtime=runtime, as_json=as_json)
+    show_export(run, Wanted(rung, to, out, int8, license, runtime), as_json=as_json)
 
 
 @command("firstlight serve runs/photos --phone")

@@ -88,7 +88,13 @@ class Quantised:
 
     def __str__(self) -> str:
         ratio = self.after.seconds / self.before.seconds
-        pace = f"{ratio:.1f} times as slow" if ratio > 1 else f"{1 / ratio:.1f} times as fast"
+        pace = (
+            f"{ratio:.1f} times as slow"
+            if ratio > 1.1
+            else f"{1 / ratio:.1f} times as fast"
+            if ratio < 0.9
+            else "as fast"
+        )
         return (
             f"{self.path}: {self.rung}, its weights as {TYPE}\n"
             f"  before  {self.before}\n"
@@ -205,7 +211,8 @@ def _with_integers(source: Path, name: str) -> ModelProto:
     floats = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT}
     if not any(node.op_type in WEIGHTED and node.input[1] in floats for node in model.graph.node):
         raise ArgumentError(
-            f"{name} has no float32 weights, so there is nothing to quantise; take {source} as it is, or a trained rung."
+            f"{name} has no float32 weights, so there is nothing to quantise; take {source} as it is, or name a rung "
+            "that is trained."
         )
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node_{number}"  # onnxruntime names its own nodes after them

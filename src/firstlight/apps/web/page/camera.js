@@ -6,8 +6,10 @@ const SAYS = {
   NotReadableError: "The camera is used by another program; close it and try again.",
 };
 
-/** Starts the camera; gives {take, stop}. */
-export async function camera(video) {
+const MOST = 720; // px of the picture, more than any model takes
+
+/** Starts the camera; gives {take, stop}. `ended` is called where it stops by itself, as when it is pulled out. */
+export async function camera(video, ended) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("This browser gives the camera to pages over https or on this computer only; choose a file instead.");
   }
@@ -17,6 +19,7 @@ export async function camera(video) {
   } catch (error) {
     throw new Error(SAYS[error.name] ?? `The camera did not start (${error.name}); choose a file instead.`);
   }
+  for (const track of stream.getTracks()) track.addEventListener("ended", ended);
   video.srcObject = stream;
   await video.play();
   return {
@@ -24,9 +27,11 @@ export async function camera(video) {
     take() {
       const side = Math.min(video.videoWidth, video.videoHeight);
       const canvas = document.createElement("canvas");
-      canvas.width = canvas.height = side;
+      canvas.width = canvas.height = Math.min(side, MOST);
       const [left, top] = [(video.videoWidth - side) / 2, (video.videoHeight - side) / 2];
-      canvas.getContext("2d").drawImage(video, left, top, side, side, 0, 0, side, side);
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(video, left, top, side, side, 0, 0, canvas.width, canvas.height);
       return canvas;
     },
     stop() {

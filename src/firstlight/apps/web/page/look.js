@@ -1,249 +1,209 @@
-// Brings a drawing to the look of the training images: polarity, size, stroke and place. Pure functions on gray
-// pictures {width, height, data}, 0 black to 255 white, row by row; no page is needed.
+// A drawing brought to the look of the training images: polarity, size, stroke and centre. Pure functions on gray
+// pictures {width, height, data: Float32Array 0..255}.
 
-const CONTRAST = 24; // gray levels; ground and ink that differ by less are no drawing
-const FINE = [160, 320]; // px, between which the longer side of the ink is worked on
-const SAMPLES = 4; // by so many squared a pixel is covered or not
-const ROUNDS = 8; // stroke and size depend on each other; after five both move by less than 1 %
+const FINE = 6; // the picture is worked on at up to so many times the model's size
+const ROUNDS = 3; // of measuring and mending, since size and stroke depend on each other
+const MOST = 192; // px of its longer side then, so that a phone is quick enough
 
-/** What RGBA values look like in gray (ITU-R BT.601, as Pillow has it), on white where they are clear. */
-export function gray({ width, height, data }) {
-  const values = new Float32Array(width * height);
-  for (let at = 0; at < values.length; at++) {
-    const [red, green, blue, alpha] = data.subarray(4 * at, 4 * at + 4);
-    values[at] = 255 + ((0.299 * red + 0.587 * green + 0.114 * blue - 255) * alpha) / 255;
-  }
-  return { width, height, data: values };
+function median(values) {
+  const sorted = Float32Array.from(values).sort();
+  return sorted[sorted.length >> 1];
 }
 
-/**
- * The ink of a drawing on an even ground.
- *
- * @returns {{light: boolean, width, height, data: Float32Array, box} | null} how much of each pixel is ink, 0 to 1, and
- *   the box [top, bottom, left, right] around what is at least half ink; null where there is no drawing.
- */
-export function findInk({ width, height, data }) {
-  const border = [];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x += y === 0 || y === height - 1 ? 1 : Math.max(1, width - 1)) border.push(data[y * width + x]);
-  }
-  border.sort((a, b) => a - b);
-  const ground = border[border.length >> 1];
-  let [lighter, darker] = [0, 0];
-  for (const value of data) {
-    if (value > ground) lighter += value - ground;
-    else darker += ground - value;
+/** The gray levels at the edge. */
+function border({ width, height, data }) {
+  const values = [];
+  for (let x = 0; x < width; x++) values.push(data[x], data[(height - 1) * width + x]);
+  for (let y = 0; y < height; y++) values.push(data[y * width], data[y * width + width - 1]);
+  return values;
+}
+
+/** Ink as a picture of 0..1, and whether it was lighter than the ground. */
+export function inkOf(picture) {
+  const ground = median(border(picture));
+  let lighter = 0;
+  let darker = 0;
+  for (const value of picture.data) {
+    if (value > ground) lighter = Math.max(lighter, value - ground);
+    else darker = Math.max(darker, ground - value);
   }
   const light = lighter > darker;
-  const away = Float32Array.from(data, (value) => Math.max(0, light ? value - ground : ground - value));
-  const cut = otsu(away);
-  let [sum, count] = [0, 0];
-  for (const value of away) if (value > cut) [sum, count] = [sum + value, count + 1];
-  if (!count || sum / count < CONTRAST) return null;
-  const full = sum / count;
-  const ink = { width, height, data: away.map((value) => Math.min(1, value / full)) };
-  const box = boxOf(ink);
-  return box && { light, ...ink, box };
+  const most = Math.max(lighter, darker, 1);
+  const data = picture.data.map((value) => Math.max(0, light ? value - ground : ground - value) / most);
+  return { ink: { ...picture, data }, light, strength: most };
 }
 
-/** The value that parts two groups so that they differ most (Otsu 1979). */
-function otsu(values) {
-  const counts = new Float64Array(256);
-  for (const value of values) counts[Math.min(255, Math.round(value))]++;
-  const total = counts.reduce((sum, count, value) => sum + count * value, 0);
-  let [below, sum, best, cut] = [0, 0, 0, 0];
-  for (let value = 0; value < 255; value++) {
-    below += counts[value];
-    sum += counts[value] * value;
-    const above = values.length - below;
-    if (!below || !above) continue;
-    const between = below * above * (sum / below - (total - sum) / above) ** 2;
-    if (between > best) [best, cut] = [between, value + 0.5];
-  }
-  return cut;
-}
-
-function boxOf({ width, height, data }) {
-  let [top, bottom, left, right] = [height, 0, width, 0];
+/** The box of what has half of the ink: {left, top, right, bottom}, or null. */
+export function box({ width, height, data }) {
+  const found = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       if (data[y * width + x] < 0.5) continue;
-      [top, bottom] = [Math.min(top, y), y + 1];
-      [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
+      found.left = Math.min(found.left, x);
+      found.right = Math.max(found.right, x + 1);
+      found.top = Math.min(found.top, y);
+      found.bottom = Math.max(found.bottom, y + 1);
     }
   }
-  return bottom > 0 ? [top, bottom, left, right] : null;
+  return found.right ? found : null;
 }
 
-/** Twice the area over the contour's length, px: the width of the strokes, as models/exporting/look.py measures it. */
-export function strokeOf({ width, height, data }) {
-  const at = (y, x) => (y < 0 || x < 0 || y >= height || x >= width ? 0 : data[y * width + x]);
-  let [area, contour] = [0, 0];
+/** The width of the strokes in px: twice the area over the length of the contour, which is the total variation. */
+export function stroke({ width, height, data }) {
+  const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : data[y * width + x]);
+  let area = 0;
+  let contour = 0;
   for (let y = -1; y < height; y++) {
     for (let x = -1; x < width; x++) {
-      const here = at(y, x);
-      area += here;
-      contour += Math.hypot(at(y + 1, x) - here, at(y, x + 1) - here);
+      area += at(x, y);
+      contour += Math.hypot(at(x + 1, y) - at(x, y), at(x, y + 1) - at(x, y));
     }
   }
   return contour ? (2 * area) / contour : 0;
 }
 
-/** The centre of mass, [y, x] in px; the middle of a pixel is at half. */
-function massOf({ width, data }) {
-  let [total, down, along] = [0, 0, 0];
-  data.forEach((value, at) => {
-    total += value;
-    down += value * (Math.floor(at / width) + 0.5);
-    along += value * ((at % width) + 0.5);
+/** Squared distances to the nearest of a row's finite values (Felzenszwalb and Huttenlocher 2012). */
+function squaredRow(values, length, from, step) {
+  const places = new Int32Array(length);
+  const edges = new Float64Array(length + 1);
+  const row = new Float64Array(length);
+  for (let i = 0; i < length; i++) row[i] = values[from + i * step];
+  let last = -1;
+  for (let i = 0; i < length; i++) {
+    if (row[i] === Infinity) continue;
+    let edge = -Infinity;
+    while (last >= 0) {
+      const other = places[last];
+      edge = (row[i] + i * i - row[other] - other * other) / (2 * (i - other));
+      if (edge > edges[last]) break;
+      last -= 1;
+      edge = -Infinity;
+    }
+    last += 1;
+    places[last] = i;
+    edges[last] = edge;
+    edges[last + 1] = Infinity;
+  }
+  if (last < 0) return;
+  for (let i = 0, k = 0; i < length; i++) {
+    while (edges[k + 1] < i) k += 1;
+    values[from + i * step] = (i - places[k]) ** 2 + row[places[k]];
+  }
+}
+
+function distances(width, height, inside) {
+  const values = Float64Array.from(inside, (there) => (there ? 0 : Infinity));
+  for (let x = 0; x < width; x++) squaredRow(values, height, x, width);
+  for (let y = 0; y < height; y++) squaredRow(values, width, y * width, 1);
+  return values.map(Math.sqrt);
+}
+
+/** The strokes made wider by so many px, or narrower; their edges fall off within a pixel. */
+export function widened({ width, height, data }, by) {
+  const out = distances(width, height, Array.from(data, (value) => value >= 0.5));
+  const into = distances(width, height, Array.from(data, (value) => value < 0.5));
+  const from = (i) => (out[i] > 0 ? out[i] - 0.5 : 0.5 - into[i]); // to the edge, negative inside
+  return { width, height, data: data.map((_, i) => Math.min(1, Math.max(0, 0.5 - (from(i) - by / 2)))) };
+}
+
+/** The part of a picture around (x, y), `scale` times as large, in the middle of one of this size; bilinear. */
+function placed({ width, height, data }, { x, y, scale = 1, size: [rows, columns] }) {
+  const at = (column, row) => {
+    if (column < 0 || row < 0 || column >= width || row >= height) return 0;
+    return data[row * width + column];
+  };
+  // Where it is made smaller, every new pixel is the mean of the old ones that it covers.
+  const each = Math.max(1, Math.round(1 / scale));
+  const result = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let i = 0; i < each * each; i++) {
+        const u = x + (column + ((i % each) + 0.5) / each - columns / 2) / scale - 0.5;
+        const v = y + (row + (Math.floor(i / each) + 0.5) / each - rows / 2) / scale - 0.5;
+        const [left, top] = [Math.floor(u), Math.floor(v)];
+        const [right, down] = [u - left, v - top];
+        sum += (1 - down) * ((1 - right) * at(left, top) + right * at(left + 1, top));
+        sum += down * ((1 - right) * at(left, top + 1) + right * at(left + 1, top + 1));
+      }
+      result[row * columns + column] = sum / (each * each);
+    }
+  }
+  return { width: columns, height: rows, data: result };
+}
+
+function centre(ink, by) {
+  const { left, right, top, bottom } = box(ink);
+  if (by === "box") return [(left + right) / 2, (top + bottom) / 2];
+  let [sum, x, y] = [0, 0, 0];
+  ink.data.forEach((value, i) => {
+    sum += value;
+    x += value * ((i % ink.width) + 0.5);
+    y += value * (Math.floor(i / ink.width) + 0.5);
   });
-  return [down / total, along / total];
+  return [x / sum, y / sum];
 }
 
-/** The ink's box alone, with room around it, its longer side between FINE[0] and FINE[1]; true where there is ink. */
-function cutOut(ink) {
-  const [top, bottom, left, right] = ink.box;
-  const longer = Math.max(bottom - top, right - left);
-  const fine = Math.min(FINE[1], Math.max(FINE[0], longer));
-  const zoom = fine / longer;
-  const room = Math.ceil(fine / 4);
-  const [height, width] = [bottom - top, right - left].map((side) => Math.ceil(side * zoom) + 2 * room);
-  const value = (y, x) => (y < 0 || x < 0 || y >= ink.height || x >= ink.width ? 0 : ink.data[y * ink.width + x]);
-  const inside = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const down = (y + 0.5 - room) / zoom + top - 0.5;
-    const [y0, dy] = [Math.floor(down), down - Math.floor(down)];
-    for (let x = 0; x < width; x++) {
-      const along = (x + 0.5 - room) / zoom + left - 0.5;
-      const [x0, dx] = [Math.floor(along), along - Math.floor(along)];
-      const upper = value(y0, x0) * (1 - dx) + value(y0, x0 + 1) * dx;
-      const lower = value(y0 + 1, x0) * (1 - dx) + value(y0 + 1, x0 + 1) * dx;
-      inside[y * width + x] = upper * (1 - dy) + lower * dy >= 0.5 ? 1 : 0;
-    }
-  }
-  return { height, width, inside, room, sides: [height - 2 * room, width - 2 * room] };
+/** The middle that is asked for, or the nearest one that keeps the whole box in the picture. */
+function inside({ left, right, top, bottom }, [x, y], [rows, columns]) {
+  const between = (value, first, last, length) => {
+    const [least, most] = [last - length / 2, first + length / 2];
+    return least > most ? (first + last) / 2 : Math.min(most, Math.max(least, value));
+  };
+  return { x: between(x, left, right, columns), y: between(y, top, bottom, rows) };
 }
 
-/** How far each pixel is from the ink's contour, px; below 0 inside of it. */
-export function signedDistance({ width, height, inside }) {
-  const [toInk, toGround] = [1, 0].map((wanted) => squaredDistance(width, height, (at) => inside[at] === wanted));
-  return toInk.map((squared, at) => (inside[at] ? 0.5 - Math.sqrt(toGround[at]) : Math.sqrt(squared) - 0.5));
-}
-
-/** Squared distance to the nearest pixel that is meant, exact (Felzenszwalb and Huttenlocher 2012). */
-function squaredDistance(width, height, meant) {
-  const far = (width + height) ** 2;
-  const grid = Float64Array.from({ length: width * height }, (_, at) => (meant(at) ? 0 : far));
-  for (let x = 0; x < width; x++) lowerEnvelope(grid, x, width, height);
-  for (let y = 0; y < height; y++) lowerEnvelope(grid, y * width, 1, width);
-  return grid;
-}
-
-/** One line of it: the lowest of the parabolas that stand on the line's values. */
-function lowerEnvelope(grid, start, step, length) {
-  const values = Float64Array.from({ length }, (_, at) => grid[start + at * step]);
-  const [feet, bounds] = [new Int32Array(length), new Float64Array(length + 1)];
-  let last = 0;
-  [bounds[0], bounds[1]] = [-Infinity, Infinity];
-  for (let at = 1; at < length; at++) {
-    let crossing;
-    do {
-      const foot = feet[last];
-      crossing = (values[at] + at * at - values[foot] - foot * foot) / (2 * (at - foot));
-    } while (crossing <= bounds[last] && --last >= 0);
-    feet[++last] = at;
-    [bounds[last], bounds[last + 1]] = [crossing, Infinity];
-  }
-  for (let at = 0, part = 0; at < length; at++) {
-    while (bounds[part + 1] < at) part++;
-    grid[start + at * step] = (at - feet[part]) ** 2 + values[feet[part]];
-  }
-}
-
-/** The ink at another size, its contour moved outwards by `grow`, its box's middle at `middle`. */
-function render(cut, distance, { height, width, scale, grow, middle }) {
-  const data = new Float32Array(width * height);
-  const softness = scale * SAMPLES;
-  for (let y = 0; y < height * SAMPLES; y++) {
-    const down = ((y + 0.5) / SAMPLES - middle[0]) / scale + cut.height / 2 - 0.5;
-    const y0 = Math.floor(down);
-    if (y0 < 0 || y0 + 1 >= cut.height) continue;
-    for (let x = 0; x < width * SAMPLES; x++) {
-      const along = ((x + 0.5) / SAMPLES - middle[1]) / scale + cut.width / 2 - 0.5;
-      const x0 = Math.floor(along);
-      if (x0 < 0 || x0 + 1 >= cut.width) continue;
-      const [at, dy, dx] = [y0 * cut.width + x0, down - y0, along - x0];
-      const upper = distance[at] * (1 - dx) + distance[at + 1] * dx;
-      const lower = distance[at + cut.width] * (1 - dx) + distance[at + cut.width + 1] * dx;
-      const covered = 0.5 - (upper * (1 - dy) + lower * dy - grow) * softness;
-      const pixel = Math.floor(y / SAMPLES) * width + Math.floor(x / SAMPLES);
-      data[pixel] += Math.min(1, Math.max(0, covered)) / SAMPLES ** 2;
-    }
-  }
-  return { width, height, data };
+function factor(value, more, less) {
+  return value > 1 ? `${value.toFixed(1)} times ${more}` : `${(1 / value).toFixed(1)} times ${less}`;
 }
 
 /**
- * A drawing as if it were one of the training images.
+ * A picture of a drawing as the training images are.
  *
- * @param {{width, height, data}} picture gray.
- * @param {{light_on_dark: boolean, extent: number, centred: "mass" | "box", stroke: number}} look of the training images.
- * @param {[number, number]} size height and width of what the model takes.
- * @returns {{picture, changes: string[]} | null} null where there is no drawing on an even ground.
+ * @param picture gray, {width, height, data}.
+ * @param look of the training images, `about.look`.
+ * @param size height and width of the model's images, px.
+ * @returns {picture, changes}: the new picture, a whole number of times the model's size, and what was done, in words;
+ *   null where nothing is drawn.
  */
 export function alike(picture, look, [height, width]) {
-  const ink = findInk(picture);
-  if (!ink) return null;
-  const cut = cutOut(ink);
-  const distance = signedDistance(cut);
-  const deepest = -distance.reduce((least, value) => Math.min(least, value), 0);
-  const side = Math.max(height, width);
-  const how = { height, width, scale: 1, grow: 0, middle: [height / 2, width / 2] };
-  let drawn;
+  const { ink, light, strength } = inkOf(picture);
+  const there = strength >= 32 ? box(ink) : null;
+  if (!there) return null;
+  const times = Math.max(1, Math.min(FINE, Math.floor(MOST / Math.max(height, width))));
+  const size = [height * times, width * times];
+  const fine = Math.max(...size);
+  const longer = Math.max(there.right - there.left, there.bottom - there.top);
+  const was = Math.min(stroke(ink), longer);
+  const [extent, wanted] = [look.extent * fine, look.stroke * fine];
+  const middle = { x: (there.left + there.right) / 2, y: (there.top + there.bottom) / 2 };
+  // Widening makes the box larger by as much: (longer - was) * scale + wanted = extent.
+  const room = size.map((side) => Math.min(extent, side - 2 * times));
+  const sides = [there.bottom - there.top, there.right - there.left];
+  const fits = sides.map((side, axis) => (room[axis] - wanted) / Math.max(side - was, longer / 20));
+  let scale = Math.min(...fits, extent / was);
+  let by = wanted - was * scale;
+  let drawn = null;
   for (let round = 0; round < ROUNDS; round++) {
-    const [tall, wide] = cut.sides.map((length) => length + 2 * how.grow);
-    how.scale = Math.min((look.extent * side) / Math.max(tall, wide), height / tall, width / wide);
-    drawn = render(cut, distance, how);
-    const missing = (look.stroke * side - strokeOf(drawn)) / (2 * how.scale);
-    how.grow = Math.min(cut.room - 1, Math.max(-0.8 * deepest, how.grow + missing));
+    const wide = widened(placed(ink, { ...middle, scale, size }), by);
+    const edges = box(wide);
+    if (!edges) break; // parts were thinner than the rest, and went
+    drawn = wide;
+    by += wanted - stroke(wide);
+    scale *= Math.min(room[0] / (edges.bottom - edges.top), room[1] / (edges.right - edges.left));
   }
-  if (look.centred === "mass") {
-    const mass = massOf(drawn);
-    how.middle = how.middle.map((middle, axis) => {
-      const length = [height, width][axis];
-      const half = (how.scale * (cut.sides[axis] + 2 * how.grow)) / 2;
-      return Math.min(length - half, Math.max(half, middle + length / 2 - mass[axis])); // inside the picture
-    });
-    drawn = render(cut, distance, how);
-  }
-  const data = drawn.data.map((value) => Math.round(255 * (look.light_on_dark ? value : 1 - value)));
-  return { picture: { width, height, data }, changes: told(ink, drawn, look) };
-}
-
-/** What was changed, in words. */
-function told(ink, drawn, look) {
-  const [before, after] = [ink, { ...drawn, box: boxOf(drawn) ?? [0, 1, 0, 1] }].map((one) => {
-    const side = Math.max(one.width, one.height);
-    const [top, bottom, left, right] = one.box;
-    const middle = look.centred === "mass" ? massOf(one) : [(top + bottom) / 2, (left + right) / 2];
-    return {
-      extent: Math.max(bottom - top, right - left) / side,
-      stroke: strokeOf(one) / side,
-      place: [middle[0] / one.height, middle[1] / one.width],
-    };
-  });
+  drawn ??= placed(ink, { ...middle, scale: extent / longer, size });
+  drawn = placed(drawn, { ...inside(box(drawn) ?? there, centre(drawn, look.centred), size), size });
   const changes = [];
-  if (ink.light !== look.light_on_dark) changes.push(`turned to ${look.light_on_dark ? "light on dark" : "dark on light"}`);
-  const larger = times(after.extent / before.extent, "larger", "smaller");
-  if (larger) changes.push(`made ${larger}`);
-  const thicker = times(after.stroke / before.stroke, "thicker", "thinner");
-  if (thicker) changes.push(`its strokes made ${thicker}`);
-  const moved = Math.hypot(after.place[0] - before.place[0], after.place[1] - before.place[1]);
+  if (light !== look.light_on_dark) changes.push(look.light_on_dark ? "turned to light on dark" : "turned to dark on light");
+  const whole = Math.max(picture.width, picture.height);
+  const larger = look.extent / (longer / whole);
+  if (Math.abs(Math.log(larger)) > 0.05) changes.push(`made ${factor(larger, "larger", "smaller")}`);
+  const thicker = look.stroke / (was / whole) / larger;
+  if (Math.abs(Math.log(thicker)) > 0.1) changes.push(`its strokes ${factor(thicker, "thicker", "thinner")} for its size`);
+  const [left, top] = centre(ink, look.centred);
+  const moved = Math.hypot(left / picture.width - 0.5, top / picture.height - 0.5);
   if (moved > 0.02) changes.push(`centred by its ${look.centred === "mass" ? "weight" : "outline"}`);
-  return changes;
-}
-
-function times(factor, more, less) {
-  if (Math.abs(Math.log(factor)) < 0.07) return null;
-  return factor > 1 ? `${factor.toFixed(1)} times ${more}` : `${(1 / factor).toFixed(1)} times ${less}`;
+  const data = drawn.data.map((value) => 255 * (look.light_on_dark ? value : 1 - value));
+  return { picture: { ...drawn, data }, changes };
 }

@@ -7,6 +7,7 @@ import { alike } from "./look.js";
 import { bars, percent, pixels, reasons } from "./show.js";
 
 const $ = (id) => document.getElementById(id);
+const HINT = $("hint").textContent;
 const WAIT = 120; // ms after a piece of a stroke
 
 let about;
@@ -14,6 +15,7 @@ let ideal = null;
 let latest = 0; // number of the question, so that a late answer to an earlier one is not shown
 let current = null; // {blob, drawn}: the image, and whether it is a drawing
 let timer;
+let running = null; // the camera
 
 function say(problem) {
   $("problem").hidden = !problem;
@@ -48,9 +50,11 @@ async function prepared({ blob }) {
   $("before").hidden = $("after").hidden = true;
   $("changes").textContent = "";
   if (!about.look || !$("look").checked) return blob;
-  const { canvas, picture } = await grayOf(blob);
-  const brought = alike(picture, about.look, Math.max(about.shape[0], about.shape[1]));
-  if (!brought) return blob;
+  const found = await grayOf(blob).catch(() => null);
+  if (!found) return unchanged(blob, "This browser cannot read the file, so it went as it is.");
+  const { canvas, picture } = found;
+  const brought = alike(picture, about.look, about.shape);
+  if (!brought) return unchanged(blob, "No drawing was found on it, so it went as it is.");
   const before = $("before").querySelector("canvas");
   before.width = canvas.width;
   before.height = canvas.height;
@@ -58,13 +62,22 @@ async function prepared({ blob }) {
   const after = $("after").querySelector("canvas");
   pixels(after, [brought.picture.height, brought.picture.width, 1], brought.picture.data);
   $("before").hidden = $("after").hidden = false;
-  $("changes").textContent = `Before the model looked at it, it was ${brought.changes.join(", ")}.`;
+  const { changes } = brought;
+  $("changes").textContent = changes.length
+    ? `Before the model looked at it, it was ${changes.join(", ")}.`
+    : "It had the look of the training images already.";
   return blobOf(after);
+}
+
+function unchanged(blob, sentence) {
+  $("changes").textContent = sentence;
+  return blob;
 }
 
 async function ask(image) {
   current = image;
   const number = (latest += 1);
+  busy(true);
   say();
   try {
     const answer = await engine.predict(await prepared(image));
@@ -75,6 +88,12 @@ async function ask(image) {
       say(error.message);
     }
   }
+  if (number === latest) busy(false);
+}
+
+/** Whether an answer is on its way; screen readers wait for it. */
+function busy(now) {
+  $("answer").setAttribute("aria-busy", now);
 }
 
 function forget() {
@@ -95,7 +114,7 @@ function show(answer) {
   $("size").textContent = `${shape[1]} x ${shape[0]} ${shape[2] === 1 ? "gray" : "RGB"} pixels`;
   $("steps").hidden = false;
   $("alike").hidden = !about.look;
-  $("why").hidden = !(ideal && answer.distances);
+  $("why").hidden = !answer.distances;
   if (!$("why").hidden) {
     const parts = { ideals: $("ideals"), because: $("because"), map: $("map"), legend: $("legend") };
     reasons(parts, about, ideal, answer);
@@ -112,7 +131,7 @@ function strange({ probability, distances }) {
   if (distances && furthest !== null && nearest > furthest) {
     said.push(`the nearest ideal image is at ${nearest.toFixed(3)}, and was beyond ${furthest.toFixed(3)} for only ${often}`);
   }
-  return said.length ? `This is not like anything I was trained on: ${said.join("; ")} of the images I was measured on.` : "";
+  return said.length ? `This is not like anything I was trained on: ${said.join(", and ")} of the images I was measured on.` : "";
 }
 
 const paper = sheet(
@@ -120,6 +139,7 @@ const paper = sheet(
   () => Number($("pen").value) / 100,
   () => {
     $("undo").disabled = $("clear").disabled = paper.empty();
+    $("hint").textContent = HINT;
     $("hint").hidden = !paper.empty();
     preview(null);
     clearTimeout(timer);
@@ -128,8 +148,10 @@ const paper = sheet(
       current = null;
       forget();
       say();
+      busy(false);
       return;
     }
+    busy(true);
     timer = setTimeout(() => {
       $("look").checked = $("look").checked || !current?.drawn;
       ask({ blob: blobOf(paper.picture()), drawn: true });
@@ -150,12 +172,23 @@ function preview(blob) {
 /** An image file that was chosen, dropped or pasted, or a photograph. */
 function take(blob) {
   clearTimeout(timer);
+  if (running) stop();
   paper.clear();
   preview(blob);
   $("look").checked = false; // a photo is taken as it is, unless one asks
   ask({ blob, drawn: false });
 }
 
+$("preview").addEventListener("error", () => {
+  if (!$("preview").src) return;
+  preview(null); // HEIC in most browsers, say; the model's pixels are shown below
+  $("hint").textContent = "This browser cannot show the file";
+  $("hint").hidden = false;
+});
+$("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address keeps its #token=
+  $("answer").focus();
+});
 $("undo").addEventListener("click", paper.undo);
 $("clear").addEventListener("click", paper.clear);
 $("look").addEventListener("change", () => current && ask(current));
@@ -181,32 +214,36 @@ addEventListener("drop", (event) => {
   else say("That is no file; drop an image file.");
 });
 
-let running = null; // the camera
 function run(started) {
   running = started;
   $("viewfinder").hidden = $("shutter").hidden = $("stop").hidden = !started;
   $("camera").hidden = Boolean(started);
 }
+function stop() {
+  running?.stop();
+  run(null);
+}
 $("camera").addEventListener("click", async () => {
   say();
   try {
-    run(await camera($("viewfinder")));
+    $("camera").disabled = true; // while one is asked for leave
+    run(await camera($("viewfinder"), stop));
     $("shutter").focus();
   } catch (error) {
     say(error.message);
+  } finally {
+    $("camera").disabled = false;
   }
 });
 $("stop").addEventListener("click", () => {
-  running.stop();
-  run(null);
+  stop();
   $("camera").focus();
 });
 $("shutter").addEventListener("click", () => {
-  const picture = running.take();
-  running.stop();
-  run(null);
-  take(blobOf(picture));
+  take(blobOf(running.take()));
+  $("camera").focus();
 });
+addEventListener("pagehide", () => running && stop());
 
 try {
   about = await engine.model();

@@ -1,6 +1,7 @@
 // What is shown of an answer: bars, pixels, ideal images and the signed map; nothing here asks the model.
 
-const FEW = 5; // classes that are shown at once
+const FEW = 5; // classes that are shown at once, of more than twice as many
+const NEVER = 2; // the distance to a class without training images; the others are at most 1
 
 function element(name, { text, className, ...attributes } = {}) {
   const made = document.createElement(name);
@@ -13,6 +14,11 @@ function element(name, { text, className, ...attributes } = {}) {
 export function percent(share) {
   if (share > 0.9995) return "> 99.9 %";
   return share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** A distance, with three digits at least. */
+function told(distance) {
+  return Math.abs(distance) >= 0.01 || distance === 0 ? distance.toFixed(4) : distance.toPrecision(3);
 }
 
 /** Fills a canvas with h x w x c values of 0..255, a pixel each. */
@@ -30,9 +36,12 @@ export function pixels(canvas, [height, width, channels], data) {
 /** The classes by probability; the first ones, or all. */
 export function bars(list, more, classes, probabilities) {
   const order = [...classes.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
-  const fill = (count) => {
+  const few = order.length <= 2 * FEW ? order.length : FEW;
+  const fill = () => {
+    const wide = more.getAttribute("aria-expanded") === "true"; // stays so while one draws on
+    more.textContent = wide ? `Show the first ${few}` : `Show all ${order.length} classes`;
     list.replaceChildren(
-      ...order.slice(0, count).map((k) => {
+      ...order.slice(0, wide ? undefined : few).map((k) => {
         const row = element("li");
         const bar = element("span", { className: "bar", "aria-hidden": "true" });
         bar.style.setProperty("--share", probabilities[k]);
@@ -41,11 +50,13 @@ export function bars(list, more, classes, probabilities) {
         return row;
       }),
     );
-    more.hidden = order.length <= count;
   };
-  more.textContent = `Show all ${order.length} classes`;
-  more.onclick = () => fill(order.length);
-  fill(order.length <= 2 * FEW ? order.length : FEW);
+  more.hidden = order.length <= few;
+  more.onclick = () => {
+    more.setAttribute("aria-expanded", more.getAttribute("aria-expanded") !== "true");
+    fill();
+  };
+  fill();
 }
 
 /**
@@ -66,26 +77,31 @@ export function signed(name, image, a, b, [da, db]) {
   return Float64Array.from(image, (value, i) => ((value - b[i]) ** 2 - (value - a[i]) ** 2) / both);
 }
 
-/** The ideal images, nearest first, and the signed map of the nearest two. */
+/** The distances, nearest first; with ideal images these as well, and the signed map of the nearest two. */
 export function reasons(parts, about, ideal, { distances, pixels: seen }) {
+  const there = [...about.classes.keys()].filter((k) => distances[k] < NEVER);
+  const order = there.sort((a, b) => distances[a] - distances[b]);
+  const [a, b] = order;
+  parts.because.textContent =
+    `${about.name} compares the image with ` +
+    (ideal ? "each class's ideal image, the average of its training images" : "several ideal images of each class") +
+    `. The nearest is of ${about.classes[a]}, at ${told(distances[a])}` +
+    (b === undefined ? "." : `; ${about.classes[b]} is ${told(distances[b] - distances[a])} further away.`);
+  parts.ideals.hidden = !ideal;
+  parts.map.parentElement.hidden = !ideal || b === undefined;
+  if (!ideal) return;
   const [, height, width, channels] = ideal.shape;
   const size = height * width * channels;
   const of = (k) => ideal.data.subarray(k * size, (k + 1) * size);
-  const order = [...about.classes.keys()].sort((a, b) => distances[a] - distances[b]);
-  const [a, b] = order;
   parts.ideals.replaceChildren(
-    ...order.slice(0, FEW).map((k, place) => {
+    ...order.slice(0, order.length <= 2 * FEW ? undefined : FEW).map((k, place) => {
       const canvas = element("canvas", { role: "img", "aria-label": `The ideal image of ${about.classes[k]}` });
       pixels(canvas, [height, width, channels], of(k));
       const row = element("li", { className: place ? "" : "nearest" });
-      row.append(canvas, element("span", { text: `${about.classes[k]}: ${distances[k].toFixed(4)}` }));
+      row.append(canvas, element("span", { text: `${about.classes[k]}: ${told(distances[k])}` }));
       return row;
     }),
   );
-  parts.because.textContent =
-    `${about.name} compares the image with each class's ideal image, the mean of its training images. The nearest is ` +
-    `${about.classes[a]}, at ${distances[a].toFixed(4)}` +
-    (b === undefined ? "." : `; ${about.classes[b]} is ${(distances[b] - distances[a]).toFixed(4)} further away.`);
   if (b === undefined) return;
   const map = signed(about.name, seen.data, of(a), of(b), [distances[a], distances[b]]);
   drawMap(parts.map, map, [height, width, channels]);
@@ -96,7 +112,7 @@ export function reasons(parts, about, ideal, { distances, pixels: seen }) {
     element("span", { className: "swatch towards", "aria-hidden": "true" }),
     ` speaks for ${towards}, `,
     element("span", { className: "swatch against", "aria-hidden": "true" }),
-    ` for ${against}. All pixels together make ${sum.toFixed(4)}: the difference of the two distances.`,
+    ` for ${against}, the stronger the more. All pixels together make ${told(sum)}: by so much is ${against} further away.`,
   );
 }
 
