@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (
     *("demo", "get", "scan", "split", "audit", "show", "fit", "climb"),
-    *("compare", "explain", "report", "predict", "cache"),
+    *("compare", "explain", "report", "predict", "serve", "export", "cache"),
 )
 
 
@@ -46,7 +46,7 @@ def test_the_python_of_the_readme_runs(block: str, tmp_path: Path, capsys: pytes
 def test_the_readme_has_python_and_commands() -> None:
     """The test above has something to run."""
     assert 1 == len(blocks("python"))
-    assert 2 == len(blocks("console"))
+    assert 3 == len(blocks("console"))
 
 
 @pytest.mark.parametrize("line", [line[2:] for block in blocks("console") for line in block.splitlines()])

@@ -200,3 +200,15 @@ def test_real_digits_are_named_as_well_as_before(tmp_path: Path, rung: str) -> N
     assert done.same >= 0.98
     assert done.after.accuracy >= done.before.accuracy - 0.02
     assert run[rung].metrics["accuracy"] == done.before.accuracy
+
+
+def test_an_int8_model_answers_an_image_as_it_does_alone(quantised: Quantised) -> None:
+    """Whatever stands beside it in a batch; the plain runtime would let a batch share one scale."""
+    session = Session.of(quantised.path)
+    images = np.concatenate([noise(5, 8, 8, 1), np.zeros((1, 8, 8, 1), np.uint8)])
+    together = session.answer(images)
+    for row, image in enumerate(images):
+        alone = session.answer(image[None])
+        np.testing.assert_array_equal(alone.probabilities[0], together.probabilities[row])
+        np.testing.assert_array_equal(alone.pixels[0], together.pixels[row])
+        assert alone.labels[0] == together.labels[row]

@@ -81,7 +81,7 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
             _tell(_left_out(found))
         work = _Work(session, found, columns)
         tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
-    if tally.known and model.is_dir() and any(map(_holds_test, measured)):
+    if tally.known and (model / "run.json").is_file() and any(map(_holds_test, measured)):
         count_test_reading(model)
     if wanted.out is not None and wanted.as_json:
         print_json({"rung": session.about["name"], "out": str(wanted.out)} | tally.to_dict())
@@ -149,6 +149,8 @@ def _opened(model: Path, rung: str | None) -> tuple[Session, str]:
     """The model, and a text that changes when it is another."""
     if _is_exported(model):
         return Session.of(model), digest(model.read_bytes())
+    if (model / "config.json").is_file():  # with a model card
+        return Session.of(model), digest((model / "config.json").read_bytes())
     run = read_run(model)
     description, _ = pack(run.chosen(rung).model)  # which holds the digest of the arrays
     return Session.of(run, rung), digest(description)

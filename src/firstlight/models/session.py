@@ -23,6 +23,7 @@ from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA
 
+ALIKE = ("labels", "probabilities", "pixels")  # which every answer has
 NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "familiar"}
 
 
@@ -114,7 +115,13 @@ class Session:
         Args:
             images: (N, H, W, C) uint8 as `firstlight.data.decode.decode` gives them, C = 1 or 3; any H and W.
         """
-        return self._engine.answer(images)
+        if "quantised" not in self.about or len(images) < 2:
+            return self._engine.answer(images)
+        # With int8 weights a batch shares one scale, and an image's answer would depend on its neighbours.
+        each = [self._engine.answer(image[None]) for image in images]
+        distances = None if each[0].distances is None else np.concatenate([one.distances for one in each])
+        labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALIKE)
+        return Answer(labels, shares, distances, pixels)
 
 
 class InPython:
