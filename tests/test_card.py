@@ -24,7 +24,7 @@ from scipy.stats import binomtest
 import firstlight as fl
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.exporting.facts import safe
-from firstlight.models.exporting.folder import open_folder, read_folder, write_folder
+from firstlight.models.exporting.folder import read_folder, write_folder
 from firstlight.models.session import Session
 from firstlight.runs.results import Run
 from tables import gray_folder, noise, write_images
@@ -167,7 +167,7 @@ def test_any_name_is_one_short_printable_line(name: str) -> None:
 def test_the_folder_answers_as_the_run(run: Run, tmp_path: Path, rung: str) -> None:
     """Labels, probabilities, distances and pixels, of images of several sizes, gray and RGB, to the bit."""
     folder = write_folder(run, tmp_path / "model", rung=rung)
-    here, there = Session.of(run, rung), open_folder(folder)
+    here, there = Session.of(run, rung), Session.of(folder)
     for images in (noise(9, 6, 5, 1), noise(3, 40, 17, 3), noise(1, 1, 1, 1)):
         expected, actual = here.answer(images), there.answer(images)
         np.testing.assert_array_equal(expected.labels, actual.labels)
@@ -277,7 +277,7 @@ def test_a_card_may_be_changed_and_files_added(folder: Path) -> None:
     """The words are the owner's; the model still opens."""
     (folder / "README.md").write_text("my own words")
     (folder / "LICENSE").write_text("mine")
-    assert 6 == len(open_folder(folder).classes)
+    assert 6 == len(Session.of(folder).classes)
 
 
 def test_damage_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -286,20 +286,20 @@ def test_damage_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
     whole = model.read_bytes()
     model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(RunError, match=r"not the file that config\.json describes"):
-        open_folder(folder)
+        read_folder(folder)
     model.write_bytes((write_folder(run, tmp_path / "ink", rung="ink") / "model.safetensors").read_bytes())
     with pytest.raises(RunError, match=r"not the file that config\.json describes"):
-        open_folder(folder)
+        read_folder(folder)
     model.write_bytes(whole)
     config.write_text(config.read_text().replace('"centroid-l2"', '"centroid-l1"'))
     with pytest.raises(RunError, match="was changed after Firstlight wrote it"):
-        open_folder(folder)
+        read_folder(folder)
     config.unlink()
     with pytest.raises(RunError, match=r"config\.json cannot be read .*--to safetensors"):
-        open_folder(folder)
+        read_folder(folder)
     assert run.path is not None
     with pytest.raises(RunError, match=r"config\.json cannot be read"):
-        open_folder(run.path)
+        read_folder(run.path)
 
 
 @pytest.mark.parametrize("license", ["Apache 2.0", "mit\nx: y", "", "../x"])
@@ -326,7 +326,7 @@ def test_a_run_that_lies_in_memory_and_many_classes_have_a_card(run: Run, tmp_pa
     many = fl.climb(blobs((4, 4, 1), 150, count=600), rungs=["centroid-l2"])
     folder = write_folder(many, tmp_path / "many")
     assert "and 50 more, which config.json names" in body(folder)
-    assert 150 == len(open_folder(folder).classes)
+    assert 150 == len(Session.of(folder).classes)
     folder = write_folder(replace(run, path=None, unreadable=3), tmp_path / "memory", rung="ink")
     assert "training images;" not in body(folder)
     assert yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])["model-index"]
@@ -341,7 +341,7 @@ def test_networks_and_prototypes_have_a_folder_too(tmp_path: Path) -> None:
     images = noise(7, 9, 11, 3)
     for rung in run:
         folder = write_folder(run, tmp_path / rung.name, rung=rung.name)
-        expected, actual = Session.of(run, rung.name).answer(images), open_folder(folder).answer(images)
+        expected, actual = Session.of(run, rung.name).answer(images), Session.of(folder).answer(images)
         np.testing.assert_array_equal(expected.labels, actual.labels)
         np.testing.assert_array_equal(expected.probabilities, actual.probabilities)
         text, tensors = body(folder), load_file(folder / "model.safetensors")

@@ -17,14 +17,13 @@ from firstlight.errors import MissingExtraError, RunError
 from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.classifier import Classifier
-from firstlight.models.exporting.document import FORMAT, document
+from firstlight.models.exporting.document import FORMAT, NEEDED, document
 from firstlight.models.prototypes import Prototypes
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
-from firstlight.runs.tensors import METADATA
+from firstlight.runs.tensors import METADATA, SavedModel
 
 ALIKE = ("labels", "probabilities", "pixels")  # which every answer has
-NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "familiar"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +96,15 @@ class Session:
         if not isinstance(source, Run) and Path(source).suffix.lower() == ".onnx":
             return cls(*_exported(Path(source)))
         if not isinstance(source, Run) and (Path(source) / "config.json").is_file():
-            from firstlight.models.exporting.folder import open_folder
+            from firstlight.models.exporting.folder import read_folder
 
-            return open_folder(source)
+            return cls._answering(*read_folder(source))
         run = source if isinstance(source, Run) else read_run(source)
         result = run.chosen(rung)
-        about, saved = document(run, result.name), result.model
+        return cls._answering(document(run, result.name), result.model)
+
+    @classmethod
+    def _answering(cls, about: Mapping[str, Any], saved: SavedModel) -> Session:
         if saved.config["kind"] == NETWORK and not saved.config["options"]["own"] and _runtime_is_there():
             from firstlight.models.exporting.graph import graph
 

@@ -21,9 +21,9 @@ from firstlight.runs.results import Run, RungResult
 USE = """```python
 from pathlib import Path
 from firstlight.data.decode import decode
-from firstlight.models.exporting.folder import open_folder
+from firstlight.models.session import Session
 
-session = open_folder(".")  # this folder
+session = Session.of(".")  # this folder
 answer = session.answer(decode(Path("image.png").read_bytes())[None])
 print(session.classes[answer.labels[0]], answer.probabilities[0].max())
 ```"""

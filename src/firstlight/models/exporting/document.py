@@ -12,6 +12,7 @@ from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 
 FORMAT = 1
+NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "familiar"}  # by whoever answers
 OF_DISTANCES = {"centroid": ("distances", "ideal"), "prototypes": ("distances",)}
 SHARE = 0.01  # of the measured images, which by definition count as strange
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from firstlight.atomic import new_folder, told
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.exporting.card import card
-from firstlight.models.exporting.document import FORMAT, document
-from firstlight.models.session import NEEDED, InPython, Runtime, Session
+from firstlight.models.exporting.document import FORMAT, NEEDED, document
 from firstlight.runs.folder import LIMITS, read_run
 from firstlight.runs.folder import MODEL as MODEL_LIMIT
 from firstlight.runs.folder import TENSORS as TENSORS_LIMIT
@@ -60,8 +57,8 @@ def write_folder(
         >>> folder = write_folder(run, f"{digits}-model", license="apache-2.0")
         >>> sorted(path.name for path in folder.iterdir())
         ['README.md', 'config.json', 'model.safetensors']
-        >>> open_folder(folder).classes[:3]
-        ('0', '1', '2')
+        >>> read_folder(folder)[0]["classes"][:3]
+        ['0', '1', '2']
     """
     out = Path(out)
     earlier = (out.exists() or out.is_symlink()) and _is_earlier(out)
@@ -106,24 +103,6 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], SavedModel]:
     if digest(data) != stated:
         raise RunError(f"{folder / MODEL} is not the file that {CONFIG} describes; export the run anew.")
     return about, unpack_one(data, folder / MODEL)
-
-
-def open_folder(folder: str | Path) -> Session:
-    """The session of a model folder, which answers as the run that it was written from.
-
-    Args:
-        folder: what `write_folder` wrote.
-
-    Raises:
-        RunError: as `read_folder`.
-        MissingExtraError: where what computes it is not installed.
-    """
-    about, saved = read_folder(folder)
-    if saved.config["kind"] == NETWORK and all(map(find_spec, ("onnx", "onnxruntime"))):
-        from firstlight.models.exporting.graph import graph
-
-        return Session(about, Runtime(graph(saved, about).SerializeToString()))
-    return Session(about, InPython(restore(saved)))
 
 
 def _read(path: Path, most: int) -> bytes:
