@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from firstlight.models.exporting.look import look
 from firstlight.models.session import Session
 from firstlight.runs.results import Run
 from serving import context, served
+from tables import noise, write_images
 
 pytestmark = pytest.mark.slow
 
@@ -369,6 +371,23 @@ def test_the_signed_map_is_the_one_that_explain_gives(address: str, tmp_path: Pa
     np.testing.assert_allclose(np.reshape(found, expected.map.shape), expected.map, atol=2e-7)
 
 
+@pytest.mark.parametrize("rung", ["centroid-l2", "centroid-l2-x4"])
+def test_of_many_classes_the_first_are_shown_until_all_are_asked_for(tmp_path: Path, rung: str) -> None:
+    """A button shows all and the first again; several ideal images a class are told in words, without pictures."""
+    images = {f"class {k:02}/{i}.png": noise(8, 8, seed=k * 9 + i) for k in range(12) for i in range(9)}
+    run = fl.climb(write_images(tmp_path / "many", images), rungs=[rung], out=tmp_path / "run")
+    with served(Session.of(run)) as at, opened(at) as shown:
+        page = shown.page
+        choose(page, png(noise(8, 8)))
+        for count in (5, 12, 5):
+            assert count == page.locator("#bars li").count()
+            assert ("true" if count == 12 else "false") == page.get_attribute("#all", "aria-expanded")
+            page.click("#all")
+        assert "class 00" in page.inner_text("#because")
+        assert (rung == "centroid-l2") == page.locator("#ideals").is_visible() == page.locator("#map").is_visible()
+        assert [] == shown.errors
+
+
 ALIKE = """async ([pictures, look, size]) => {
   const { alike } = await import("./look.js");
   const given = pictures.map(([height, width, data]) => ({height, width, data: Float32Array.from(data)}));
@@ -486,7 +505,7 @@ def few(mnist_png: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     for path in sorted((mnist_png / "training").iterdir()):
         (home / "data" / path.name).mkdir(parents=True)
         for image in sorted(path.iterdir())[:500]:
-            (home / "data" / path.name / image.name).symlink_to(image)
+            shutil.copy(image, home / "data" / path.name)
     return fl.climb(home / "data", rungs=["centroid-l2", "cnn"], effort="quick", out=home / "run")
 
 
