@@ -290,6 +290,7 @@ def test_names_that_tell_the_class_are_told(tmp_path: Path, rename: Callable[[in
     assert ["FL502"] == codes(fl.audit(root))
 
 
+@pytest.mark.slow
 def test_a_label_that_was_swapped_is_among_the_candidates(tmp_path: Path) -> None:
     """Discs among squares; looked for only where it was asked."""
     names = np.random.default_rng(1).permutation(1000)

@@ -75,6 +75,7 @@ def test_climb_as_json_is_one_document_with_the_run(photos: Path, tmp_path: Path
     assert fl.read_run(tmp_path / document["run"]).to_dict()["rungs"] == document["rungs"]
 
 
+@pytest.mark.slow
 def test_climb_twice_is_one_run_and_another_climb_gets_another_folder(photos: Path, tmp_path: Path) -> None:
     """Where --out was not given, the same climb is found again, and another takes the next free name."""
     said = [firstlight("climb", photos, *CLOSED_FORM, "--quiet", folder=tmp_path).stdout for _ in range(2)]
@@ -83,11 +84,13 @@ def test_climb_twice_is_one_run_and_another_climb_gets_another_folder(photos: Pa
     assert ["photos", "photos-2"] == sorted(path.name for path in (tmp_path / "runs").iterdir())
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_on_standard_error(photos: Path, tmp_path: Path) -> None:
     """Only the result is printed."""
     assert "" == firstlight("climb", photos, *CLOSED_FORM, "--quiet", folder=tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_fit_keeps_one_rung(photos: Path, tmp_path: Path) -> None:
     """The distance and the centre are part of its name."""
     done = firstlight("fit", photos, "--distance", "l2", "--centre", "median", "--out", "run", folder=tmp_path)
@@ -95,6 +98,7 @@ def test_fit_keeps_one_rung(photos: Path, tmp_path: Path) -> None:
     assert ["centroid-l2-median"] == [rung.name for rung in fl.read_run(tmp_path / "run")]
 
 
+@pytest.mark.slow
 def test_compare_sets_every_rung_beside_one(photos: Path, tmp_path: Path) -> None:
     """As a table and as JSON."""
     firstlight("climb", photos, *CLOSED_FORM, "--out", "run", folder=tmp_path)
@@ -124,6 +128,7 @@ def test_predict_names_the_class_of_one_image_and_of_many(photos: Path, tmp_path
     refused(firstlight("predict", "run", photos, "--out", "seen.xlsx", folder=tmp_path), "seen.xlsx", ".csv")
 
 
+@pytest.mark.slow
 def test_measuring_on_test_is_counted(tmp_path: Path) -> None:
     """The climb counts as the first reading, a prediction of labelled test images as the next."""
     root = tmp_path / "photos"
@@ -135,6 +140,7 @@ def test_measuring_on_test_is_counted(tmp_path: Path) -> None:
     assert 2 == fl.read_run(tmp_path / "run").test_readings
 
 
+@pytest.mark.slow
 def test_scan_and_split_print_and_save_a_table(photos: Path, tmp_path: Path) -> None:
     """What was saved can be scanned and climbed again."""
     done = firstlight("scan", photos, folder=tmp_path)
@@ -156,6 +162,7 @@ def test_quiet_leaves_the_notes_of_a_table_out(photos: Path, tmp_path: Path) -> 
     assert "120 images of 2 classes" in quiet and "note: " not in quiet
 
 
+@pytest.mark.slow
 def test_cache_is_shown_and_cleared(photos: Path, tmp_path: Path) -> None:
     """An entry for each folder that was decoded; clearing leaves none."""
     cache = {"FIRSTLIGHT_CACHE": str(tmp_path / "cache")}
@@ -238,6 +245,7 @@ def test_all_images_broken(photos: Path, tmp_path: Path) -> None:
     refused(firstlight("climb", photos, *CLOSED_FORM, folder=tmp_path), "120", "not an image (text)")
 
 
+@pytest.mark.slow
 def test_one_percent_broken_is_listed_counted_and_done(tmp_path: Path) -> None:
     """The climb goes on without them; over 5 % it stops unless allowed."""
     photos = grow(tmp_path / "photos", dark=100, light=100)
@@ -274,6 +282,7 @@ def test_a_run_folder_cut_off_while_it_was_written(photos: Path, tmp_path: Path)
     refused(firstlight("compare", cut, folder=tmp_path), "cut", "run.json")
 
 
+@pytest.mark.slow
 def test_a_tampered_model_file(photos: Path, tmp_path: Path) -> None:
     """One changed byte is noticed before anything is predicted."""
     firstlight("climb", photos, *CLOSED_FORM, "--out", "run", folder=tmp_path)
@@ -284,6 +293,7 @@ def test_a_tampered_model_file(photos: Path, tmp_path: Path) -> None:
     refused(firstlight("predict", "run", photos, "--rung", "ink", folder=tmp_path), "model.safetensors", "changed")
 
 
+@pytest.mark.slow
 def test_a_cache_file_cut_short(photos: Path, tmp_path: Path) -> None:
     """It is made anew, and the numbers are those of before."""
     cache = tmp_path / "cache"
@@ -310,6 +320,7 @@ def test_no_permission_to_write(photos: Path, tmp_path: Path) -> None:
     assert "in the way" == (tmp_path / "file").read_text()
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_costs_only_time(photos: Path, tmp_path: Path) -> None:
     """The climb is done, and says that nothing was kept."""
     (tmp_path / "file").write_text("in the way")
@@ -318,6 +329,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(photos: Path, tmp_path: 
     assert "Not kept in the cache" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk(photos: Path, tmp_path: Path) -> None:
     """What was whole stays, nothing half-written is left, and the sentence says what to do."""
     code = (

@@ -61,6 +61,7 @@ def test_each_command_of_the_readme_is_one_that_stands(line: str) -> None:
         assert words[0] in ("git", "pip")
 
 
+@pytest.mark.slow
 def test_the_page_of_commands_is_what_help_prints() -> None:
     """A changed option changes the page."""
     assert pages() == (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")

@@ -353,6 +353,7 @@ def test_a_real_digit_has_the_pixels_that_the_book_prints(mnist_sample: Path) ->
     assert np.shares_memory(pixels.values, pixels.select("validation").values)
 
 
+@pytest.mark.slow
 def test_three_odd_photos_among_hands_decide_nothing(sign_digits: Path) -> None:
     """Three images of 3024 px among 2,059 of 100 px leave the median at 100 px, so all become 64 px."""
     pixels = load(table_of(sign_digits), cache=False)

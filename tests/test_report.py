@@ -87,6 +87,7 @@ def test_a_class_name_is_text_and_never_markup(tmp_path: Path) -> None:
     assert "y&amp;z" in page
 
 
+@pytest.mark.slow
 def test_it_is_rebuilt_from_the_folder_alone_without_torch(digits_run: Run, tmp_path: Path) -> None:
     """A process that cannot import torch writes the same bytes, and the images are not needed."""
     target = tmp_path / "again.html"

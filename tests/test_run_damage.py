@@ -33,6 +33,7 @@ def damages(data: bytes) -> dict[str, bytes | None]:
     return found
 
 
+@pytest.mark.slow
 def test_every_damage_of_every_file_is_told_and_never_read_as_data(tmp_path: Path) -> None:
     """Whatever is cut, emptied, removed or flipped gives one sentence, or the very same values."""
     folder = tmp_path / "run"

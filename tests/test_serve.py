@@ -132,6 +132,7 @@ def test_the_model_and_its_ideal_images_are_told(here: str, session: Session, ru
     assert (404, "linear has no ideal images; a centroid has.") == (refused.status_code, refused.json()["detail"])
 
 
+@pytest.mark.slow
 def test_answers_are_what_the_openapi_document_says(here: str) -> None:
     """Predictions, refusals, the model and its ideal images fit the schemas of their status."""
     document = schemathesis.openapi.from_url(f"{here}/openapi.json")

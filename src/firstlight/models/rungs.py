@@ -122,7 +122,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung("ink", "the class with as bright a mean pixel", _ink),
     Rung("ink-count", "the class with as many pixels of ink", _count),
     *(_centroid_rung(distance, centre) for centre in CENTRES for distance in DISTANCES),
-    *(_prototypes_rung(distance, count) for count in PROTOTYPES for distance in DISTANCES),
+    *(_prototypes_rung("l2", count) for count in PROTOTYPES),  # k-means makes its clusters by squared distance
     Rung("linear", "a weight for each pixel and class", partial(_network, network="linear"), "linear"),
     Rung("mlp", "one hidden layer", partial(_network, network="mlp"), "mlp"),
     Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
