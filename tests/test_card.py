@@ -99,7 +99,7 @@ def test_the_head_is_what_the_hubs_library_reads(run: Run, tmp_path: Path, rung:
     assert (None, None) == (result.verified, result.verify_token)
     assert ("mit", "firstlight", "image-classification", None) == (
         card.data.license,
-        card.data.library_name,
+        card.data.to_dict()["library_name"],
         card.data.pipeline_tag,
         card.data.datasets,
     )

@@ -101,6 +101,28 @@ def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError) -> Ite
             shutil.rmtree(part, ignore_errors=True)
 
 
+def replace_folder(path: Path, new: Path, kind: type[FirstlightError] = FirstlightError) -> None:
+    """Puts a finished folder in the place of another one, which is gone only when the new one stands there.
+
+    Args:
+        path: the folder that is replaced.
+        new: the finished one, in the same file system.
+        kind: the class of the error that tells of a missing permission.
+
+    Raises:
+        FirstlightError: (or ``kind``) where it cannot be done; then the old one stands where it stood.
+    """
+    old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
+    with told(path, kind):
+        path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        shutil.rmtree(old)
+
+
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder, so that renaming stays within one file system."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")

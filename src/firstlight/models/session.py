@@ -43,6 +43,15 @@ class Answer:
     pixels: np.ndarray
 
 
+def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
+    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the measured images were."""
+    beyond = about["familiar"]
+    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
+    if answer.distances is not None and beyond["distance"] is not None:
+        alike &= answer.distances.min(axis=1) <= beyond["distance"]
+    return alike
+
+
 class Engine(Protocol):
     """Whatever computes the answers."""
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.stream import Batch
 from firstlight.arrow import numbers, strings
+from firstlight.models.session import familiar
 
 if TYPE_CHECKING:
     from firstlight.models.session import Answer
@@ -152,15 +153,6 @@ class Screen:
         if pa.types.is_floating(field.type):
             return f"{value:{self._how(field)}.3f}"
         return f"{printable(value or '-'):{self._how(field)}}"
-
-
-def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
-    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the validation images were."""
-    beyond = about["familiar"]
-    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
-    if answer.distances is not None and beyond["distance"] is not None:
-        alike &= answer.distances.min(axis=1) <= beyond["distance"]
-    return alike
 
 
 def printable(text: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 from pathlib import Path
 
 from firstlight.apps.web.runtime import runtime_files
 from firstlight.apps.web.telling import card, hash_of, listed, listing, manifest
-from firstlight.atomic import new_folder, told
+from firstlight.atomic import new_folder, replace_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.export import Exported, export
 from firstlight.models.session import Session
@@ -112,7 +111,7 @@ def _written(
         for name, data in files.items():
             (folder / name).write_bytes(data)
     if earlier:
-        _swap(out, place)
+        replace_folder(out, place, RunError)
     return Exported(out / "model.onnx", exported.rung, exported.bytes, exported.parity)
 
 
@@ -135,18 +134,6 @@ def _is_earlier(out: Path) -> bool:
 
 def _hash(path: Path) -> str:
     return hash_of(path.read_bytes()) if path.is_file() else ""
-
-
-def _swap(out: Path, new: Path) -> None:
-    old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
-    with told(out, RunError):
-        out.rename(old)
-        try:
-            new.rename(out)
-        except OSError:
-            old.rename(out)
-            raise
-        shutil.rmtree(old)
 
 
 def _text(document: object) -> bytes:

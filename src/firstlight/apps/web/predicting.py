@@ -8,7 +8,7 @@ import io
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastapi import HTTPException
@@ -18,9 +18,7 @@ from firstlight.apps.web.reading import Sent
 from firstlight.data.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
 from firstlight.data.decoding.resize import to_shape
-
-if TYPE_CHECKING:
-    from firstlight.models.session import Answer, Session
+from firstlight.models.session import Answer, Session, familiar
 
 # A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
 # file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
@@ -78,15 +76,6 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
         _fill(prediction, about, answer, row)
         prediction.familiar = bool(alike[row])
     return found
-
-
-def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
-    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the validation images were."""
-    beyond = about["familiar"]
-    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
-    if answer.distances is not None and beyond["distance"] is not None:
-        alike &= answer.distances.min(axis=1) <= beyond["distance"]
-    return alike
 
 
 def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row: int) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
-from firstlight.atomic import new_folder, told
+from firstlight.atomic import new_folder, replace_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.exporting.card import card
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
@@ -76,7 +75,7 @@ def write_folder(
         for name, data in files.items():
             (folder / name).write_bytes(data)
     if earlier:
-        _swap(out, place)
+        replace_folder(out, place, RunError)
     return out
 
 
@@ -133,15 +132,3 @@ def _is_earlier(out: Path) -> bool:
         f"{out} is there already, and is no model folder as it was exported, so that something would be lost; name "
         "another folder."
     )
-
-
-def _swap(out: Path, new: Path) -> None:
-    old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
-    with told(out, RunError):
-        out.rename(old)
-        try:
-            new.rename(out)
-        except OSError:
-            old.rename(out)
-            raise
-        shutil.rmtree(old)
