@@ -592,9 +592,13 @@ def test_killed_at_any_moment_it_loses_no_row_and_repeats_none(run: Path, digits
     words = ["predict", str(run), str(root), "--rung", "centroid-l2", "--quiet", "--out"]
     command = [sys.executable, "-c", FEW_ROWS + MAIN, *words, "seen.parquet"]
     kept, kills = 0, 0
-    for _ in range(12):
+    parts = tmp_path / "seen.parquet.parts"
+    for number in range(12):
+        before = len(list(parts.glob("*-*.parquet")))
         with subprocess.Popen(command, cwd=tmp_path) as process:
-            time.sleep(moments.uniform(0.5, 1.6))
+            while number % 3 and process.poll() is None and len(list(parts.glob("*-*.parquet"))) == before:
+                time.sleep(0.01)  # every third is killed whether it has kept anything or not
+            time.sleep(moments.uniform(0, 0.6))
             process.kill()
         if process.returncode == 0:
             break
