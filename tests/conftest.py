@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tarfile
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 # The tests run side by side, a process a core: threads of one would wait for those of the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+NUMBERS = itertools.count()
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -53,9 +55,14 @@ cifar10 = folder_of("cifar10")
 sign_digits = folder_of("sign_digits")
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test has a cache folder of its own, so that none sees what another decoded."""
-    cache = tmp_path_factory.mktemp("cache")
+def own_cache(caches: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test has a cache folder of its own, so that none sees what another decoded; made when it is used."""
+    cache = caches / str(next(NUMBERS))
     monkeypatch.setenv("FIRSTLIGHT_CACHE", str(cache))
     return cache

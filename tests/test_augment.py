@@ -186,6 +186,7 @@ def test_shifts_of_turned_images_are_pixels_too(height: int, width: int) -> None
         assert -4.1 < direction.min() < -3.7 and 3.7 < direction.max() < 4.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [Augmentation(rotate=1e-6), Augmentation(scale=1e-9)], ids=str)
 def test_turning_and_scaling_by_nothing_is_nothing(how: Augmentation) -> None:
     """Every pixel is taken from its own place."""

@@ -44,6 +44,7 @@ def refused(saved: SavedModel, said: str, kind: type[FirstlightError] = RunError
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_files_of_a_network_say_what_it_is(tmp_path: Path) -> None:
     """Module, sizes, classes, preprocessing, fingerprint, seed and versions stand in model.json, in plain JSON."""
     pixels = blobs()

@@ -67,6 +67,7 @@ def test_climb_prints_a_row_for_each_rung_and_the_advice(photos: Path, tmp_path:
     assert ["prior", "ink"] == [rung.name for rung in fl.read_run(tmp_path / "runs" / "photos")][:2]
 
 
+@pytest.mark.slow
 def test_climb_as_json_is_one_document_with_the_run(photos: Path, tmp_path: Path) -> None:
     """Standard output holds nothing else."""
     done = firstlight("climb", photos, "--rungs", "prior,centroid", "--json", folder=tmp_path)
@@ -155,6 +156,7 @@ def test_scan_and_split_print_and_save_a_table(photos: Path, tmp_path: Path) -> 
     assert "key" in (tmp_path / "photos.csv").read_text().splitlines()[0]
 
 
+@pytest.mark.slow
 def test_quiet_leaves_the_notes_of_a_table_out(photos: Path, tmp_path: Path) -> None:
     """The counts are the result, the notes are remarks."""
     assert "note: " in firstlight("split", photos, folder=tmp_path).stdout
@@ -204,6 +206,7 @@ def test_the_demo_as_json_is_both_runs(tmp_path: Path) -> None:
     assert [2, 10] == [len(run["classes"]) for run in document["runs"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache"])
 def test_every_command_knows_json_and_quiet(tmp_path: Path, command: str) -> None:
     """The same two words everywhere."""
@@ -224,6 +227,7 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None
     assert 2 == firstlight(*words, folder=tmp_path).returncode
 
 
+@pytest.mark.slow
 def test_a_missing_folder_a_file_and_an_empty_folder(tmp_path: Path) -> None:
     """Each has its sentence, which names what was passed."""
     (tmp_path / "file.txt").write_text("no folder")
@@ -233,11 +237,13 @@ def test_a_missing_folder_a_file_and_an_empty_folder(tmp_path: Path) -> None:
     refused(firstlight("climb", "empty", folder=tmp_path), "empty")
 
 
+@pytest.mark.slow
 def test_one_class(tmp_path: Path) -> None:
     """There is nothing to tell apart, and the class is named."""
     refused(firstlight("climb", grow(tmp_path / "photos", only=9), folder=tmp_path), "only", "two")
 
 
+@pytest.mark.slow
 def test_all_images_broken(photos: Path, tmp_path: Path) -> None:
     """Some are named with their reason."""
     for file in photos.rglob("*.png"):
@@ -311,6 +317,7 @@ def test_a_cache_file_cut_short(photos: Path, tmp_path: Path) -> None:
     assert [size] == [file.stat().st_size for file in cache.rglob("*.npy")]
 
 
+@pytest.mark.slow
 def test_no_permission_to_write(photos: Path, tmp_path: Path) -> None:
     """Where no folder can be made the sentence says so (a file in the way also stops those who may do anything)."""
     (tmp_path / "file").write_text("in the way")
@@ -348,6 +355,7 @@ def test_a_full_disk(photos: Path, tmp_path: Path) -> None:
     assert fl.read_run(tmp_path / "run").finished
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 def test_ctrl_c_ends_with_130_and_the_line_that_goes_on(photos: Path, tmp_path: Path) -> None:
     """What is there can be read, and the same command goes on."""

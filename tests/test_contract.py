@@ -120,7 +120,7 @@ def test_images_of_any_size_and_colour_can_be_learnt_from(name: str, shape: tupl
     assert (48, 3) == fit(name, pixels).model.scores(pixels.values).shape
 
 
-@pytest.mark.parametrize("classes", [2, 10, 1000])
+@pytest.mark.parametrize("classes", [2, 10, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", EVERY)
 def test_two_to_a_thousand_classes(name: str, classes: int) -> None:
     """Each has a column."""

@@ -8,6 +8,7 @@ import warnings
 import zlib
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -357,6 +358,7 @@ def check_damaged(data: bytes) -> None:
         np.testing.assert_array_equal(expected, actual, strict=True)
 
 
+@pytest.mark.slow
 @COMMON
 @given(png_files())
 def test_a_png_gives_the_bits_of_pillow(data: bytes) -> None:
@@ -364,6 +366,7 @@ def test_a_png_gives_the_bits_of_pillow(data: bytes) -> None:
     check_whole(data)
 
 
+@pytest.mark.slow
 @COMMON
 @given(jpeg_files())
 def test_a_jpeg_gives_the_bits_of_pillow(data: bytes) -> None:
@@ -371,6 +374,7 @@ def test_a_jpeg_gives_the_bits_of_pillow(data: bytes) -> None:
     check_whole(data)
 
 
+@pytest.mark.slow
 @COMMON
 @given(other_files())
 def test_a_file_of_another_format_gives_the_bits_of_pillow(data: bytes) -> None:
@@ -378,6 +382,7 @@ def test_a_file_of_another_format_gives_the_bits_of_pillow(data: bytes) -> None:
     check_whole(data)
 
 
+@pytest.mark.slow
 @COMMON
 @given(damaged_files())
 @example(b"\x89PNG\r\n\x1a\n")

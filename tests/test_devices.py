@@ -149,6 +149,7 @@ def test_a_device_that_fails_leaves_the_work_to_the_cpu(kind: type[Exception]) -
     assert "The CPU is used, since meta failed on one batch: no such kernel." == told
 
 
+@pytest.mark.slow
 def test_a_real_module_that_cannot_compute_elsewhere_stays_on_the_cpu() -> None:
     """The meta device has no values to copy back, and that is told in one sentence."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))

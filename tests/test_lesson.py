@@ -93,6 +93,7 @@ def test_the_figures_of_the_chapter_are_computed(mnist_sample: Path) -> None:
         assert figure in everything, figure
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_stops_the_site(tmp_path: Path) -> None:
     """The error of the cell is the error of the build."""
     (tmp_path / "1-broken.md").write_text("# Broken\n\n```python\n1 / 0\n```\n")

@@ -102,6 +102,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_a_run_folder_and_its_exports_are_no_pickles(home: Path, own_cache: Path) -> None:
     """Nor is anything in them, nor in the cache of decoded images."""
     fl.load(fl.scan(home.parent / "data"))

@@ -145,6 +145,7 @@ def test_text_can_be_read_on_a_phone(name: str) -> None:
     assert EVERY[name]().size[0] <= WIDTH
 
 
+@pytest.mark.slow
 @every
 def test_a_picture_by_hand_is_drawn_without_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The style for talks differs, tells nothing of missing fonts, and leaves the logger as it was."""
@@ -166,6 +167,7 @@ def test_the_columns_make_a_frame(name: str) -> None:
     assert len(frame) >= 1
 
 
+@pytest.mark.slow
 def test_identifiers_of_two_pictures_do_not_meet() -> None:
     """All pictures in one page, light and dark: an identifier belongs to one, and each that is used is there."""
     seen: set[str] = set()
@@ -207,6 +209,7 @@ def test_the_settings_of_the_user_stay_outside() -> None:
         assert before == dict(rcParams)
 
 
+@pytest.mark.slow
 def test_nothing_of_pyplot_is_loaded() -> None:
     """After drawing in a fresh process pyplot is not there; and before drawing matplotlib is not."""
     code = (
@@ -571,6 +574,7 @@ def test_nothing_is_cut_off_at_the_edge(make: Callable[[], Picture]) -> None:
         assert {tuple(round(255 * part) for part in to_rgb(LIGHT.surface))} == {tuple(map(int, one)) for one in edge}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MANY))
 def test_a_thousand_classes_are_drawn_within_a_second(name: str) -> None:
     """Time of this process alone, and the page of a picture stays a page."""

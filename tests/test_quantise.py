@@ -49,6 +49,7 @@ def asked(path: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([one[0] for one in answers]), np.concatenate([one[1] for one in answers])
 
 
+@pytest.mark.slow
 def test_the_weights_are_the_nearest_of_their_integers(exported: Path, quantised: Quantised) -> None:
     """Each float32 matrix is gone, and what int8 and scale give is off by half a step at most."""
     before, after = onnx.load(exported), onnx.load(quantised.path)

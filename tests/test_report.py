@@ -148,6 +148,7 @@ def test_evidence_comes_back_as_it_was_kept(digits_run: Run) -> None:
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(digits_run: Run) -> None:
     """Nothing in the page depends on when it is made."""
     assert render(digits_run) == render(digits_run)

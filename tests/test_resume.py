@@ -68,6 +68,7 @@ def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Watch, list[int]]:
     return fl.Watch(on_step=on_step), steps
 
 
+@pytest.mark.slow
 @needs_signals
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", [1, 9, 14, 18])
@@ -94,6 +95,7 @@ def die() -> None:
     raise Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 8, 9, 10, 17])
 def test_a_death_at_any_step_costs_that_step_at_most(pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int) -> None:
     """What was kept last is gone on from, several times over."""

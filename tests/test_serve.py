@@ -90,6 +90,7 @@ def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Ses
     np.testing.assert_array_equal(expected, np.float32(one["probabilities"]))
 
 
+@pytest.mark.slow
 def test_what_is_far_from_the_validation_images_is_said_to_be_unfamiliar(run: fl.Run, session: Session) -> None:
     """By the bounds in the model's document, on either side of them."""
     answer = session.answer(noise(6, 6)[None, :, :, None])

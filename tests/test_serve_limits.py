@@ -77,6 +77,7 @@ def test_a_body_over_the_limit_is_refused(here: str) -> None:
     assert TOO_LARGE == refusal(httpx.post(f"{here}/api/predict", content=chunks, headers=plain))
 
 
+@pytest.mark.slow
 def test_a_body_said_to_be_a_gibibyte_is_refused_before_it_is_sent(here: str) -> None:
     """By its length: at once where the client waits for a word, else after a moment; and the connection is closed."""
     waiting = head(2**30).replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")
@@ -291,6 +292,7 @@ def test_all_bodies_together_are_bounded(session: Session) -> None:
         assert 200 == httpx.post(f"{there}/api/predict", files={"images": IMAGE}).status_code
 
 
+@pytest.mark.slow
 def test_a_request_whose_turn_does_not_come_is_refused(session: Session) -> None:
     """Two are computed without an end; a third is told so after its time, with Retry-After."""
     slow = Slow(session)

@@ -103,6 +103,7 @@ def test_a_fresh_process_loads_nothing_slow(tmp_path: Path, code: str) -> None:
     assert set() == loaded(code, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
     """From folder to advice, the rungs without training load none of the packages that take long."""
     slow = ("torch", "sklearn", "scipy", "pandas", "numba", "matplotlib")

@@ -72,6 +72,7 @@ def test_mcnemar_gives_the_known_p_values(only_first: int, only_second: int, p: 
     assert p == f"{mcnemar(only_first, only_second):.3e}"
 
 
+@pytest.mark.slow
 def test_mcnemar_equals_scipy_for_all_small_counts() -> None:
     """All pairs of counts up to 40 have the p-value of SciPy's binomial test."""
     pairs = [(first, second) for first in range(41) for second in range(41) if first + second]
