@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import os
+import re
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ from traitlets.config import Config
 
 HERE = Path(__file__).parent
 LESSON = HERE.parent / "lesson"
+EMBEDDED = "digits_sample"  # comes with the installation
 SECONDS = 300  # a cell may take
+COLUMNS = 88  # of an output, so that it need not be moved sideways on a wide screen
+TABLE = re.compile(r"\S {2,}\S")  # a line of a table is left as it is
 
 # A cell that does not begin the page is left out of it, or only its code is.
 TAGS = {"remove_cell_tags": ["remove-cell"], "remove_input_tags": ["hide-input"]}
@@ -32,24 +37,40 @@ def pages() -> list[Path]:
 
 
 @cache
-def executed(path: Path, data: str | None = None) -> NotebookNode:
+def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
     """A page as a notebook that was run from its first cell to its last.
 
     Args:
         path: of the page.
-        data: the folder of images that it is told with; the embedded digits where left out.
+        images: the dataset that it is told with, as ``fl.get`` takes it: a name, an address or an archive.
 
     Raises:
         CellExecutionError: where a cell fails.
     """
     notebook = jupytext.read(path)
-    environment = {**os.environ, "FIRSTLIGHT_LESSON_DATA": data or ""}
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(f'fl.get("{EMBEDDED}")', f'fl.get("{images}")')
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", extra_arguments=["--log-level=40"])
-    client.execute(env=environment)
+    client.execute()
     for number, cell in enumerate(notebook.cells):  # the same page gives the same bytes
         cell.metadata.pop("execution", None)
         cell["id"] = hashlib.blake2b(f"{path.name} {number}".encode(), digest_size=4).hexdigest()
     return notebook
+
+
+def for_reading(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with the long sentences of its outputs folded, and the reader's folders without a name."""
+    shown = copy.deepcopy(notebook)
+    for output in (output for cell in shown.cells for output in cell.get("outputs", [])):
+        if "text" in output:
+            lines = output.text.replace(str(Path.home()), "~").splitlines()
+            output.text = "\n".join(line if TABLE.search(line) else folded(line) for line in lines)
+    return shown
+
+
+def folded(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(line, COLUMNS, initial_indent="", subsequent_indent=indent, break_long_words=False)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -69,5 +90,5 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         {"TagRemovePreprocessor": {"enabled": True, **TAGS}, "ExtractOutputPreprocessor": {"enabled": False}}
     )
     exporter = MarkdownExporter(config=settings, extra_template_paths=[str(HERE)], template_file="page.md.j2")
-    text, _resources = exporter.from_notebook_node(executed(path))
+    text, _resources = exporter.from_notebook_node(for_reading(executed(path)))
     return f"{text}\n\n[This page as a notebook]({path.stem}.ipynb){{ .notebook download }}\n"
