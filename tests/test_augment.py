@@ -204,6 +204,7 @@ def test_turned_images_are_mirrored_too() -> None:
     assert 160 <= mirrored.sum() <= 240
 
 
+@pytest.mark.slow
 def test_what_a_turn_leaves_bare_is_filled_by_reflection() -> None:
     """An image of one value stays one, with no dark corner."""
     how = Augmentation(shift=0.3, rotate=180, scale=0.5, mirror=True)

@@ -29,6 +29,8 @@ from firstlight.models.session import Session
 from firstlight.runs.results import Run
 from tables import gray_folder, noise, write_images
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "<script>alert(1)<",
     "a|b `c` *d*",
@@ -332,7 +334,6 @@ def test_a_run_that_lies_in_memory_and_many_classes_have_a_card(run: Run, tmp_pa
     assert yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])["model-index"]
 
 
-@pytest.mark.slow
 def test_networks_and_prototypes_have_a_folder_too(tmp_path: Path) -> None:
     """Every kind that is trained: its parameters counted, its recipe told, its answers those of the run."""
     gray_folder(tmp_path / "images", count=80)

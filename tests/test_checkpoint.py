@@ -72,6 +72,7 @@ def test_the_files_of_a_network_say_what_it_is(tmp_path: Path) -> None:
     assert expected == {name: (one["dtype"], tuple(one["shape"])) for name, one in document["tensors"].items()}
 
 
+@pytest.mark.slow
 def test_the_weights_can_be_used_without_firstlight(tmp_path: Path) -> None:
     """Normalising and two products in NumPy, from the safetensors file alone, give the same scores."""
     pixels = blobs()

@@ -55,6 +55,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in lines[0]
 
 
+@pytest.mark.slow
 def test_climb_prints_a_row_for_each_rung_and_the_advice(photos: Path, tmp_path: Path) -> None:
     """Accuracy with its interval, n, recall by class, the comparison, and times; then where to stop."""
     done = firstlight("climb", photos, *CLOSED_FORM, folder=tmp_path)
@@ -176,6 +177,7 @@ def test_cache_is_shown_and_cleared(photos: Path, tmp_path: Path) -> None:
     assert [] == json.loads(firstlight("cache", "--json", folder=tmp_path, **cache).stdout)
 
 
+@pytest.mark.slow
 def test_get_lists_what_it_knows_and_unpacks_a_local_archive(photos: Path, tmp_path: Path) -> None:
     """The path that is printed can be climbed."""
     assert "mnist_sample" in firstlight("get", folder=tmp_path).stdout
@@ -214,6 +216,7 @@ def test_every_command_knows_json_and_quiet(tmp_path: Path, command: str) -> Non
     assert "--json" in help_text and "--quiet" in help_text
 
 
+@pytest.mark.slow
 def test_version_and_help(tmp_path: Path) -> None:
     """Each command's help has an example."""
     assert f"firstlight {fl.__version__}\n" == firstlight("--version", folder=tmp_path).stdout
@@ -221,6 +224,7 @@ def test_version_and_help(tmp_path: Path) -> None:
         assert f"Example: firstlight {command}" in firstlight(command, "--help", folder=tmp_path).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("climb",), ("climb", ".", "--nothing"), ("fly",), ("climb", ".", "--seed", "x")])
 def test_wrong_usage_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     """As every command line does."""

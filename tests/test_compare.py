@@ -192,6 +192,7 @@ def test_the_advice_is_the_simplest_rung_that_no_later_one_beats(accuracies: tup
     assert expected == advise(ladder(*accuracies)).rung
 
 
+@pytest.mark.slow
 def test_the_advice_follows_a_plain_search() -> None:
     """On 60 random ladders it is what SciPy's binomial test and Bonferroni-Holm, written out, give."""
     generator = np.random.default_rng(7)

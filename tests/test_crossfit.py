@@ -90,6 +90,7 @@ def test_a_seed_gives_the_same_bits(digits: fl.Pixels) -> None:
     assert not np.array_equal(first.scores, other.scores)
 
 
+@pytest.mark.slow
 def test_planted_wrong_labels_come_first(digits: fl.Pixels) -> None:
     """Of 40 flipped labels among 1,797 most are found, and most of the first 40 candidates are flipped ones."""
     generator = np.random.default_rng(0)

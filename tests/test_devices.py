@@ -159,6 +159,7 @@ def test_a_real_module_that_cannot_compute_elsewhere_stays_on_the_cpu() -> None:
     assert "\n" not in told
 
 
+@pytest.mark.slow
 def test_the_check_changes_neither_the_module_nor_the_random_numbers() -> None:
     """It stays on the CPU, in its mode, with its weights and its running means."""
     module = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 2)).train()

@@ -245,6 +245,7 @@ def test_temperature_is_fitted_on_the_last_thousand_samples_that_were_scored_bef
     assert len(held) + 450 + 524 > 1000 == len(rows)
 
 
+@pytest.mark.slow
 def test_samples_that_come_one_by_one_lead_to_probabilities_as_good_as_those_of_a_fit() -> None:
     """The log loss on new samples is within a tenth of what fitting at once reaches."""
     whole = CentroidClassifier("l2").fit(FLAT[:400], LABELS[:400])

@@ -33,6 +33,8 @@ from tables import gray_folder, noise
 from test_contract import blobs, fit
 from test_explain import classifier_of, closed, network
 
+pytestmark = pytest.mark.slow
+
 SHAPES = ((8, 8, 1), (9, 6, 3))
 FITS = ("squish", "crop", "pad")
 
@@ -160,7 +162,6 @@ def test_framing_in_the_graph_is_that_of_python(frame: str, channels: int) -> No
         np.testing.assert_array_equal(expected, there.answer(images).pixels)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fit", FITS)
 def test_large_images_are_resized_as_by_pillow(preprocessors: dict[tuple[str, int], Runtime], fit: str) -> None:
     """Up to 4,000 px a side, long and narrow ones too."""

@@ -120,6 +120,13 @@ def test_the_figures_of_the_chapter_are_computed(fetched: str) -> None:
     figures.append(f"median image    {right['l1_to_class_median']['accuracy']:.3f}")
     figures += ["-> 0.4333", "-> 0.2333", "tensor(6.)", "tensor([ 6.,  8., 20.])", "here 23,581"]  # of its last group
     assert [] == [figure for figure in figures if figure not in everything]
+    trained = {name: float(share) for name, share in re.findall(r"(\S+), \d+ epochs: accuracy ([\d.]+)", everything)}
+    linear = re.search(
+        r"([\d.]+)-([\d.]+)$", known["sgd_from_the_book_(ranges_not_exact)"]["linear, lr 1, batch 256, 10 epochs"]
+    )
+    assert linear is not None
+    assert float(linear[1]) <= trained["linear"] <= float(linear[2])
+    assert 0.98 <= trained["hidden"]
 
 
 @pytest.mark.slow
@@ -138,13 +145,16 @@ def mkdocs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    """Every link leads somewhere; each page of the lesson is there as a page and as a notebook that runs."""
+    """Every link leads somewhere; each page of the lesson is there as a page and as a notebook, linked to the next."""
     done = mkdocs("--strict", "--site-dir", tmp_path)
     assert 0 == done.returncode, done.stdout + done.stderr
     for page in PAGES:
-        assert "</html>" in (tmp_path / "lesson" / page.stem / "index.html").read_text()
+        place = "" if page.stem == "index" else page.stem
+        assert "</html>" in (tmp_path / "lesson" / place / "index.html").read_text()
         notebook = jupytext.read(tmp_path / "lesson" / f"{page.stem}.ipynb")
-        assert [cell.source for cell in jupytext.read(page).cells] == [cell.source for cell in notebook.cells]
+        linked = re.sub(r"\]\((\d-[a-z-]+)\.md\)", r"](\1.ipynb)", page.read_text(encoding="utf-8"))
+        assert [cell.source for cell in jupytext.reads(linked, "md").cells] == [cell.source for cell in notebook.cells]
+        assert "kernelspec" in notebook.metadata
 
 
 @pytest.mark.slow

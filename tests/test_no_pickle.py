@@ -114,6 +114,7 @@ def test_a_run_folder_and_its_exports_are_no_pickles(home: Path, own_cache: Path
     assert set() == suffixes & {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"}
 
 
+@pytest.mark.slow
 def test_every_json_and_tensor_of_a_run_is_read_by_a_library_that_cannot_run_code(home: Path) -> None:
     """The files are what their names say: JSON, safetensors, Parquet."""
     import pyarrow.parquet as parquet

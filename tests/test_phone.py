@@ -29,6 +29,8 @@ from firstlight.errors import ArgumentError, DownloadError, RunError
 from firstlight.models.session import Session
 from firstlight.runs.results import Run
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["sites_fixture"]
 
 SCRIPT, COMPUTE = b"export {};\n", b"\0asm\1\0\0\0"

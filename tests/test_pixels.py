@@ -340,6 +340,7 @@ def test_a_pixels_prints_as_one_line(split_folder: Pixels) -> None:
     assert repr(split_folder) == "<Pixels: 35 images of 4 x 4 px, gray, 1 unreadable>"
 
 
+@pytest.mark.slow
 def test_a_real_digit_has_the_pixels_that_the_book_prints(mnist_sample: Path) -> None:
     """The block of train/3/10000.png is that of the golden figures, and all rows are Pillow's."""
     table = table_of(mnist_sample, split=True)

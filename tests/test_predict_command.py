@@ -33,6 +33,8 @@ from firstlight.errors import ArgumentError, DataError, FirstlightError, RunErro
 from tables import noise, write_images
 from test_cli import firstlight, refused
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = itertools.count()
 RUNGS = ("centroid-l2", "linear", "mlp", "cnn")
 STRANGE = "not like anything it was trained on"
@@ -99,7 +101,6 @@ def test_framed_images_are_framed_once(digits: Path, tmp_path: Path) -> None:
     held(tmp_path / "run", digits, "centroid-l2")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rung", RUNGS[1:])
 def test_the_answers_of_networks_are_those_that_the_run_kept(trained: Path, digits: Path, rung: str) -> None:
     """As for the others, though ONNX Runtime computes what torch did."""
@@ -509,7 +510,6 @@ def test_a_file_that_is_there_is_replaced(run: Path, photos: Path, tmp_path: Pat
 # Whole processes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rung", RUNGS)
 def test_one_image_is_answered_without_torch_in_under_a_second(
     trained: Path, digits: Path, tmp_path: Path, rung: str
@@ -539,7 +539,6 @@ def test_one_image_is_answered_without_torch_in_under_a_second(
     assert min(seconds) < 1.0
 
 
-@pytest.mark.slow
 def test_the_command_says_what_a_person_needs(run: Path, photos: Path, tmp_path: Path) -> None:
     """Exit status 0 with unreadable images, 1 with a sentence; quiet says nothing; a reader may go early."""
     (photos / KEYS[1]).write_text("text")
@@ -558,7 +557,6 @@ def test_the_command_says_what_a_person_needs(run: Path, photos: Path, tmp_path:
     assert 2 == len(listed.stdout.splitlines())
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
 def test_a_reader_that_goes_away_ends_the_command_without_a_word(run: Path, digits: Path) -> None:
     """As of `firstlight predict ... | head`."""
@@ -583,7 +581,6 @@ FEW_ROWS = "import firstlight.apps.predicted.parts as parts; parts.PART_ROWS = 5
 MAIN = "import sys; from firstlight.apps.cli import main; main()"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
 def test_killed_at_any_moment_it_loses_no_row_and_repeats_none(run: Path, digits: Path, tmp_path: Path) -> None:
     """What was whole at one kill is there at the next, and the end is that of an undisturbed command."""
@@ -615,7 +612,6 @@ def test_killed_at_any_moment_it_loses_no_row_and_repeats_none(run: Path, digits
     assert not (tmp_path / "seen.parquet.parts").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 def test_ctrl_c_keeps_what_was_done(run: Path, digits: Path, tmp_path: Path) -> None:
     """Exit status 130 with the line that goes on."""
@@ -654,7 +650,6 @@ def peak(run: Path, root: Path, out: Path) -> float:
     return float(done.stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is told in other units")
 def test_memory_does_not_grow_with_the_images(run: Path, digits: Path, tmp_path: Path) -> None:
     """60,000 take little more than 6,000: their names, sizes and times, and no row, file or pixel."""
@@ -663,7 +658,6 @@ def test_memory_does_not_grow_with_the_images(run: Path, digits: Path, tmp_path:
     assert most < least + 60, (least, most)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is told in other units")
 def test_memory_holds_few_photos_at_once(run: Path, tmp_path: Path) -> None:
     """Thirty photos of 12 megapixels are 1.1 GB of pixels, though their files are small."""

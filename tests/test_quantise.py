@@ -23,6 +23,8 @@ from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from tables import gray_folder, noise
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -49,7 +51,6 @@ def asked(path: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([one[0] for one in answers]), np.concatenate([one[1] for one in answers])
 
 
-@pytest.mark.slow
 def test_the_weights_are_the_nearest_of_their_integers(exported: Path, quantised: Quantised) -> None:
     """Each float32 matrix is gone, and what int8 and scale give is off by half a step at most."""
     before, after = onnx.load(exported), onnx.load(quantised.path)
@@ -188,7 +189,6 @@ def test_reading_the_test_images_is_counted_and_missing_ones_are_told(tmp_path: 
     assert 2 == read_run(tmp_path / "run").test_readings
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rung", ["linear", "cnn"])
 def test_real_digits_are_named_as_well_as_before(tmp_path: Path, rung: str) -> None:
     """On the embedded digits: smaller, nearly every label the same, no difference of accuracy shown."""

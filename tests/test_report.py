@@ -20,6 +20,8 @@ from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from tables import noise, write_images
 
+pytestmark = pytest.mark.slow
+
 CLOSED = ["prior", "ink", "centroid"]
 
 
@@ -87,7 +89,6 @@ def test_a_class_name_is_text_and_never_markup(tmp_path: Path) -> None:
     assert "y&amp;z" in page
 
 
-@pytest.mark.slow
 def test_it_is_rebuilt_from_the_folder_alone_without_torch(digits_run: Run, tmp_path: Path) -> None:
     """A process that cannot import torch writes the same bytes, and the images are not needed."""
     target = tmp_path / "again.html"
@@ -148,13 +149,11 @@ def test_evidence_comes_back_as_it_was_kept(digits_run: Run) -> None:
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
-@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(digits_run: Run) -> None:
     """Nothing in the page depends on when it is made."""
     assert render(digits_run) == render(digits_run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_chromium_finds_no_fault(trained_run: Run, width: int, dark: bool) -> None:
@@ -167,7 +166,6 @@ def test_chromium_finds_no_fault(trained_run: Run, width: int, dark: bool) -> No
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.slow
 def test_the_ladder_sorts_by_keyboard(trained_run: Run) -> None:
     """Enter on a column's head sorts upwards, again downwards, and says so to screen readers."""
     with opened(report(trained_run)) as shown:
@@ -182,7 +180,6 @@ def test_the_ladder_sorts_by_keyboard(trained_run: Run) -> None:
             assert len(trained_run) == len(values)
 
 
-@pytest.mark.slow
 def test_it_works_with_scripts_turned_off(trained_run: Run) -> None:
     """Advice, ladder and folded parts are there without any script."""
     with opened(report(trained_run), scripts=False) as shown:
@@ -193,7 +190,6 @@ def test_it_works_with_scripts_turned_off(trained_run: Run) -> None:
         assert folded.locator("table").is_visible()
 
 
-@pytest.mark.slow
 def test_mnist_sample_stays_under_three_megabytes(mnist_sample: Path, tmp_path: Path) -> None:
     """All closed-form rungs of mnist_sample; the page opens without a fault."""
     run = fl.climb(mnist_sample, rungs=CLOSED, out=tmp_path / "run")
@@ -204,7 +200,6 @@ def test_mnist_sample_stays_under_three_megabytes(mnist_sample: Path, tmp_path: 
         assert [] == shown.serious()
 
 
-@pytest.mark.slow
 def test_a_thousand_classes_stay_usable(tmp_path: Path) -> None:
     """The weakest classes are open, the rest folded, and the page is small enough to be mailed."""
     images = {f"class {k:04}/{i}.png": noise(8, 8, seed=k * 5 + i) for k in range(1000) for i in range(5)}

@@ -139,6 +139,7 @@ def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
     assert np.array_equal(alone["linear"].predictions.scores, again["linear"].predictions.scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"no state at all", None])
 def test_a_state_that_was_cut_off_is_not_gone_on_from(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, damage: bytes | None

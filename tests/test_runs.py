@@ -374,6 +374,7 @@ runs.write_run(made(), Path({out!r}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 @pytest.mark.parametrize("point", ["in the middle", "before the renaming"])
 def test_a_killed_writer_leaves_no_folder_under_the_name(tmp_path: Path, point: str) -> None:

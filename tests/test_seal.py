@@ -19,6 +19,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, 
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_what_is_sealed_comes_back_equal(value: object) -> None:
     """Any value that JSON knows comes back as it went in, numbers to the last bit."""

@@ -23,6 +23,8 @@ from serving import served
 from tables import gray_folder, noise
 from wire import Slow, encoded, head, raw
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encoded(noise(6, 6))
 SMALL = Limits(body=200_000, images=4, pixels=10_000, seconds=0.6, under_way=3)
 
@@ -77,7 +79,6 @@ def test_a_body_over_the_limit_is_refused(here: str) -> None:
     assert TOO_LARGE == refusal(httpx.post(f"{here}/api/predict", content=chunks, headers=plain))
 
 
-@pytest.mark.slow
 def test_a_body_said_to_be_a_gibibyte_is_refused_before_it_is_sent(here: str) -> None:
     """By its length: at once where the client waits for a word, else after a moment; and the connection is closed."""
     waiting = head(2**30).replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")
@@ -90,7 +91,6 @@ def test_a_body_said_to_be_a_gibibyte_is_refused_before_it_is_sent(here: str) ->
     assert TOO_LARGE == refused(raw(here, head(2**30), b"x"))
 
 
-@pytest.mark.slow
 def test_an_endless_body_is_read_no_further_than_a_moment(here: str) -> None:
     """A client that sends without a pause is cut off a second after the limit."""
     chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
@@ -235,7 +235,6 @@ def test_a_file_name_in_no_charset_is_answered_all_the_same(here: str) -> None:
 SLOW = (408, "The body was not whole after 0.6 s; send fewer or smaller images.")
 
 
-@pytest.mark.slow
 def test_a_slow_body_is_refused(here: str) -> None:
     """A byte now and then, with a length or in chunks, a bare image or parts; then the connection is closed."""
     boundary = 'multipart/form-data; boundary="b"'
@@ -279,7 +278,6 @@ def test_more_requests_than_may_be_under_way_are_told_when_to_come_again(session
         assert 200 == ask().status_code
 
 
-@pytest.mark.slow
 def test_all_bodies_together_are_bounded(session: Session) -> None:
     """Two that wait hold as much as may be held; a third is told to come again."""
     limits = Limits(held=100_000, seconds=2)
@@ -292,7 +290,6 @@ def test_all_bodies_together_are_bounded(session: Session) -> None:
         assert 200 == httpx.post(f"{there}/api/predict", files={"images": IMAGE}).status_code
 
 
-@pytest.mark.slow
 def test_a_request_whose_turn_does_not_come_is_refused(session: Session) -> None:
     """Two are computed without an end; a third is told so after its time, with Retry-After."""
     slow = Slow(session)

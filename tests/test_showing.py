@@ -75,6 +75,7 @@ def test_the_rendered_terminal_has_the_block_in_its_grays(mnist_sample: Path) ->
     assert [[str(4 + n), *map(str, row)] for n, row in enumerate(CHAPTER)] == rows
 
 
+@pytest.mark.slow
 def test_a_pseudo_terminal_gets_the_same(mnist_sample: Path) -> None:
     """The command itself, on a terminal, in a process of its own."""
     pty = pytest.importorskip("pty")

@@ -451,6 +451,7 @@ def test_two_runs_are_held_against_each_other(run: Path, capsys: pytest.CaptureF
     assert "  inside the slices: p = 1.000 by Mantel and Haenszel's test" == lines[-1]
 
 
+@pytest.mark.slow
 def test_two_runs_that_change_places_are_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One was measured on images by night mostly, the other by day, and the list beside them says which are which."""
 

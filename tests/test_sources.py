@@ -67,6 +67,7 @@ def note(table: Table, *parts: str) -> str:
 # Real folders
 
 
+@pytest.mark.slow
 def test_mnist_sample_has_the_books_counts(mnist_sample: Path) -> None:
     """Counts are the book's; labels.csv says 0 for 3 and 1 for 7 throughout, so there is nothing to say."""
     table = scan(mnist_sample)
@@ -540,6 +541,7 @@ FILES = st.sampled_from(["1.png", "2.JPG", "ö.webp", "notes.txt", ".3.png"])
 KEYS = st.lists(st.tuples(st.lists(FOLDERS, max_size=3), FILES), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(KEYS)
 def test_any_tree_gives_the_images_that_a_plain_walk_gives_and_its_zip_the_same(

@@ -144,6 +144,7 @@ def test_a_bound_for_the_gradient_is_kept() -> None:
     assert float((weights_of(bound) - before).norm()) <= 0.01 + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_both_precisions_learn(precision: Any) -> None:
     """Ten epochs are enough for classes of different brightness."""

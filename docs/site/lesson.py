@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,17 @@ HERE = Path(__file__).parent
 LESSON = HERE.parent / "lesson"
 EMBEDDED = "digits_sample"  # comes with the installation
 SECONDS = 300  # a cell may take
-COLUMNS = 88  # of an output, so that it need not be moved sideways on a wide screen
-TABLE = re.compile(r"\S {2,}\S")  # a line of a table is left as it is
+ROW = re.compile(r"^.*\S {2,}\S", re.MULTILINE)
+LINK = re.compile(r"\]\((\d-[a-z-]+)\.md\)")  # from one page to another
+ROWS = 3  # from which an output is a table, whose lines are not wrapped
 
 # A cell that does not begin the page is left out of it, or only its code is.
 TAGS = {"remove_cell_tags": ["remove-cell"], "remove_input_tags": ["hide-input"]}
 
 
 def pages() -> list[Path]:
-    """The pages that hold code, in their order."""
-    return sorted(path for path in LESSON.glob("*.md") if path.name[0].isdigit())
+    """The nine pages in their order, and at the end the one that leads to them."""
+    return sorted(LESSON.glob("*.md"))
 
 
 @cache
@@ -50,7 +50,9 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
     notebook = jupytext.read(path)
     for cell in notebook.cells:
         cell.source = cell.source.replace(f'fl.get("{EMBEDDED}")', f'fl.get("{images}")')
-    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", extra_arguments=["--log-level=40"])
+    client = NotebookClient(
+        notebook, timeout=SECONDS, kernel_name="python3", coalesce_streams=True, extra_arguments=["--log-level=40"]
+    )
     client.execute()
     for number, cell in enumerate(notebook.cells):  # the same page gives the same bytes
         cell.metadata.pop("execution", None)
@@ -58,30 +60,34 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
     return notebook
 
 
-def for_reading(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with the long sentences of its outputs folded, and the reader's folders without a name."""
-    shown = copy.deepcopy(notebook)
-    for output in (output for cell in shown.cells for output in cell.get("outputs", [])):
-        if "text" in output:
-            lines = output.text.replace(str(Path.home()), "~").splitlines()
-            output.text = "\n".join(line if TABLE.search(line) else folded(line) for line in lines)
-    return shown
+def linked(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with its links to pages as links to notebooks."""
+    linking = copy.deepcopy(notebook)
+    for cell in linking.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(r"](\1.ipynb)", cell.source)
+    return linking
 
 
-def folded(line: str) -> str:
-    indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(line, COLUMNS, initial_indent="", subsequent_indent=indent, break_long_words=False)
+def in_columns(text: str) -> bool:
+    """Whether an output is a table or an array, whose lines are not to be wrapped."""
+    return text.startswith("array(") or len(ROW.findall(text)) >= ROWS
+
+
+def at_home(text: str) -> str:
+    """An output without the name of the reader's own folder."""
+    return text.replace(str(Path.home()), "~")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds each page as a notebook."""
     for path in pages():
-        text = nbformat.writes(executed(path))
-        files.append(File.generated(config, f"lesson/{path.stem}.ipynb", content=text))
+        notebook = executed(path, config.extra["images"])
+        files.append(File.generated(config, f"lesson/{path.stem}.ipynb", content=nbformat.writes(linked(notebook))))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
     """The page with what its code gives, and a link to it as a notebook."""
     path = HERE.parent / page.file.src_uri
     if path not in pages():
@@ -90,5 +96,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         {"TagRemovePreprocessor": {"enabled": True, **TAGS}, "ExtractOutputPreprocessor": {"enabled": False}}
     )
     exporter = MarkdownExporter(config=settings, extra_template_paths=[str(HERE)], template_file="page.md.j2")
-    text, _resources = exporter.from_notebook_node(for_reading(executed(path)))
+    exporter.register_filter("in_columns", in_columns)
+    exporter.register_filter("at_home", at_home)
+    text, _resources = exporter.from_notebook_node(executed(path, config.extra["images"]))
     return f"{text}\n\n[This page as a notebook]({path.stem}.ipynb){{ .notebook download }}\n"

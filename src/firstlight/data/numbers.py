@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CLEAR = 0.25  # of the range from black to white: a border is dark or bright so near an end, and ink so far from it
+FEW = 16  # columns, up to which cells are written in a size that is easy to read
 CHANNELS = ("red", "green", "blue")
 MOST_SHOWN = 32  # columns of a whole image that are printed, and rows, of all channels; a photo has millions of values
 
@@ -132,7 +133,8 @@ class Numbers:
         table = pandas.DataFrame(words, index=list(self.rows), columns=list(self.columns))
         looks = [[f"background-color: {css(cell)}; color: {ink(cell)}" for cell in row] for row in colours]
         styles = pandas.DataFrame(looks, index=table.index, columns=table.columns)
-        return table.style.apply(lambda _: styles, axis=None).set_properties(**{"font-size": "6pt"})
+        size = "6pt" if len(self.columns) > FEW else "9pt"
+        return table.style.apply(lambda _: styles, axis=None).set_properties(**{"font-size": size})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
