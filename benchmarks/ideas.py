@@ -16,8 +16,14 @@ import firstlight as fl
 from firstlight.data.framing import FRAMES
 from folders import folder
 
+LEAST = 1e-300
 PLAIN = ("ink", "ink-count", "centroid-l1", "centroid-l2", "centroid-cosine")
 SEVERAL = ("centroid-l2-x2", "centroid-l2-x4", "centroid-l2-x8", "centroid-l2-x16", "centroid-l2-x32")
+
+
+def told(p: float) -> str:
+    """A p-value, as small as float64 can hold it with all its digits."""
+    return f"{p:.2g}" if p > LEAST else f"< {LEAST:g}"
 
 
 def main() -> None:
@@ -43,7 +49,7 @@ def main() -> None:
         measured = fl.evaluate(seen)
         low, high = measured.interval
         beside = fl.compare(seen, against=found["centroid-l2"]) if name != "centroid-l2" else None
-        gain = f"{beside.difference:+.4f} | {beside.p:.2g}" if beside else "|"
+        gain = f"{beside.difference:+.4f} | {told(beside.p)}" if beside else "|"
         print(
             f"| {name} | {measured.accuracy:.4f} [{low:.4f}, {high:.4f}] | {gain} | {microseconds[name]:.1f} |",
             flush=True,

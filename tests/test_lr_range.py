@@ -24,6 +24,8 @@ from firstlight.models.training import Training
 from firstlight.runs.tensors import pack, unpack
 from test_contract import Own, blobs
 
+pytestmark = pytest.mark.slow
+
 Steps = list[tuple[np.ndarray, int, float]]
 
 

@@ -26,6 +26,8 @@ from firstlight.reporting import pictures, sheets
 from firstlight.reporting.drawing import legible, ramp, short
 from firstlight.reporting.picture import DARK, LIGHT, WIDTH, Picture, Theme
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = np.random.default_rng(0)
 DIGITS = [str(digit) for digit in range(10)]
 LABELS = np.arange(200) % 10
@@ -145,7 +147,6 @@ def test_text_can_be_read_on_a_phone(name: str) -> None:
     assert EVERY[name]().size[0] <= WIDTH
 
 
-@pytest.mark.slow
 @every
 def test_a_picture_by_hand_is_drawn_without_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The style for talks differs, tells nothing of missing fonts, and leaves the logger as it was."""
@@ -167,7 +168,6 @@ def test_the_columns_make_a_frame(name: str) -> None:
     assert len(frame) >= 1
 
 
-@pytest.mark.slow
 def test_identifiers_of_two_pictures_do_not_meet() -> None:
     """All pictures in one page, light and dark: an identifier belongs to one, and each that is used is there."""
     seen: set[str] = set()
@@ -209,7 +209,6 @@ def test_the_settings_of_the_user_stay_outside() -> None:
         assert before == dict(rcParams)
 
 
-@pytest.mark.slow
 def test_nothing_of_pyplot_is_loaded() -> None:
     """After drawing in a fresh process pyplot is not there; and before drawing matplotlib is not."""
     code = (
@@ -565,7 +564,7 @@ CROWDED: dict[str, Callable[[], Picture]] = {
 
 @pytest.mark.parametrize(
     "make",
-    [*EVERY.values(), *CROWDED.values(), *(pytest.param(make, marks=pytest.mark.slow) for make in MANY.values())],
+    [*EVERY.values(), *CROWDED.values(), *MANY.values()],
 )
 def test_nothing_is_cut_off_at_the_edge(make: Callable[[], Picture]) -> None:
     """The outermost pixels show the page alone, so no word reaches over the edge, however long the names are."""
@@ -574,7 +573,6 @@ def test_nothing_is_cut_off_at_the_edge(make: Callable[[], Picture]) -> None:
         assert {tuple(round(255 * part) for part in to_rgb(LIGHT.surface))} == {tuple(map(int, one)) for one in edge}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MANY))
 def test_a_thousand_classes_are_drawn_within_a_second(name: str) -> None:
     """Time of this process alone, and the page of a picture stays a page."""

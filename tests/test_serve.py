@@ -23,6 +23,8 @@ from serving import served
 from tables import gray_folder, noise
 from wire import encoded, raw
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-of-this-test"  # noqa: S105
 
 
@@ -90,7 +92,6 @@ def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Ses
     np.testing.assert_array_equal(expected, np.float32(one["probabilities"]))
 
 
-@pytest.mark.slow
 def test_what_is_far_from_the_validation_images_is_said_to_be_unfamiliar(run: fl.Run, session: Session) -> None:
     """By the bounds in the model's document, on either side of them."""
     answer = session.answer(noise(6, 6)[None, :, :, None])
@@ -133,7 +134,6 @@ def test_the_model_and_its_ideal_images_are_told(here: str, session: Session, ru
     assert (404, "linear has no ideal images; a centroid has.") == (refused.status_code, refused.json()["detail"])
 
 
-@pytest.mark.slow
 def test_answers_are_what_the_openapi_document_says(here: str) -> None:
     """Predictions, refusals, the model and its ideal images fit the schemas of their status."""
     document = schemathesis.openapi.from_url(f"{here}/openapi.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import socket
@@ -152,7 +153,11 @@ def test_memory_is_bounded_whatever_is_sent(run: Path) -> None:
 
 @pytest.fixture
 def without_serving(monkeypatch: pytest.MonkeyPatch) -> list[uvicorn.Config]:
-    """What would have been served."""
+    """What would have been served; the service's log goes on as it was."""
+    for name in ("firstlight.serve", "uvicorn"):
+        logger = logging.getLogger(name)
+        for kept in ("handlers", "propagate", "level"):
+            monkeypatch.setattr(logger, kept, getattr(logger, kept))
     configs: list[uvicorn.Config] = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: configs.append(server.config))
     return configs
