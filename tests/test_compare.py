@@ -152,6 +152,25 @@ def test_a_name_needs_a_run_and_a_run_needs_a_name() -> None:
         compare([Rung(first), Rung(second)], against=second)
 
 
+def test_two_runs_are_compared_rung_by_rung() -> None:
+    """Each rung with the one of its name in the other run, as the pair alone, p corrected; the others are left out."""
+    first, second = pair(12, 42, 2038)
+    run = [Rung(replace(second, name="l2")), Rung(first)]
+    other = [Rung(replace(first, name="l2")), Rung(first), Rung(rung("cosine", np.ones(2038, bool)))]
+    found = compare(run, against=other)
+    assert isinstance(found, Comparisons)
+    assert [("l2", 42, 12), ("l1", 0, 0)] == [(row.name, row.only_this, row.only_other) for row in found.rows]
+    assert found.rows[0].p == pytest.approx(2 * compare(second, against=first).p)
+    with pytest.raises(ArgumentError, match="no rung in common; the second has cosine"):
+        compare(run, against=other[2:])
+
+
+def test_advice_where_every_image_is_right_asks_for_no_further_rung() -> None:
+    """There is nothing left to gain on these images."""
+    found = advise([rung("prior", np.arange(100) < 50), rung("cnn", np.ones(100, bool))])
+    assert "no image is left on which a further one could do better" in found.sentence
+
+
 def test_everything_has_strict_json() -> None:
     """Comparison, comparisons and advice are plain values all through."""
     rungs = ladder(0.5, 0.7, 0.72)

@@ -29,9 +29,9 @@ TURNED = 6  # Exif's orientation of a camera held upright: a quarter turn to the
 
 
 def html_of(shown: Numbers) -> str:
-    """What a notebook shows."""
+    """What a notebook shows, one that is not trusted too: no style sheet, no script."""
     html = shown._repr_html_()
-    assert html is not None
+    assert {"table", "tr", "th", "td", "caption"} >= set(re.findall(r"<(\w+)", html))
     return html
 
 
@@ -75,7 +75,7 @@ def test_a_photo_is_printed_in_part() -> None:
     assert ("134", "165") == (rows[1].split()[0], rows[-1].split()[0])
     assert "the middle of 300 x 500; rows=(4, 10), columns=(4, 10) show another part" == remark
     assert (300, 500) == shown.array.shape
-    assert 64 * 64 == html_of(shown).count('class="data')
+    assert 64 * 64 == html_of(shown).count("<td")
 
 
 def test_a_colour_image_has_three_tables(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_without_pandas_or_torch_the_line_that_installs_them_is_told(monkeypatch
         shown.style()
     with pytest.raises(MissingExtraError, match=r"firstlight\[train\]"):
         shown.tensor()
-    assert shown._repr_html_() is None
+    assert "<table" in shown._repr_html_()
     assert "<Numbers of an image (2, 2) uint8" in repr(shown)
 
 

@@ -257,11 +257,14 @@ def test_saving_to_an_unknown_ending_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_notebook_shows_the_svg() -> None:
-    """As HTML it is the SVG, no wider than drawn."""
+    """As an image, which a notebook that is not trusted shows too: the SVG with its words, no wider than drawn."""
     picture = EVERY["balance"]()
-    shown = picture._repr_html_()
-    assert picture.svg() in shown
-    assert f"max-width: {picture.size[0] * 96:.0f}px" in shown
+    tag = ElementTree.fromstring(picture._repr_html_().replace(">", "/>"))
+    kind, _, data = tag.attrib["src"].partition(",")
+    assert ("img", "data:image/svg+xml;base64") == (tag.tag, kind)
+    assert picture.svg() == base64.b64decode(data).decode()
+    assert picture.alt == tag.attrib["alt"]
+    assert f"max-width: {picture.size[0] * 96:.0f}px" in tag.attrib["style"]
 
 
 def test_a_figure_can_be_drawn_on() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +174,20 @@ def test_rungs_are_found_by_name_in_their_order() -> None:
 
 
 def test_a_run_prints_as_a_summary(tmp_path: Path) -> None:
-    """The summary names the folder, and each rung with its interval and n."""
+    """The summary names the folder, and each rung with its interval and n, one below the other."""
     lines = str(write_run(made("test"), tmp_path / "photos")).splitlines()
     assert f"{tmp_path / 'photos'}: 2 rungs on test, 3 classes, seed 7" in lines[0]
     assert "2 unreadable images" in lines[0]
-    assert "  prior  0.417 [0.100, 0.700]  n=12" == lines[1]
+    assert "  prior        0.417 [0.100, 0.700]  n=12" == lines[1]
+    assert lines[1].index("[") == lines[2].index("[")
+
+
+def test_a_run_prints_its_advice() -> None:
+    """Below the rungs, in lines that fit a notebook."""
+    run = replace(made(), advice={"sentence": "Stop at prior, " + "and so on, " * 20 + "for now."})
+    last = str(run).removeprefix(f"{run!r}\n").splitlines()
+    assert run.advice["sentence"] == " ".join(last)
+    assert 88 >= max(map(len, last)) > 70
 
 
 def test_predictions_and_models_are_read_once_and_only_when_asked_for(

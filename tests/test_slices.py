@@ -428,16 +428,16 @@ def test_without_slices_the_command_compares_the_rungs(run: Path, capsys: pytest
 
 
 def test_the_command_says_what_is_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A column that is none, a second run without slices, images or the whole folder gone."""
+    """A column that is none, a second run of other images without slices, images or the whole folder gone."""
     with pytest.raises(ArgumentError, match=r"no column 'weather' .* hand"):
         compared(capsys, run, by="weather")
-    with pytest.raises(ArgumentError, match="--by"):
-        compared(capsys, run, run)
     gone = write_images(tmp_path / "gone", {f"{'ab'[n % 2]}/{n}.png": noise(4, 4, seed=n) for n in range(20)})
     other = fl.climb(gone, rungs=["prior"], out=tmp_path / "run")
     (gone / other["prior"].predictions.keys[0].as_py()).unlink()
     with pytest.raises(DataError, match=r"1 of the \d+ images that the run measured on"):
         compared(capsys, tmp_path / "run", by="folder")
+    with pytest.raises(ArgumentError, match=r"image by image \(prior and prior were not measured on the same .* --by"):
+        compared(capsys, run, tmp_path / "run")
     gone.rename(tmp_path / "moved")
     with pytest.raises(DataError, match=r"gone, which the run was climbed from, is not there any more"):
         compared(capsys, tmp_path / "run", by="folder")

@@ -14,7 +14,7 @@ from firstlight.data.pixels import load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
-from firstlight.evaluation.compare import compare
+from firstlight.evaluation.compare import Comparison, Comparisons, compare
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.simpson import simpson
 from firstlight.evaluation.slices import slices
@@ -27,17 +27,12 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     """Compares and prints.
 
     Raises:
-        ArgumentError: where a second run was passed without ``by``, or there is no such column.
+        ArgumentError: where two runs without ``by`` were not measured on the same images, or there is no such column.
         DataError: where slices are asked for and the images are no longer where the run was climbed from.
     """
     first = read_run(run)
     if by is None:
-        if other is not None:
-            raise ArgumentError(
-                f"{other} was passed as a second run, whose images may be others; pass what to slice them by, such as "
-                "--by brightness."
-            )
-        found = compare(first, against=against)
+        found = compare(first, against=against) if other is None else _beside(first, run, other)
         print_json(found.to_dict()) if as_json else print(found)
         return
     values = _values(first, by, quiet)
@@ -51,6 +46,17 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
         document["simpson"] = beside.to_dict()
         lines += ["", str(beside)]
     print_json(document) if as_json else print("\n".join(lines))
+
+
+def _beside(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
+    """Each rung of a run beside the one of its name in another run."""
+    try:
+        return compare(first, against=read_run(other))
+    except ArgumentError as error:
+        raise ArgumentError(
+            f"{run} and {other} cannot be compared image by image ({str(error).rstrip('.')}); "
+            "to compare them by slices of their data, pass for example --by brightness."
+        ) from error
 
 
 def _advised(run: Run, folder: Path) -> Predictions:

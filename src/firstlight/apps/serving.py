@@ -73,7 +73,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
 
         from firstlight.apps.web.server import application
     except ImportError as error:
-        raise MissingExtraError("Serving a model", "serve") from error
+        raise MissingExtraError("Services of models", "serve") from error
     from firstlight.models.session import Session
 
     host = _own_address() if place.phone else place.host

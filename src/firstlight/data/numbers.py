@@ -118,7 +118,7 @@ class Numbers:
         return Numbers(self.image, _middle(self.rows, rows), _middle(self.columns, columns))
 
     def style(self) -> Styler:
-        """The values as a pandas table, each cell in its own gray or colour; what a notebook shows.
+        """The values as a pandas table, each cell in its own gray or colour.
 
         Raises:
             MissingExtraError: where pandas is not installed.
@@ -127,14 +127,10 @@ class Numbers:
             import pandas
         except ImportError as error:
             raise MissingExtraError("Coloured tables", "pandas") from error
-        values = self.array
-        colours = values if values.ndim == 3 else np.repeat(values[:, :, None], 3, axis=2)
-        words = values if values.ndim == 2 else np.array([["/".join(map(str, cell)) for cell in row] for row in values])
+        words, looks = self._cells()
         table = pandas.DataFrame(words, index=list(self.rows), columns=list(self.columns))
-        looks = [[f"background-color: {css(cell)}; color: {ink(cell)}" for cell in row] for row in colours]
         styles = pandas.DataFrame(looks, index=table.index, columns=table.columns)
-        size = "6pt" if len(self.columns) > FEW else "9pt"
-        return table.style.apply(lambda _: styles, axis=None).set_properties(**{"font-size": size})
+        return table.style.apply(lambda _: styles, axis=None).set_properties(**{"font-size": self._letters()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -143,13 +139,28 @@ class Numbers:
         span = {"rows": [self.rows.start, self.rows.stop], "columns": [self.columns.start, self.columns.stop]}
         return about | span | {"values": self.array.tolist()}
 
-    def _repr_html_(self) -> str | None:
+    def _cells(self) -> tuple[list[list[str]], list[list[str]]]:
+        """Of every cell what is written in it, and its colours as CSS."""
+        values = self.array if self.array.ndim == 3 else self.array[:, :, None]
+        words = [["/".join(map(str, cell)) for cell in row] for row in values]
+        looks = [[f"background-color: {css(cell)}; color: {ink(cell)}" for cell in row] for row in values]
+        return words, looks
+
+    def _letters(self) -> str:
+        return "6pt" if len(self.columns) > FEW else "9pt"
+
+    def _repr_html_(self) -> str:
+        # colours in each cell, since a style sheet is taken out of notebooks that are not trusted yet
         part = self.middle(rows=2 * MOST_SHOWN, columns=2 * MOST_SHOWN)
-        try:
-            table = part.style()
-        except MissingExtraError:
-            return None  # the notebook shows the repr then
-        return str((table.set_caption(cut) if (cut := _cut(self, part)) else table).to_html())
+        head = "".join(f"<th>{column}</th>" for column in part.columns)
+        lines = [
+            f"<tr><th>{row}</th>{''.join(map(_cell, words, looks))}</tr>"
+            for row, words, looks in zip(part.rows, *part._cells(), strict=True)
+        ]
+        cut = _cut(self, part)
+        caption = f"<caption>{cut}</caption>" if cut else ""
+        look = f"border-collapse: collapse; font-size: {part._letters()}"
+        return f'<table style="{look}">{caption}<tr><th></th>{head}</tr>{"".join(lines)}</table>'
 
     def __repr__(self) -> str:
         return f"<Numbers of an image {self.shape} {self.image.dtype}, {self.minimum} to {self.maximum}>"
@@ -278,14 +289,18 @@ def _cut(whole: Numbers, part: Numbers) -> str:
     return f"the middle of {len(whole.rows)} x {len(whole.columns)}; rows=(4, 10), columns=(4, 10) show another part"
 
 
+def _cell(words: str, look: str) -> str:
+    return f'<td style="{look}; min-width: 2em; text-align: center">{words}</td>'
+
+
 def css(cell: np.ndarray) -> str:
-    """A pixel's colour as ``#rrggbb``."""
-    return "#" + "".join(f"{int(value):02x}" for value in cell)
+    """A pixel's colour as ``#rrggbb``, of one value or three."""
+    return "#" + "".join(f"{int(value):02x}" for value in np.broadcast_to(cell, 3))
 
 
 def ink(cell: np.ndarray) -> str:
     """Black or white, whichever has the higher contrast to a pixel's colour (WCAG 2.1, relative luminance)."""
     share = np.asarray(cell) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    luminance = float(np.dot(np.broadcast_to(linear, 3), (0.2126, 0.7152, 0.0722)))
     return "#000000" if luminance > 0.179 else "#ffffff"  # 0.179 = sqrt(1.05 * 0.05) - 0.05: both have 4.6 : 1

@@ -132,10 +132,10 @@ def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Co
         better = shown([(rung, one) for one in simpler])
         unsure = [one.name for one, sure in zip(simpler, better, strict=True) if not sure]
         verdict = f"but is not shown to beat {', '.join(unsure)}" if unsure else "and beats every simpler one"
-        text = (
-            f"{rung.name} is the most accurate of these rungs, {accuracy}, {verdict}; "
-            "it is the last one, so a further rung may do better still."
-        )
+        rest = "it is the last one, so a further rung may do better still"
+        if reached.correct == reached.n:
+            rest = "no image is left on which a further one could do better"
+        text = f"{rung.name} is the most accurate of these rungs, {accuracy}, {verdict}; {rest}."
     else:
         text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
     return text

@@ -90,7 +90,10 @@ class Comparisons:
 
     def __str__(self) -> str:
         wide = max((len(row.name) for row in self.rows), default=0)
-        head = f"against {self.against}, the same images; p by exact McNemar, corrected by Holm"
+        head = (
+            f"against {self.against}, the same images; a : b are right by the one and by the other alone; "
+            "p by exact McNemar, corrected by Holm"
+        )
         lines = [
             f"  {row.name:<{wide}}  {row.difference:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]  "
             f"{row.only_this:>5} : {row.only_other:<5}  {p_text(row.p):<9}  {row.verdict}"
@@ -126,15 +129,16 @@ def p_text(p: float) -> str:
 def compare(
     predictions: Predictions | Holder | Iterable[Holder],
     *,
-    against: Predictions | Holder | str,
+    against: Predictions | Holder | Iterable[Holder] | str,
     seed: int = 0,
 ) -> Comparison | Comparisons:
     """Compares classifiers on the same images: by how much, how sure, and whether it is shown at all.
 
     Args:
         predictions: of one classifier; or a run, whose rungs are each compared with the one named.
-        against: the predictions to stand beside, or with a run the name of a rung; ``"centroid"`` is the
-            centroid rung that is right most often, of equal ones the simplest.
+        against: the predictions to stand beside. With a run the name of a rung, where ``"centroid"`` is the
+            centroid rung that is right most often, of equal ones the simplest; or another run of the same images,
+            each of whose rungs stands beside the one of its name.
         seed: of the bootstrap.
 
     Returns:
@@ -159,8 +163,16 @@ def compare(
         other = _named(every, against)
         rows = [pair(one, other, seed) for one in every if one is not other]
         return Comparisons(other.name, among(rows))
-    if any(isinstance(one, Iterable) for one in (predictions, against)):
-        raise ArgumentError("A whole run is compared with one of its rungs; pass its name: against='centroid-l1'.")
+    if isinstance(predictions, Iterable) and isinstance(against, Iterable):
+        others = {one.name: one for one in map(_of, against)}
+        both = [(one, others[one.name]) for one in map(_of, predictions) if one.name in others]
+        if not both:
+            raise ArgumentError(f"The two runs have no rung in common; the second has {', '.join(others) or 'none'}.")
+        return Comparisons("the other run", among([pair(one, other, seed) for one, other in both]))
+    if isinstance(predictions, Iterable) or isinstance(against, Iterable):
+        raise ArgumentError(
+            "A whole run is compared with one of its rungs, or with another run; pass its name: against='centroid-l1'."
+        )
     return pair(_of(predictions), _of(against), seed)
 
 

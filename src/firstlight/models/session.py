@@ -212,5 +212,5 @@ def _onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("Running exported models", "export") from error
+        raise MissingExtraError("Exported models", "export") from error
     return onnxruntime

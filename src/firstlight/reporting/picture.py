@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -163,7 +164,10 @@ class Picture:
         return pandas.DataFrame({name: list(values) for name, values in self.columns.items()})
 
     def _repr_html_(self) -> str:
-        return f'<div style="max-width: {self.size[0] * 96:.0f}px">{self.svg()}</div>'
+        # in a tag of its own, since SVG inside the page is taken out of notebooks that are not trusted yet
+        data = base64.b64encode(self.svg().encode()).decode()
+        look = f"width: 100%; max-width: {self.size[0] * 96:.0f}px; background: {LIGHT.surface}"
+        return f'<img style="{look}" alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
 
     def _bytes(self, kind: str, *, dark: bool, style: Style, dpi: int = 150) -> bytes:
         theme, file = DARK if dark else LIGHT, io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,7 @@ from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
 
 Value = TypeVar("Value")
+WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
 
 
 class _Late(Generic[Value]):
@@ -80,9 +82,13 @@ class RungResult:
         return plain({"name": self.name, **self.metrics, **about})
 
     def __repr__(self) -> str:
+        return self.told()
+
+    def told(self, width: int = 0) -> str:
+        """Its accuracy, interval and n behind its name, which is given so much room."""
         metrics = self.to_dict()
         low, high = metrics["interval"]
-        return f"{self.name}  {metrics['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={metrics['n']}"
+        return f"{self.name:<{width}}  {metrics['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={metrics['n']}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -189,7 +195,12 @@ class Run:
         head += f", {self.unreadable} unreadable images left out" if self.unreadable else ""
         head += f", test split read {self.test_readings} times" if self.test_readings else ""
         head += "" if self.finished else ", not finished"
-        return "\n".join([head, *(f"  {rung!r}" for rung in self.rungs)])
+        longest = max((len(rung.name) for rung in self.rungs), default=0)
+        return "\n".join([head, *(f"  {rung.told(longest)}" for rung in self.rungs)])
+
+    def __str__(self) -> str:
+        advice = textwrap.fill(self.advice.get("sentence", ""), WIDTH)
+        return "\n".join(filter(None, [repr(self), advice]))
 
 
 @cache

@@ -146,7 +146,7 @@ def _loading(size: str, colour: str, fit: str, frame: str, allow_unreadable: boo
 @command("firstlight compare runs/photos --against centroid")
 def compare(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    other: Annotated[Path | None, typer.Argument(help="A second run folder: its images may be others.")] = None,
+    other: Annotated[Path | None, typer.Argument(help="A second run folder, to stand beside it rung by rung.")] = None,
     against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
     by: Annotated[
         str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of a list.")
@@ -154,7 +154,7 @@ def compare(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare every rung of a run with one of them, on the same images, or by slices of the data."""
+    """Compare every rung of a run with one of them, two runs on the same images, or both by slices of their data."""
     from firstlight.apps.comparing import show_comparison
 
     show_comparison(run, other, against=against, by=by, as_json=as_json, quiet=quiet)

@@ -138,7 +138,7 @@ def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         from scipy.fft import dctn
     except ImportError as error:
-        raise MissingExtraError("Looking for nearly equal images", "audit") from error
+        raise MissingExtraError("Searches for nearly equal images", "audit") from error
     plain, mirrored = np.empty(len(thumbs), np.uint64), np.empty(len(thumbs), np.uint64)
     signs = np.tile(np.array([1, -1], np.float32), LOW // 2)
     for part in _parts(np.arange(len(thumbs))):
