@@ -24,8 +24,10 @@ LESSON = HERE.parent / "lesson"
 EMBEDDED = "digits_sample"  # comes with the installation
 SECONDS = 300  # a cell may take
 ROW = re.compile(r"^.*\S {2,}\S", re.MULTILINE)
-LINK = re.compile(r"\]\((\d-[a-z-]+)\.md\)")  # from one page to another
 ROWS = 3  # from which an output is a table, whose lines are not wrapped
+TO_PAGE = re.compile(r"\]\((\d-[a-z-]+)\.md\)")
+TO_REST = re.compile(r"\]\(\.\./([a-z/-]+\.md)\)")
+SOURCE = "https://github.com/firstlight/firstlight/blob/main/docs"
 
 # A cell that does not begin the page is left out of it, or only its code is.
 TAGS = {"remove_cell_tags": ["remove-cell"], "remove_input_tags": ["hide-input"]}
@@ -60,13 +62,25 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
     return notebook
 
 
-def linked(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with its links to pages as links to notebooks."""
-    linking = copy.deepcopy(notebook)
-    for cell in linking.cells:
+def at_home(text: str) -> str:
+    """An output without the name of the reader's own folder."""
+    return text.replace(str(Path.home()), "~")
+
+
+def given_out(notebook: NotebookNode) -> NotebookNode:
+    """The notebook for a reader: without the page's checks, the code of pictures folded, links that lead somewhere."""
+    given = copy.deepcopy(notebook)
+    given.cells = [cell for cell in given.cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    for cell in given.cells:
+        if "hide-input" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}
         if cell.cell_type == "markdown":
-            cell.source = LINK.sub(r"](\1.ipynb)", cell.source)
-    return linking
+            cell.source = TO_REST.sub(rf"]({SOURCE}/\1)", TO_PAGE.sub(r"](\1.ipynb)", cell.source))
+        for output in cell.get("outputs", []):
+            for part, name in ((output, "text"), (output.get("data", {}), "text/plain")):
+                if name in part:
+                    part[name] = at_home(part[name])
+    return given
 
 
 def in_columns(text: str) -> bool:
@@ -74,16 +88,11 @@ def in_columns(text: str) -> bool:
     return text.startswith("array(") or len(ROW.findall(text)) >= ROWS
 
 
-def at_home(text: str) -> str:
-    """An output without the name of the reader's own folder."""
-    return text.replace(str(Path.home()), "~")
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds each page as a notebook."""
     for path in pages():
         notebook = executed(path, config.extra["images"])
-        files.append(File.generated(config, f"lesson/{path.stem}.ipynb", content=nbformat.writes(linked(notebook))))
+        files.append(File.generated(config, f"lesson/{path.stem}.ipynb", content=nbformat.writes(given_out(notebook))))
     return files
 
 
