@@ -1,4 +1,4 @@
-"""`split()`: who is for fitting, choosing and testing; seeded, stratified, equal images stay together."""
+"""`split()`: who is for fitting, choosing and testing; by class and seed, equal images stay together."""
 
 from __future__ import annotations
 

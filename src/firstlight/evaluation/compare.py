@@ -90,16 +90,14 @@ class Comparisons:
 
     def __str__(self) -> str:
         wide = max((len(row.name) for row in self.rows), default=0)
-        head = (
-            f"against {self.against}, the same images; a : b are right by the one and by the other alone; "
-            "p by exact McNemar, corrected by Holm"
-        )
+        head = f"against {self.against}, the same images; p by exact McNemar, corrected by Holm"
+        counts = f"(a : b, the images that only the rung and only {self.against} gets right)"
         lines = [
             f"  {row.name:<{wide}}  {row.difference:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]  "
             f"{row.only_this:>5} : {row.only_other:<5}  {p_text(row.p):<9}  {row.verdict}"
             for row in self.rows
         ]
-        return "\n".join([head, *lines])
+        return "\n".join([head, counts, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
