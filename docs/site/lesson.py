@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 LESSON = HERE.parent / "lesson"
 EMBEDDED = "digits_sample"  # comes with the installation
 SECONDS = 300  # a cell may take
-ROW = re.compile(r"^.*\S {2,}\S", re.MULTILINE)
-ROWS = 3  # from which an output is a table, whose lines are not wrapped
+ROW = re.compile(r"^.*\S {2,}\S.*", re.MULTILINE)
+PHONE = 48  # characters of an output that a small screen shows side by side
 TO_PAGE = re.compile(r"\]\((\d-[a-z-]+)\.md\)")
 TO_REST = re.compile(r"\]\(\.\./([a-z/-]+\.md)\)")
 SOURCE = "https://github.com/firstlight/firstlight/blob/main/docs"
@@ -84,8 +84,9 @@ def given_out(notebook: NotebookNode) -> NotebookNode:
 
 
 def in_columns(text: str) -> bool:
-    """Whether an output is a table or an array, whose lines are not to be wrapped."""
-    return text.startswith("array(") or len(ROW.findall(text)) >= ROWS
+    """Whether an output is an array, or a table wider than a phone, whose lines are not to be wrapped."""
+    rows = ROW.findall(text)
+    return text.startswith("array(") or (len(rows) > 1 and max(map(len, rows)) > PHONE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
