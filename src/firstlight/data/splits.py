@@ -103,7 +103,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     else:
         more = f" and {test:.0%} for test" if test else ""
         aside = f"{validation:.0%} of the images are set aside for validation{more}"
-        notes.append(f"The folder has no split, so {aside}, by a hash of each file (seed {seed}).")
+        notes.append(f"No split was given, so {aside}, by a hash of each file (seed {seed}).")
     return _noted(table.with_columns(splits=new), notes)
 
 

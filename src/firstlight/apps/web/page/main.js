@@ -249,8 +249,9 @@ try {
   about = await engine.model();
   const { accuracy, interval, n, split } = about.metrics;
   const [low, high] = interval;
+  const share = accuracy === 1 ? "all" : `${percent(accuracy)} of`;
   $("about").textContent =
-    `${about.name}: right on ${percent(accuracy)} of ${n.toLocaleString("en")} ${split} images ` +
+    `${about.name}: right on ${share} ${n.toLocaleString("en")} ${split} images ` +
     `(95 % interval ${percent(low)} to ${percent(high)}), ${about.classes.length} classes.`;
   $("privacy").textContent = engine.privacy;
   ideal = await engine.ideal();
