@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firstlight.data.arrange import arrange
 from firstlight.data.splits import split
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
@@ -166,7 +167,17 @@ def test_a_split_of_the_folders_own_is_kept() -> None:
     assert any("own split (train, validation, test) is kept" in note for note in told.notes)
 
 
-@pytest.mark.parametrize("splits", [[VALIDATION, VALIDATION], [TEST, VALIDATION], [TEST, -1]])
+def test_classes_beside_a_test_folder_are_for_training() -> None:
+    """As photos/cat beside photos/test/cat: dealt out for choosing, all of them train for the last reading."""
+    before = listed([0] * 60, digests_of(60), [TEST] * 10 + [-1] * 50)
+    table = split(before)
+    assert [TEST] * 10 == table.splits[:10].tolist()
+    assert {TRAIN, VALIDATION} == set(table.splits[10:].tolist())
+    assert "50 images beside the folder's own split are taken for train." in table.notes
+    assert [TEST] * 10 + [TRAIN] * 50 == arrange(before, split="test").splits.tolist()
+
+
+@pytest.mark.parametrize("splits", [[VALIDATION, VALIDATION], [TEST, VALIDATION], [TEST, TEST]])
 def test_a_folder_without_train_is_refused_in_one_sentence(splits: list[int]) -> None:
     """What is there is named, and how to mend it is said."""
     with pytest.raises(DataError, match=r"photos has images for .* none for train; add a folder train"):

@@ -24,7 +24,7 @@ from firstlight.evaluation.shortcuts import Shortcut, shortcut
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy, and its lower end, from which on one number is said to tell a class
 LEAST = 20  # images of a class, below which no statistic of it means anything
 PURE = 0.99  # share of a name's images in one class, from which on the name tells it
-UNCHECKED = "Labels were not checked; firstlight audit --labels does that, out of fold, which takes a training."
+UNCHECKED = "Labels were not checked; firstlight audit --labels does that, by models that have not seen the image."
 
 
 def audit(

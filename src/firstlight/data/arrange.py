@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
+from firstlight.data.splits import rest_to_train
 from firstlight.data.splits import split as split_table
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
@@ -43,6 +44,7 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
         return split_table(table, validation=0.2, seed=seed)
     if split != "test":
         raise ArgumentError(f"A climb cannot be measured on {split!r}; choose validation, or test as the last reading.")
+    table = rest_to_train(table)
     splits = table.splits
     if not (splits == SPLITS.index("test")).any():
         raise DataError(

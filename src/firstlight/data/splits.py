@@ -35,7 +35,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     asked for); these stand-ins of very small classes are the only images that files added later may move.
 
     A table with train and test but no validation gets its validation out of train; a table with train and
-    validation is returned as it is.
+    validation is returned as it is. Beside a split of its own, images without one are for train.
 
     Args:
         table: what `scan` found.
@@ -65,6 +65,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
         {'train': {'cat': ...}, 'validation': {'cat': ...}}
     """
     _check(validation, test, seed)
+    table = rest_to_train(table)
     labels, codes = table.labels, table.splits
     own = [name for code, name in enumerate(SPLITS) if (codes == code).any()]
     if "train" in own and "validation" in own:
@@ -73,8 +74,8 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
         return _noted(table, [f"The folder's own split ({', '.join(own)}) is kept; the shares are not used."])
     if own and "train" not in own:
         raise DataError(
-            f"{table.root} has images for {' and '.join(own)}, but none for train; "
-            "add a folder train beside it, or put the classes straight into the folder to have them split."
+            f"{table.root} has images for {' and '.join(own)}, but none for train; add a folder train beside it, "
+            "or put the folders of the classes there."
         )
     notes = []
     if "test" in own:
@@ -105,6 +106,16 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
         aside = f"{validation:.0%} of the images are set aside for validation{more}"
         notes.append(f"No split was given, so {aside}, by a hash of each file (seed {seed}).")
     return _noted(table.with_columns(splits=new), notes)
+
+
+def rest_to_train(table: Table) -> Table:
+    """The labelled images without a split as train, where there is a split of the folder's own, and none is train."""
+    codes = table.splits
+    rest = (codes < 0) & (table.labels >= 0)
+    if not rest.any() or (codes == TRAIN).any() or (codes < 0).all():
+        return table
+    note = f"{_images(int(rest.sum()))} beside the folder's own split are taken for train."
+    return _noted(table.with_columns(splits=np.where(rest, TRAIN, codes)), [note])
 
 
 def _check(validation: float, test: float, seed: int) -> None:

@@ -81,9 +81,9 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
     pairs = np.sort(rows[pairs], axis=1)
     order = np.lexsort((flipped, pairs[:, 1], pairs[:, 0]))
     remarks = [
-        f"Images count as nearly the same from a correlation of {_range(least)} of their pixels at "
-        f"{thumbs.shape[1] // FINE} x {thumbs.shape[2] // FINE} on, mirrored ones too: {SHARE} of the usual distance "
-        "to the nearest other image."
+        f"Two images count as nearly the same where their pixels at {thumbs.shape[1] // FINE} x "
+        f"{thumbs.shape[2] // FINE} correlate by {_range(least)} or more, mirrored or not; that is {SHARE} of the "
+        "usual distance to the nearest other image."
     ]
     if full:
         remarks.append(
