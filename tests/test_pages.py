@@ -27,6 +27,7 @@ ELSEWHERE = {
     "./scripts/": "demo, test and site are run by tests of their own",
     "pip install": "what is installed is what is tested",
     "python -m http.server": "test_offline gives the page out and opens it",
+    "jupyter lab": "test_lesson runs every notebook",
     "firstlight get mnist_sample": "needs the network; test_download fetches from a server of its own",
 }
 HERE = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
@@ -104,8 +105,16 @@ def stopped(command: str) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)], ids=lambda path: path.stem)
 def test_the_commands_of_a_page_do_as_they_are_told(page: Path, user: Path, run: Path) -> None:
     """One after the other, as a reader would; each ends well and says something or writes something."""
-    if not any("climb photos/" in command for command in typed(page)):
-        shutil.copytree(run, user / "runs" / "photos")
+    for name in ("photos", "longer"):
+        if not any(f"--out runs/{name}" in command for command in typed(page)):
+            shutil.copytree(run, user / "runs" / name)
+    if any("climb photos/" in command for command in typed(page)):
+        shutil.rmtree(user / "runs" / "photos")
+    if any("--split test" in command for command in typed(page)):
+        for image in [*user.glob("photos/cat/*0.png"), *user.glob("photos/dog/*0.png")]:
+            kept = user / "photos" / "test" / image.parent.name / image.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            image.rename(kept)
     for command in typed(page):
         before = {path: path.stat().st_mtime_ns for path in user.rglob("*")}
         if command.startswith("firstlight serve"):
@@ -134,9 +143,9 @@ def lines_of_python() -> Iterator[str]:
     yield from re.findall(r"^\|.*\| `([^`]+)` \|$", text, flags=re.MULTILINE)
 
 
-def test_all_of_firstlight_in_python_runs(user: Path) -> None:
+def test_all_of_firstlight_in_python_runs(user: Path, run: Path) -> None:
     """The lines of the table, in their order, with the names that their text speaks of."""
-    names = {"fl": fl, "module": nn.Sequential(nn.Flatten(), nn.Linear(64, 2))}
+    names = {"fl": fl, "module": nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), "longer": fl.read_run(run)}
     ran = 0
     for line in lines_of_python():
         if line == 'fl.get("mnist_sample")':
