@@ -140,6 +140,8 @@ def test_a_page_is_a_notebook_that_runs_by_itself(page: Path, tmp_path: Path) ->
     assert [cell.source for cell in kept if cell.cell_type == "code"] == [
         cell.source for cell in notebook.cells if cell.cell_type == "code"
     ]
+    for cell in notebook.cells:
+        assert cell.source.count("<details") == cell.source.count("</details>")
     links = re.findall(r"\]\(([^)]*)\)", "\n".join(cell.source for cell in notebook.cells))
     assert [] == [
         link for link in links if not link.startswith("https://") and link[:-6] not in {p.stem for p in PAGES}

@@ -80,6 +80,24 @@ def given_out(notebook: NotebookNode) -> NotebookNode:
             for part, name in ((output, "text"), (output.get("data", {}), "text/plain")):
                 if name in part:
                     part[name] = at_home(part[name])
+    return folded(given)
+
+
+def folded(given: NotebookNode) -> NotebookNode:
+    """The notebook with each cell of an answer folded by itself, since no fold reaches over several cells."""
+    inside = False
+    for cell in given.cells:
+        if "<details" in cell.source:
+            inside = "</details>" not in cell.source
+            cell.source += "\n\n</details>" if inside else ""
+        elif inside and cell.cell_type == "code":
+            cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
+        elif inside:
+            answer, end, rest = cell.source.partition("</details>")
+            more = f"<details>\n<summary>The answer goes on</summary>\n\n{answer.strip()}\n\n</details>"
+            cell.source = (f"{more}\n\n{rest}" if answer.strip() else rest).strip()
+            inside = not end
+    given.cells = [cell for cell in given.cells if cell.source]
     return given
 
 
