@@ -21,6 +21,8 @@ import firstlight as fl
 from conftest import CHECKOUT, archives
 from tables import noise, write_images
 
+pytestmark = pytest.mark.xdist_group("lesson")  # pages that one test has run need not run again for another
+
 DOCS = CHECKOUT / "docs"
 
 CODE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<[^>]*>", re.DOTALL)
