@@ -21,8 +21,6 @@ import firstlight as fl
 from conftest import CHECKOUT, archives
 from tables import noise, write_images
 
-pytestmark = pytest.mark.xdist_group("lesson")  # pages that one test has run need not run again for another
-
 DOCS = CHECKOUT / "docs"
 
 CODE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<[^>]*>", re.DOTALL)
@@ -90,21 +88,15 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pages
-def test_a_page_runs_with_the_images_of_the_chapter(page: Path, fetched: str) -> None:
-    """Every cell ends well with mnist_sample's 14,434 images in place of the digits, by the one word that differs."""
-    assert 1 == page.read_text(encoding="utf-8").count(f'fl.get("{lesson.EMBEDDED}")')
-    assert said(page, fetched)
-
-
-@pytest.mark.slow
 def test_the_figures_of_the_chapter_are_computed(fetched: str) -> None:
-    """What the golden file knows of the chapter's images stands in what the pages give out."""
+    """By all pages with mnist_sample in place of the digits, by the one word that differs; none fails, and what the
+    golden file knows of these images stands in what they give out."""
+    assert [1] * len(PAGES) == [page.read_text("utf-8").count(f'fl.get("{lesson.EMBEDDED}")') for page in PAGES]
+    everything = "\n".join(said(page, fetched) for page in PAGES)
     golden = CHECKOUT.parent / "shared" / "golden.json"
     if not golden.is_file():
         pytest.skip("golden.json is not beside the checkout")
     known = json.loads(golden.read_text())["mnist_sample"]
-    everything = "\n".join(said(page, fetched) for page in PAGES)
     right, three = known["correct_on_valid"], known["train/3/10000.png"]
     pairs = known["mcnemar_exact"]
     figures = [
@@ -148,7 +140,8 @@ def test_a_page_is_a_notebook_that_runs_by_itself(page: Path, tmp_path: Path) ->
     assert [] == [
         link for link in links if not link.startswith("https://") and link[:-6] not in {p.stem for p in PAGES}
     ]
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, startup_timeout=300, resources=where).execute()
     assert [] == list(tmp_path.iterdir())
 
 

@@ -53,7 +53,12 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
     for cell in notebook.cells:
         cell.source = cell.source.replace(f'fl.get("{EMBEDDED}")', f'fl.get("{images}")')
     client = NotebookClient(
-        notebook, timeout=SECONDS, kernel_name="python3", coalesce_streams=True, extra_arguments=["--log-level=40"]
+        notebook,
+        timeout=SECONDS,
+        startup_timeout=SECONDS,
+        kernel_name="python3",
+        coalesce_streams=True,
+        extra_arguments=["--log-level=40"],
     )
     client.execute()
     for number, cell in enumerate(notebook.cells):  # the same page gives the same bytes
