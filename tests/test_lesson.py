@@ -14,6 +14,7 @@ from types import ModuleType
 
 import jupytext
 import pytest
+from mkdocs.utils.yaml import yaml_load
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -168,6 +169,16 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         place = "" if page.stem == "index" else page.stem
         assert "</html>" in (tmp_path / "lesson" / place / "index.html").read_text()
         assert (tmp_path / "lesson" / f"{page.stem}.ipynb").is_file()
+
+
+@pytest.mark.parametrize("named", [None, "mnist_sample"])
+def test_the_site_is_told_with_the_images_that_are_named(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment; with those that come with the installation where none are."""
+    monkeypatch.delenv("FIRSTLIGHT_LESSON", raising=False)
+    if named:
+        monkeypatch.setenv("FIRSTLIGHT_LESSON", named)
+    with (CHECKOUT / "mkdocs.yml").open("rb") as file:
+        assert (named or lesson.EMBEDDED) == yaml_load(file)["extra"]["images"]
 
 
 @pytest.mark.slow
