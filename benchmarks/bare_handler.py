@@ -7,7 +7,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI, Request
 
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 
 app = FastAPI()
 

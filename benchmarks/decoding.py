@@ -42,6 +42,6 @@ def png() -> Benchmark:
 
 
 def jpeg() -> Benchmark:
-    """10,000 small colour JPEGs."""
+    """10,000 small color JPEGs."""
     root = folder("cifar10") / "test"
     return _decoding("decode-jpeg", "cifar10's test folder, 10,000 JPEGs of 32 x 32, to one uint8 array", root, 5.5)

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import firstlight as fl
-from firstlight.data.framing import FRAMES
+from firstlight.data.decoding.align import ALIGNMENTS
 from folders import folder
 
 LEAST = 1e-300
@@ -32,9 +32,9 @@ def main() -> None:
     pixels = loaded.select(["train", "validation"])
     asked = {"none": (*PLAIN, *SEVERAL), "box": PLAIN[2:], "mass": PLAIN[2:], "deskew": (*PLAIN[2:], *SEVERAL)}
     found, microseconds = {}, {}
-    for frame in FRAMES:
+    for frame in ALIGNMENTS:
         started = time.perf_counter()
-        some = pixels.framed(frame)
+        some = pixels.aligned(frame)
         framing = (time.perf_counter() - started) / len(some) * 1e6
         for rung in asked[frame]:
             classifier = fl.fit(rung, some)

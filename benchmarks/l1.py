@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from firstlight.models.distances import to_centres
+from firstlight.models.closed_form.distances import to_centres
 from rounds import Benchmark, Target
 
 

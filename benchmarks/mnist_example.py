@@ -53,16 +53,16 @@ def example(pixels: Pixels) -> Iterator[float]:
     """
     torch.manual_seed(1)
     module = network()
-    optimiser = torch.optim.Adadelta(module.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
+    optimizer = torch.optim.Adadelta(module.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     train = DataLoader(Decoded(pixels.select("train")), batch_size=64, shuffle=True)
     test = DataLoader(Decoded(pixels.select("test")), batch_size=1000)
     for _ in range(EPOCHS):
         module.train()
         for images, labels in train:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.nll_loss(module(images), labels).backward()
-            optimiser.step()
+            optimizer.step()
         module.eval()
         loss, right = 0.0, 0
         with torch.no_grad():

@@ -13,11 +13,11 @@ from torch import nn
 import firstlight as fl
 from firstlight.data.pixels import Pixels
 from firstlight.ladder import training_set
-from firstlight.models.fitting import decided, start
-from firstlight.models.network import laid_out
-from firstlight.models.recipes import EFFORTS, recipe_for
-from firstlight.models.setting import Setting
-from firstlight.models.training import Training
+from firstlight.models.training.fitting import decided, start
+from firstlight.models.training.loop import Training
+from firstlight.models.training.network import laid_out
+from firstlight.models.training.recipes import EFFORTS, recipe_for
+from firstlight.models.training.setting import Setting
 from folders import folder
 from rounds import Benchmark, Figure
 
@@ -32,7 +32,7 @@ def pixels(name: str) -> Pixels:
 
 
 def of_products() -> Benchmark:
-    """The rate of training steps on real pixels, augmentation and optimiser included, beside a product's rate."""
+    """The rate of training steps on real pixels, augmentation and optimizer included, beside a product's rate."""
     square = torch.randn(SIZE, SIZE, dtype=torch.bfloat16)
     rates: dict[str, list[tuple[float, float, float]]] = {}  # steps, the same by the rule of three, product; FLOP/s
 

@@ -26,14 +26,14 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.data.pixels import Pixels
-from firstlight.models.setting import Epoch
+from firstlight.models.training.setting import Epoch
 from folders import folder
 from rounds import Benchmark, Figure, Target
 
 HOME = Path(__file__).resolve().parent.parent / ".bench-fastai"  # to be deleted for a newer fastai
 PLAIN: dict[str, Any] = {
-    **{"loss": "l1", "batch_size": 256, "optimiser": "sgd", "schedule": "constant", "device": "cpu"},
-    **{"momentum": 0.0, "weight_decay": 0.0, "normalise": False, "label_smoothing": 0.0},
+    **{"loss": "l1", "batch_size": 256, "optimizer": "sgd", "schedule": "constant", "device": "cpu"},
+    **{"momentum": 0.0, "weight_decay": 0.0, "normalize": False, "label_smoothing": 0.0},
 }
 EPOCHS_A_TURN = 3  # of which the mean is taken, after one that is not measured
 SAME = 0.006  # of the accuracy: more than the order of the batches explains would be other work

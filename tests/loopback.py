@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstlight.data.catalog import DATASETS, Dataset
-from firstlight.data.download import get
 from firstlight.data.fetching import transfer
+from firstlight.data.fetching.catalog import DATASETS, Dataset
+from firstlight.data.fetching.download import get
 from firstlight.errors import DownloadError
 
 

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.models.checkpoint import restore
-from firstlight.models.session import InPython, Session
+from firstlight.models.exporting.session import InPython, Session
 from firstlight.runs.folder import read_run
 from serving import context, given_out, served, static
 
@@ -48,15 +48,15 @@ def odd_files(count: int) -> Iterator[bytes]:
         values = blocks.repeat(6, axis=0).repeat(6, axis=1)[:height, :width]
         exif = Image.Exif()
         exif[ORIENTATION] = 1 + number % 8
-        colour = Image.fromarray(np.ascontiguousarray(values[..., :3]))
+        color = Image.fromarray(np.ascontiguousarray(values[..., :3]))
         kinds: list[tuple[Image.Image, dict[str, object]]] = [
             (Image.fromarray(np.ascontiguousarray(values[..., 0])), {"format": "PNG"}),
-            (colour, {"format": "PNG"}),
+            (color, {"format": "PNG"}),
             (Image.fromarray(values), {"format": "PNG"}),
-            (colour.quantize(32), {"format": "PNG"}),
-            (colour, {"format": "JPEG", "quality": 85, "exif": exif}),
-            (colour.convert("L"), {"format": "JPEG", "quality": 85, "exif": exif}),
-            (colour, {"format": "WEBP", "lossless": True}),
+            (color.quantize(32), {"format": "PNG"}),
+            (color, {"format": "JPEG", "quality": 85, "exif": exif}),
+            (color.convert("L"), {"format": "JPEG", "quality": 85, "exif": exif}),
+            (color, {"format": "WEBP", "lossless": True}),
         ]
         picture, options = kinds[number % len(kinds)]
         file = io.BytesIO()

@@ -18,7 +18,7 @@ from browser import chromium
 from firstlight.apps.web.folder import page_folder
 from firstlight.apps.web.runtime import VERSION
 from firstlight.apps.web.server import application
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

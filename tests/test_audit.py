@@ -13,7 +13,7 @@ from PIL import Image
 
 import firstlight as fl
 from firstlight.apps.auditing import show_audit
-from firstlight.data.findings import CODES, Finding, Findings
+from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.errors import ArgumentError, DataError
 from tables import write_images
 
@@ -21,12 +21,12 @@ PER_CLASS = 30
 SIDE = 24
 
 
-def photo(seed: int, colour: bool = True) -> np.ndarray:
+def photo(seed: int, color: bool = True) -> np.ndarray:
     """A random smooth picture, unlike any other, its border of no certain brightness."""
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 256, (5, 5, 3), np.uint8)
     picture = Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(picture if colour else picture.convert("L"))
+    return np.asarray(picture if color else picture.convert("L"))
 
 
 def file_of(image: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -37,14 +37,14 @@ def file_of(image: np.ndarray | Image.Image, kind: str = "PNG", **options: objec
         return file.getvalue()
 
 
-def clean(root: Path, classes: tuple[str, ...] = ("cat", "dog"), *, colour: bool = True) -> Path:
+def clean(root: Path, classes: tuple[str, ...] = ("cat", "dog"), *, color: bool = True) -> Path:
     """Photos of some classes in train and valid, with names that tell nothing."""
     names = np.random.default_rng(7).permutation(10_000)
     images = {}
     for number in range(PER_CLASS * len(classes)):
         split = "valid" if number // len(classes) < 8 else "train"
         key = f"{split}/{classes[number % len(classes)]}/{names[number]:05}.png"
-        images[key] = file_of(photo(number, colour))
+        images[key] = file_of(photo(number, color))
     return write_images(root, images)
 
 
@@ -196,9 +196,9 @@ def codes(found: Findings) -> list[str]:
 
 
 def test_a_clean_folder_has_no_finding(tmp_path: Path) -> None:
-    """Nothing is told where nothing is wrong, in colour and in gray."""
-    assert [] == codes(fl.audit(clean(tmp_path / "colour")))
-    assert [] == codes(fl.audit(clean(tmp_path / "gray", colour=False)))
+    """Nothing is told where nothing is wrong, in color and in gray."""
+    assert [] == codes(fl.audit(clean(tmp_path / "color")))
+    assert [] == codes(fl.audit(clean(tmp_path / "gray", color=False)))
 
 
 @pytest.mark.parametrize("code", PLANTED)
@@ -273,7 +273,7 @@ def test_a_class_that_is_brighter_is_a_shortcut(tmp_path: Path) -> None:
 
 
 def test_gray_of_one_class_only_is_told_as_giving_it_away(tmp_path: Path) -> None:
-    """Colour that goes along with the class is said."""
+    """Color that goes along with the class is said."""
     root = clean(tmp_path / "photos")
     for path in root.rglob("dog/*.png"):
         path.write_bytes(file_of(Image.open(path).convert("L")))

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.models.batches import Images, deal
+from firstlight.models.training.batches import Images, deal
 from tables import noise
 
 CPU = torch.device("cpu")

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstlight.data import cache
-from firstlight.data.decoding import stack
+from firstlight.data.decoding import cache, stack
 from firstlight.data.pixels import load
 from firstlight.data.splits import split
 from firstlight.data.table import Table
@@ -47,13 +46,13 @@ def only_entry() -> Path:
 
 
 def test_the_second_load_decodes_nothing(table: Table, decoded: list[int]) -> None:
-    """Values, reasons and colour come from the cache, mapped from its file."""
+    """Values, reasons and color come from the cache, mapped from its file."""
     first = load(table)
     decoded.clear()
     second = load(table)
     assert decoded == []
     np.testing.assert_array_equal(load(table, cache=False).values, second.values)
-    assert (first.reasons, first.size, first.colour) == (second.reasons, second.size, second.colour)
+    assert (first.reasons, first.size, first.color) == (second.reasons, second.size, second.color)
     assert isinstance(second.values.base, np.memmap)
 
 
@@ -67,7 +66,7 @@ def test_labels_and_splits_decode_nothing_anew(table: Table, decoded: list[int])
     assert decoded == []
 
 
-@pytest.mark.parametrize("options", [{"size": 8}, {"colour": "rgb"}, {"size": 8, "fit": "crop"}])
+@pytest.mark.parametrize("options", [{"size": 8}, {"color": "rgb"}, {"size": 8, "resize": "crop"}])
 def test_other_options_are_another_entry(table: Table, options: dict) -> None:
     """What was decoded one way is not given for another."""
     load(table)

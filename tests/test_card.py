@@ -25,7 +25,7 @@ import firstlight as fl
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.exporting.facts import safe
 from firstlight.models.exporting.folder import read_folder, write_folder
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 from firstlight.runs.results import Run
 from tables import gray_folder, noise, write_images
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firstlight.data import catalog
-from firstlight.data.catalog import DATASETS, Dataset, label_flowers, label_pets, write_digits
+from firstlight.data.fetching import catalog
+from firstlight.data.fetching.catalog import DATASETS, Dataset, label_flowers, label_pets, write_digits
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError, DownloadError, MissingExtraError
 
@@ -136,7 +136,7 @@ def test_a_class_that_is_no_digit_is_named(tmp_path: Path) -> None:
 def test_scikit_learn_is_looked_into_and_not_imported(tmp_path: Path) -> None:
     """Writing the digits leaves the import of scikit-learn to others."""
     code = (
-        "import sys; from pathlib import Path; from firstlight.data.catalog import write_digits;"
+        "import sys; from pathlib import Path; from firstlight.data.fetching.catalog import write_digits;"
         "assert not {'PIL', 'numpy'} & set(sys.modules);"
         "write_digits(Path(sys.argv[1]), '3'); assert 'sklearn' not in sys.modules"
     )

@@ -54,14 +54,14 @@ def test_the_files_of_a_network_say_what_it_is(tmp_path: Path) -> None:
     config = document["config"]
     assert {"module": "mlp", "own": False, "sizes": {"hidden": 30}, "views": [[0, 0, False]]} == config["options"]
     assert ["class 0", "class 1", "class 2"] == config["classes"]
-    assert {"size": [8, 8], "colour": "gray", "fit": "squish"} == config["preprocessing"]
+    assert {"size": [8, 8], "color": "gray", "resize": "squish"} == config["preprocessing"]
     assert [8, 8, 1] == config["shape"]
     assert pixels.table.fingerprint == config["fingerprint"]
     assert 5 == config["seed"]
     assert {"firstlight", "numpy", "python", "platform"} <= config["versions"].keys()
     assert (1, 16) == (config["training"]["recipe"]["epochs"], config["training"]["recipe"]["batch_size"])
     expected = {
-        "normalise": ("float64", (2,)),
+        "normalize": ("float64", (2,)),
         "module.hidden.weight": ("float32", (30, 64)),
         "module.hidden.bias": ("float32", (30,)),
         "module.head.layer.weight": ("float32", (3, 30)),
@@ -74,12 +74,12 @@ def test_the_files_of_a_network_say_what_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_weights_can_be_used_without_firstlight(tmp_path: Path) -> None:
-    """Normalising and two products in NumPy, from the safetensors file alone, give the same scores."""
+    """Normalizing and two products in NumPy, from the safetensors file alone, give the same scores."""
     pixels = blobs()
     run = fl.climb(pixels, rungs=["mlp"], out=tmp_path / "run", effort="quick", epochs=1, batch_size=16)
     weights = load_file(tmp_path / "run" / "rungs" / "mlp" / "model.safetensors")
     chosen = pixels.select("validation")
-    mean, spread = weights["normalise"]
+    mean, spread = weights["normalize"]
     flat = (chosen.values.reshape(len(chosen), 64) / 255 - mean) / spread
     hidden = np.maximum(flat @ weights["module.hidden.weight"].T + weights["module.hidden.bias"], 0)
     scores = hidden @ weights["module.head.layer.weight"].T + weights["module.head.layer.bias"]
@@ -185,11 +185,11 @@ def test_a_tensor_that_does_not_fit_is_named(
 @pytest.mark.parametrize(
     "value", [None, np.array([0.5, 0.0]), np.array([0.5, -1.0]), np.zeros(3), np.array([0.5, 0.25], np.float32)]
 )
-def test_normalising_that_cannot_be_is_named(value: np.ndarray | None, fitted: dict[str, Classifier]) -> None:
+def test_normalizing_that_cannot_be_is_named(value: np.ndarray | None, fitted: dict[str, Classifier]) -> None:
     """A mean and a spread above 0, as float64."""
     saved = save(fitted["linear"])
-    tensors = {key: one for key, one in {**saved.tensors, "normalise": value}.items() if one is not None}
-    refused(SavedModel(saved.config, tensors), "tensor 'normalise' is .*mean and spread")
+    tensors = {key: one for key, one in {**saved.tensors, "normalize": value}.items() if one is not None}
+    refused(SavedModel(saved.config, tensors), "tensor 'normalize' is .*mean and spread")
 
 
 def test_a_module_of_ones_own_has_to_be_passed(fitted: dict[str, Classifier]) -> None:

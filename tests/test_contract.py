@@ -22,7 +22,7 @@ EVERY = [*(rung.name for rung in RUNGS), "own"]
 
 
 class Own(nn.Module):
-    """What a user may bring: its mean colour, dropout and two layers."""
+    """What a user may bring: its mean color, dropout and two layers."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ def pixels_of(images: np.ndarray, labels: np.ndarray, classes: int, held: int = 
         columns={"size": [1] * count, "modified": [0] * count},
     )
     images.flags.writeable = False
-    colour = "gray" if images.shape[3] == 1 else "rgb"
-    return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], colour, "squish")
+    color = "gray" if images.shape[3] == 1 else "rgb"
+    return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], color, "squish")
 
 
 def blobs(shape: tuple[int, int, int] = (8, 8, 1), classes: int = 3, count: int = 48, seed: int = 0) -> Pixels:
@@ -114,7 +114,7 @@ def test_an_image_alone_scores_as_it_does_among_others(name: str) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (33, 20, 1), (16, 16, 3), (5, 40, 1)], ids=str)
 @pytest.mark.parametrize("name", EVERY)
-def test_images_of_any_size_and_colour_can_be_learnt_from(name: str, shape: tuple[int, int, int]) -> None:
+def test_images_of_any_size_and_color_can_be_learnt_from(name: str, shape: tuple[int, int, int]) -> None:
     """From one pixel on, square or not."""
     pixels = blobs(shape)
     assert (48, 3) == fit(name, pixels).model.scores(pixels.values).shape

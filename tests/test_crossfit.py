@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.data.catalog import write_digits
+from firstlight.auditing import _label_findings as label_findings
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError
 from firstlight.models import crossfit as room
-from firstlight.models.crossfit import label_findings
 from firstlight.models.rungs import named
 from tables import noise, write_images
 

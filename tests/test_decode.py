@@ -21,14 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from firstlight.data import decode as module
-from firstlight.data.decode import decode
+from firstlight.data.decoding import decode as module
+from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
 from test_decode_property import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 LIMIT = "the limit is 89,478,485)"
 GRAY = np.array([[0, 40, 90], [200, 255, 7]], np.uint8)
-COLOUR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
+COLOR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
 # What the numbers of `GRAY`, (2, 3), look like upright, by the Exif orientation.
 UPRIGHT = {
     1: [[0, 40, 90], [200, 255, 7]],
@@ -87,8 +87,8 @@ def numbers(data: bytes) -> list:
     return image[:, :, 0].tolist() if image.shape[2] == 1 else image.tolist()
 
 
-def test_plain_gray_and_colour_are_as_stored() -> None:
-    """An 8-bit gray PNG gives one channel, a colour one three."""
+def test_plain_gray_and_color_are_as_stored() -> None:
+    """An 8-bit gray PNG gives one channel, a color one three."""
     assert [[0, 1], [254, 255]] == numbers(png_of([[0, 1], [254, 255]], 8, 0))
     assert [[[1, 2, 3], [4, 5, 6]]] == numbers(png_of([[[1, 2, 3], [4, 5, 6]]], 8, 2))
 
@@ -119,8 +119,8 @@ def test_sixteen_bits_of_gray_are_scaled() -> None:
     assert expected == numbers(saved(Image.frombytes("I;16B", (3, 2), big), "TIFF"))
 
 
-def test_of_sixteen_bit_colour_the_higher_byte_is_taken() -> None:
-    """A colour of 16 bits gives its higher byte."""
+def test_of_sixteen_bit_color_the_higher_byte_is_taken() -> None:
+    """A color of 16 bits gives its higher byte."""
     assert [[[0, 18, 255]]] == numbers(png_of([[[255, 0x1234, 65535]]], 16, 2))
 
 
@@ -131,8 +131,8 @@ def test_alpha_is_laid_over_white() -> None:
     assert [[[224, 204, 255]]] == numbers(png_of([[[100, 0, 255, 51]]], 8, 6))
 
 
-def test_a_palette_becomes_colour_and_what_is_clear_in_it_white() -> None:
-    """A palette gives three channels even where all its colours are gray."""
+def test_a_palette_becomes_color_and_what_is_clear_in_it_white() -> None:
+    """A palette gives three channels even where all its colors are gray."""
     palette = chunk(b"PLTE", bytes([10, 20, 30, 9, 9, 9, 100, 0, 255, 1, 2, 3]))
     plain = [[[10, 20, 30], [9, 9, 9]], [[100, 0, 255], [1, 2, 3]]]
     assert plain == numbers(png_of([[0, 1], [2, 3]], 8, 3, palette))
@@ -158,8 +158,8 @@ def test_the_clear_gray_of_any_depth_becomes_white(depth: int, values: list, cle
     assert expected == numbers(png_of(values, depth, 0, chunk(b"tRNS", struct.pack(">H", clear))))
 
 
-def test_the_clear_colour_of_any_depth_becomes_white() -> None:
-    """In 16 bits too the transparent colour is white and another, whose bytes are its lower ones, is not."""
+def test_the_clear_color_of_any_depth_becomes_white() -> None:
+    """In 16 bits too the transparent color is white and another, whose bytes are its lower ones, is not."""
     clear = chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
     assert [[[255] * 3, [1, 2, 4]]] == numbers(png_of([[[1, 2, 3], [1, 2, 4]]], 8, 2, clear))
     clear = chunk(b"tRNS", struct.pack(">3H", 0x1234, 0x1234, 0x1234))
@@ -174,7 +174,7 @@ def test_gray_with_premultiplied_alpha_is_laid_over_white() -> None:
     assert [[224]] == numbers(data)
 
 
-def test_cmyk_becomes_colour() -> None:
+def test_cmyk_becomes_color() -> None:
     """No ink is white, full black ink black, full cyan without red."""
     values = np.array([[[0, 0, 0, 0], [0, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
     data = saved(Image.frombytes("CMYK", (3, 1), values.tobytes()), "TIFF")
@@ -215,7 +215,7 @@ def test_exif_that_cannot_be_read_leaves_the_image_as_stored(exif: bytes) -> Non
 
 
 def test_transparency_outlives_the_turning() -> None:
-    """A clear colour is white also in an image that lies on its side."""
+    """A clear color is white also in an image that lies on its side."""
     data = png_of([[7, 1]], 8, 0, chunk(b"eXIf", exif_of(6).tobytes()[6:]), chunk(b"tRNS", b"\0\7"))
     assert [[255], [1]] == numbers(data)
 
@@ -224,12 +224,12 @@ def test_transparency_outlives_the_turning() -> None:
 
 PLAIN = {
     "gray PNG": (saved(picture(28, 28), "PNG"), "png"),
-    "colour PNG": (saved(picture(20, 30, 3), "PNG"), "png"),
+    "color PNG": (saved(picture(20, 30, 3), "PNG"), "png"),
     "PNG with a resolution": (saved(picture(20, 30, 3), "PNG", dpi=(72, 72)), "png"),
     "PNG with a comment": (png(noise(3, 3, 1), 8, 0, chunks=(chunk(b"tEXt", b"Comment\0hello"),)), "png"),
     "PNG of several parts": (saved(picture(256, 256), "PNG", compress_level=0), "png"),
     "gray JPEG": (saved(picture(28, 28), "JPEG"), "jpeg-gray"),
-    "colour JPEG": (jpeg(), "jpeg"),
+    "color JPEG": (jpeg(), "jpeg"),
     "JPEG without subsampling": (jpeg(subsampling=0), "jpeg"),
     "progressive JPEG": (jpeg(progressive=True), "jpeg"),
     "JPEG in RGB": (jpeg(keep_rgb=True), "jpeg"),
@@ -244,7 +244,7 @@ ODD = {
     "16-bit PNG": (png(noise(5, 5, 1), 16, 0), "PNG"),
     "4-bit PNG": (png(noise(5, 5, 1) & 15, 4, 0), "PNG"),
     "interlaced PNG": (png(noise(5, 5, 1), 8, 0, interlaced=True), "PNG"),
-    "PNG with a clear colour": (png(noise(5, 5, 1), 8, 0, chunks=(chunk(b"tRNS", b"\0\1"),)), "PNG"),
+    "PNG with a clear color": (png(noise(5, 5, 1), 8, 0, chunks=(chunk(b"tRNS", b"\0\1"),)), "PNG"),
     "PNG with an orientation": (saved(picture(5, 5), "PNG", exif=exif_of(6)), "PNG"),
     "PNG with a profile": (saved(picture(5, 5), "PNG", icc_profile=PROFILE), "PNG"),
     "large PNG": (saved(picture(300, 300), "PNG"), "PNG"),
@@ -314,12 +314,12 @@ def test_a_rust_panic_is_left_to_pillow_and_an_interrupt_is_not(monkeypatch: pyt
 
 def test_many_files_decode_as_each_by_itself() -> None:
     """All of one kind, of several kinds, with damaged ones and reasons among them."""
-    whole, colour = saved(Image.fromarray(GRAY), "PNG"), saved(Image.fromarray(np.dstack([GRAY] * 3)), "JPEG")
+    whole, color = saved(Image.fromarray(GRAY), "PNG"), saved(Image.fromarray(np.dstack([GRAY] * 3)), "JPEG")
     for files in (
         [whole, whole],
-        [colour, colour, colour],
+        [color, color, color],
         [whole, whole[:50], whole],
-        [whole, "gone", colour, b""],
+        [whole, "gone", color, b""],
         [],
     ):
         expected = [data if isinstance(data, str) else decode(data) for data in files]
@@ -378,7 +378,7 @@ REASONS = {
     "nothing": (b"", "empty file (0 bytes)"),
     "half a PNG": (PLAIN["gray PNG"][0][:400], "truncated file"),
     "a PNG's signature": (b"\x89PNG\r\n\x1a\n", "truncated file"),
-    "half a JPEG": (PLAIN["colour JPEG"][0][:700], "truncated file"),
+    "half a JPEG": (PLAIN["color JPEG"][0][:700], "truncated file"),
     "half a WebP": (ODD["WebP"][0][:60], "truncated file"),
     "half a BMP": (ODD["BMP"][0][:-9], "truncated file"),
     "half a TIFF": (saved(picture(50, 50), "TIFF")[:2000], "truncated file"),
@@ -469,7 +469,7 @@ def test_too_many_pixels_are_refused_without_the_memory_for_them(tmp_path: Path)
     code = f"""
 import resource
 from pathlib import Path
-from firstlight.data.decode import decode, openers
+from firstlight.data.decoding.decode import decode, openers
 openers()
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)
@@ -517,7 +517,7 @@ def unit(kind: int, bits: str, after: bytes = b"") -> bytes:
 
 
 def heic(luma: np.ndarray, rotation: int) -> bytes:
-    """A HEIC of 16 x 16 pixels without colour, turned by ``rotation`` quarters, built by ISO/IEC 23008-2 and -12.
+    """A HEIC of 16 x 16 pixels without color, turned by ``rotation`` quarters, built by ISO/IEC 23008-2 and -12.
 
     The one coding unit of its HEVC stream stores the pixels as they are (pcm_flag), so nothing of an encoder is
     needed but the two ends of arithmetic coding: part_mode with pcm_flag is the bits 100001101, and the end of
@@ -568,7 +568,7 @@ def test_without_the_extra_the_reason_names_it(monkeypatch: pytest.MonkeyPatch) 
 def test_with_the_extra_avif_is_read() -> None:
     """An AVIF with and without alpha and an orientation gives the pixels that Pillow reads."""
     pytest.importorskip("pi_heif")
-    plain = Image.fromarray(COLOUR.repeat(8, 0).repeat(8, 1))
+    plain = Image.fromarray(COLOR.repeat(8, 0).repeat(8, 1))
     for turn in (1, 6):
         data = saved(plain, "AVIF", quality=100, subsampling="4:4:4", exif=exif_of(turn))
         stored = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

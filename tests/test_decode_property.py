@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -21,7 +21,7 @@ COMMON = settings(
     max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type of a PNG
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type of a PNG
 PNG_KINDS = (
     [(d, 0) for d in (1, 2, 4, 8, 16)] + [(d, 3) for d in (1, 2, 4, 8)] + [(d, k) for d in (8, 16) for k in (2, 4, 6)]
 )
@@ -362,7 +362,7 @@ def check_damaged(data: bytes) -> None:
 @COMMON
 @given(png_files())
 def test_a_png_gives_the_bits_of_pillow(data: bytes) -> None:
-    """A PNG of any depth, colour type, interlacing, transparency and text is read as the oracle reads it."""
+    """A PNG of any depth, color type, interlacing, transparency and text is read as the oracle reads it."""
     check_whole(data)
 
 
@@ -370,7 +370,7 @@ def test_a_png_gives_the_bits_of_pillow(data: bytes) -> None:
 @COMMON
 @given(jpeg_files())
 def test_a_jpeg_gives_the_bits_of_pillow(data: bytes) -> None:
-    """A JPEG of any colours, quality, subsampling and orientation is read as the oracle reads it."""
+    """A JPEG of any colors, quality, subsampling and orientation is read as the oracle reads it."""
     check_whole(data)
 
 

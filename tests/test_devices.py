@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError
-from firstlight.models.devices import WORTH_THREADS, agreeing, computes_in_bfloat16, device_for, threads_for
-from firstlight.models.networks import NETWORKS, build
+from firstlight.models.training.architectures import NETWORKS, build
+from firstlight.models.training.devices import WORTH_THREADS, agreeing, computes_in_bfloat16, device_for, threads_for
 
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("meta")  # meta is a device that every torch has, without values
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")

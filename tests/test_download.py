@@ -16,10 +16,9 @@ import pytest
 from PIL import Image
 
 from conftest import archives
-from firstlight.data import catalog, download
-from firstlight.data.catalog import DATASETS, Dataset, label_pets
-from firstlight.data.download import data_folder, get
-from firstlight.data.fetching import transfer
+from firstlight.data.fetching import catalog, download, transfer
+from firstlight.data.fetching.catalog import DATASETS, Dataset, label_pets
+from firstlight.data.fetching.download import data_folder, get
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
 from loopback import (  # noqa: F401 - fixtures

@@ -14,8 +14,8 @@ from PIL import Image, ImageFilter, ImageOps
 from firstlight.data.auditing import likeness
 from firstlight.data.auditing.duplicates import duplicate_findings, groups_of
 from firstlight.data.auditing.facts import gather
+from firstlight.data.auditing.findings import Finding
 from firstlight.data.auditing.likeness import ASIDE, BANDS, MOST_BITS, candidates, hashes, like_pairs
-from firstlight.data.findings import Finding
 from firstlight.data.table import Table
 from tables import noise, table_of, write_images
 
@@ -23,7 +23,7 @@ NO_LABELS = np.full(2000, -1)
 
 
 def photo(seed: int, side: int = 48) -> Image.Image:
-    """A picture of coloured clouds: neighbouring pixels are alike, as in a photo."""
+    """A picture of colored clouds: neighbouring pixels are alike, as in a photo."""
     clouds = Image.fromarray(noise(side, side, 3, seed=seed)).filter(ImageFilter.GaussianBlur(side / 12))
     return ImageOps.autocontrast(clouds)
 
@@ -134,7 +134,7 @@ def test_examples_are_few() -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_in_another_split_is_found(tmp_path: Path, change: str) -> None:
-    """Saved anew, resized or recoloured: the copy is told, and nothing else."""
+    """Saved anew, resized or recolored: the copy is told, and nothing else."""
     planted = CHANGES[change](photo(0))
     found, _ = found_in(write_images(tmp_path, photos() | {"valid/cat/other-name.jpg": planted}))
     assert ["FL202"] == list(found)

@@ -26,10 +26,11 @@ from firstlight import estimators
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.estimators import CentroidClassifier, InkClassifier, PriorClassifier
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.centroid import CENTRES, TrainingSet
-from firstlight.models.distances import DISTANCES
+from firstlight.models.closed_form.centroid import CENTRES
+from firstlight.models.closed_form.distances import DISTANCES
+from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.rungs import centroid_name, named
-from firstlight.models.setting import Setting
+from firstlight.models.training.setting import Setting
 
 CENTROIDS = [CentroidClassifier(distance, centre) for centre in CENTRES for distance in DISTANCES]
 ALL = [*CENTROIDS, InkClassifier(), PriorClassifier()]

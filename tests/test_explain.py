@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 import firstlight as fl
 from firstlight.apps.explaining import Wanted, show_explanations
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
-from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.explain import Explanation, explain
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
 from firstlight.models.explaining import neighbours as looking
-from firstlight.models.network import Network, views_of
-from firstlight.models.networks import build
+from firstlight.models.explaining.explain import Explanation, explain
+from firstlight.models.training.architectures import build
+from firstlight.models.training.network import Network, views_of
 from firstlight.runs.results import RungResult
 from tables import noise
 
@@ -46,8 +46,8 @@ def pixels_of(
         labels=np.broadcast_to(np.asarray(labels), count),
         splits=np.full(count, SPLITS.index(split) if split else -1),
     )
-    colour = "gray" if images.shape[3] == 1 else "rgb"
-    return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], colour, "squish")  # type: ignore[arg-type]
+    color = "gray" if images.shape[3] == 1 else "rgb"
+    return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], color, "squish")  # type: ignore[arg-type]
 
 
 def names(classes: int) -> tuple[str, ...]:
@@ -313,10 +313,10 @@ def test_an_explanation_as_rows_and_as_plain_values(channels: int) -> None:
     pixels = pixels_of(noise(1, 3, 5, channels), 1)
     (one,) = explain(closed("l1", (3, 5, channels), 2), pixels)
     rows = one.frame()
-    colours = ["value"] if channels == 1 else ["red", "green", "blue"]
-    assert ["row", "column", *colours, "argues"] == list(rows)
+    colors = ["value"] if channels == 1 else ["red", "green", "blue"]
+    assert ["row", "column", *colors, "argues"] == list(rows)
     assert one.map[2, 4] == rows.query("row == 2 and column == 4")["argues"].item()
-    assert pixels.values[0].reshape(15, channels).tolist() == rows[colours].to_numpy().tolist()
+    assert pixels.values[0].reshape(15, channels).tolist() == rows[colors].to_numpy().tolist()
     document = json.loads(json.dumps(one.to_dict(), allow_nan=False))
     assert one.map.tolist() == document["map"] and one.difference == document["difference"]
     assert {"key", "image", "probabilities", "remainder", "neighbours", "method"} < document.keys()
@@ -523,7 +523,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_command_explains_the_files_named(
     digits: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each of them, wherever it lies, with the nearest training images of the run, and no colours into a pipe."""
+    """Each of them, wherever it lies, with the nearest training images of the run, and no colors into a pipe."""
     folder, run = digits
     elsewhere = tmp_path / "mine.png"
     shutil.copy(next((folder / "7").glob("*.png")), elsewhere)

@@ -19,15 +19,16 @@ from PIL import Image, ImageDraw, ImageOps
 
 import firstlight as fl
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
-from firstlight.models import export as exporting
-from firstlight.models.centroid import Centroid, Prior, TrainingSet
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
+from firstlight.models.closed_form.centroid import Centroid, Prior
+from firstlight.models.closed_form.prototypes import prototypes
+from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.exporting import export as exporting
 from firstlight.models.exporting.graph import graph
 from firstlight.models.exporting.look import look
 from firstlight.models.exporting.parity import odd_images
-from firstlight.models.prototypes import prototypes
-from firstlight.models.session import InPython, Runtime, Session
+from firstlight.models.exporting.session import InPython, Runtime, Session
 from firstlight.runs.tensors import SavedModel
 from tables import gray_folder, noise
 from test_contract import blobs, fit
@@ -36,7 +37,7 @@ from test_explain import classifier_of, closed, network
 pytestmark = pytest.mark.slow
 
 SHAPES = ((8, 8, 1), (9, 6, 3))
-FITS = ("squish", "crop", "pad")
+RESIZES = ("squish", "crop", "pad")
 
 
 def rungs(shape: tuple[int, int, int]) -> list[Classifier]:
@@ -54,11 +55,11 @@ def rungs(shape: tuple[int, int, int]) -> list[Classifier]:
     return [replace(one, temperature=0.01 + 0.2 * number) for number, one in enumerate(sized)]
 
 
-def with_preprocessing(classifier: Classifier, fit: str = "squish") -> Classifier:
+def with_preprocessing(classifier: Classifier, resize: str = "squish") -> Classifier:
     height, width, channels = classifier.shape
     return replace(
         classifier,
-        preprocessing={"size": [height, width], "colour": "gray" if channels == 1 else "rgb", "fit": fit},
+        preprocessing={"size": [height, width], "color": "gray" if channels == 1 else "rgb", "resize": resize},
     )
 
 
@@ -70,11 +71,11 @@ def runtime(classifier: Classifier) -> Runtime:
     return Runtime(graph(saved, {}).SerializeToString())
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=["gray", "colour"])
+@pytest.mark.parametrize("shape", SHAPES, ids=["gray", "color"])
 def test_every_rung_answers_as_in_python(shape: tuple[int, int, int]) -> None:
     """Labels, probabilities, distances, pixels and ideal images; of images of one pixel, of odd sizes, of noise."""
     for number, classifier in enumerate(rungs(shape)):
-        classifier = with_preprocessing(classifier, FITS[number % 3])
+        classifier = with_preprocessing(classifier, RESIZES[number % 3])
         here, there = InPython(classifier), runtime(classifier)
         for image in [noise(3, 8, 8, 1), noise(2, 9, 6, 3), noise(1, 1, 1, 1), noise(2, 40, 3, 3), noise(1, 5, 90, 1)]:
             expected, actual = here.answer(image), there.answer(image)
@@ -100,15 +101,15 @@ def test_a_class_without_images_is_never_named() -> None:
         np.testing.assert_allclose(runtime(classifier).answer(black).probabilities, expected, atol=1e-6)
 
 
-def by_pillow(image: np.ndarray, size: tuple[int, int], channels: int, fit: str) -> np.ndarray:
+def by_pillow(image: np.ndarray, size: tuple[int, int], channels: int, resize: str) -> np.ndarray:
     """What Pillow itself makes of it, (h, w, c)."""
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).convert("L" if channels == 1 else "RGB")
     wanted = (size[1], size[0])
     if picture.size != wanted:
-        if fit == "squish":
+        if resize == "squish":
             picture = picture.resize(wanted, Image.Resampling.BILINEAR)
-        elif fit == "crop":
-            picture = ImageOps.fit(picture, wanted, Image.Resampling.BILINEAR)
+        elif resize == "crop":
+            picture = ImageOps.resize(picture, wanted, Image.Resampling.BILINEAR)
         else:
             scale = min(size[0] / picture.height, size[1] / picture.width)
             inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -120,10 +121,10 @@ def by_pillow(image: np.ndarray, size: tuple[int, int], channels: int, fit: str)
 
 @pytest.fixture(scope="module")
 def preprocessors() -> dict[tuple[str, int], Runtime]:
-    """For each fit, gray and colour, a model that brings everything to 11 x 7 px."""
+    """For each resize, gray and color, a model that brings everything to 11 x 7 px."""
     return {
-        (fit, channels): runtime(with_preprocessing(closed("l2", (11, 7, channels), 2), fit))
-        for fit in FITS
+        (resize, channels): runtime(with_preprocessing(closed("l2", (11, 7, channels), 2), resize))
+        for resize in RESIZES
         for channels in (1, 3)
     }
 
@@ -134,24 +135,30 @@ def preprocessors() -> dict[tuple[str, int], Runtime]:
     width=st.integers(1, 90),
     channels=st.sampled_from([1, 3]),
     to=st.sampled_from([1, 3]),
-    fit=st.sampled_from(FITS),
+    resize=st.sampled_from(RESIZES),
     seed=st.integers(0, 2**31),
 )
 def test_pixels_are_those_of_pillow_to_the_bit(
-    preprocessors: dict[tuple[str, int], Runtime], height: int, width: int, channels: int, to: int, fit: str, seed: int
+    preprocessors: dict[tuple[str, int], Runtime],
+    height: int,
+    width: int,
+    channels: int,
+    to: int,
+    resize: str,
+    seed: int,
 ) -> None:
     """Whatever comes in, the model sees what Pillow's antialiased bilinear resize gives, rounding included."""
     image = noise(height, width, channels, seed=seed)
-    actual = preprocessors[fit, to].answer(image[None]).pixels[0]
-    np.testing.assert_array_equal(by_pillow(image, (11, 7), to, fit), actual)
+    actual = preprocessors[resize, to].answer(image[None]).pixels[0]
+    np.testing.assert_array_equal(by_pillow(image, (11, 7), to, resize), actual)
 
 
-@pytest.mark.parametrize("frame", ["box", "mass", "deskew"])
+@pytest.mark.parametrize("align", ["box", "mass", "deskew"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_framing_in_the_graph_is_that_of_python(frame: str, channels: int) -> None:
+def test_framing_in_the_graph_is_that_of_python(align: str, channels: int) -> None:
     """Drawings, noise, even images and a single pixel, from another size."""
     plain = with_preprocessing(closed("l2", (11, 7, channels), 2))
-    classifier = replace(plain, preprocessing={**plain.preprocessing, "frame": frame})
+    classifier = replace(plain, preprocessing={**plain.preprocessing, "align": align})
     drawn = np.zeros((4, 11, 7, channels), np.uint8)
     drawn[0, 2:5, 1:3], drawn[1, 9, 6], drawn[2] = 250, 90, 77
     drawn[3] = np.eye(11, 7, dtype=np.uint8)[..., None] * 200
@@ -162,8 +169,8 @@ def test_framing_in_the_graph_is_that_of_python(frame: str, channels: int) -> No
         np.testing.assert_array_equal(expected, there.answer(images).pixels)
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_large_images_are_resized_as_by_pillow(preprocessors: dict[tuple[str, int], Runtime], fit: str) -> None:
+@pytest.mark.parametrize("resize", RESIZES)
+def test_large_images_are_resized_as_by_pillow(preprocessors: dict[tuple[str, int], Runtime], resize: str) -> None:
     """Up to 4,000 px a side, long and narrow ones too."""
     for image in odd_images():
         for to in (1, 3):
@@ -190,7 +197,7 @@ def test_the_file_says_what_it_is_and_how_it_was_proved(run: fl.Run, tmp_path: P
     assert (0, measured, 34, "validation") == tuple(about["parity"][name] for name in ("labels", "images", "odd", "of"))
     assert exported.parity.probability == about["parity"]["probability"] <= 1e-6
     assert list(run.classes) == about["classes"]
-    assert {"size": [6, 6], "colour": "gray", "fit": "squish"} == about["preprocessing"]
+    assert {"size": [6, 6], "color": "gray", "resize": "squish"} == about["preprocessing"]
     assert run[rung].metrics["accuracy"] == about["metrics"]["accuracy"]
     assert run.fingerprint == about["fingerprint"]
     names = [one.name for one in onnxruntime.InferenceSession(exported.path).get_outputs()]
@@ -242,7 +249,7 @@ def test_a_session_answers_the_same_from_run_and_file(run: fl.Run, tmp_path: Pat
         np.testing.assert_array_equal(expected.labels, actual.labels)
         np.testing.assert_allclose(actual.probabilities, expected.probabilities, atol=1e-6)
     code = (
-        "import sys, numpy as np; from firstlight.models.session import Session; "
+        "import sys, numpy as np; from firstlight.models.exporting.session import Session; "
         "Session.of(sys.argv[1], 'linear').answer(np.zeros((1, 4, 4, 1), np.uint8)); assert 'torch' not in sys.modules"
     )
     assert run.path is not None

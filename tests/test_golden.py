@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
-from firstlight.models.distances import to_centres
+from firstlight.models.closed_form.distances import to_centres
 
 # The 3 of the fastbook's chapter 4: rows 4:10 and columns 4:10 of mnist_sample's train/3/10000.png.
 BLOCK = [

@@ -91,8 +91,8 @@ def test_pixels_table_and_folder_give_the_same_run(tmp_path: Path) -> None:
 def test_each_rung_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
     """The callback sees the rungs in their order."""
     seen: list[str] = []
-    watch = fl.Watch(on_rung=lambda rung: seen.append(rung.name))
-    fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], watch=watch)
+    callbacks = fl.Callbacks(on_rung=lambda rung: seen.append(rung.name))
+    fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], callbacks=callbacks)
     assert ["ink", "prior"] == seen
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_stands_is_not_overwritten_and_costs_no_work(tmp_path: Path) 
     root, out, seen = grow(tmp_path / "p", a=9, b=9), tmp_path / "run", []
     fl.climb(root, rungs=["prior"], out=out)
     with pytest.raises(RunError, match="other arguments, and is not overwritten"):
-        fl.climb(root, rungs=["ink"], out=out, watch=fl.Watch(on_rung=seen.append))
+        fl.climb(root, rungs=["ink"], out=out, callbacks=fl.Callbacks(on_rung=seen.append))
     assert [] == seen
     assert ["prior"] == [rung.name for rung in fl.read_run(out)]
 

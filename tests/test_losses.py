@@ -11,9 +11,9 @@ import torch.nn.functional as F  # noqa: N812  # the field's name for it
 from sklearn.utils.class_weight import compute_class_weight
 
 from firstlight.errors import ArgumentError
-from firstlight.models.losses import LOSSES, balanced, bce, checked, cross_entropy, l1, mse, one_hot
-from firstlight.models.recipes import LOSSES as NAMES
-from firstlight.models.recipes import Recipe
+from firstlight.models.training.losses import LOSSES, balanced, bce, checked, cross_entropy, l1, mse, one_hot
+from firstlight.models.training.recipes import LOSSES as NAMES
+from firstlight.models.training.recipes import Recipe
 
 
 def drawn(classes: int, count: int = 50) -> tuple[torch.Tensor, torch.Tensor]:

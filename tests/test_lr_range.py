@@ -14,13 +14,13 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.errors import ArgumentError
-from firstlight.models.centroid import TrainingSet
 from firstlight.models.checkpoint import save
-from firstlight.models.lr_range import RangeTest, find_lr
-from firstlight.models.network import Network
-from firstlight.models.networks import MLP
-from firstlight.models.recipes import Recipe
-from firstlight.models.training import Training
+from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.training.architectures import MLP
+from firstlight.models.training.loop import Training
+from firstlight.models.training.lr_range import RangeTest, find_lr
+from firstlight.models.training.network import Network
+from firstlight.models.training.recipes import Recipe
 from firstlight.runs.tensors import pack, unpack
 from test_contract import Own, blobs
 
@@ -59,13 +59,13 @@ def scripted(monkeypatch: pytest.MonkeyPatch, loss_at: Callable[[int], float]) -
     return calls
 
 
-@pytest.mark.parametrize(("optimiser", "low", "high"), [("sgd", 1e-4, 10.0), ("adamw", 1e-6, 1.0)])
+@pytest.mark.parametrize(("optimizer", "low", "high"), [("sgd", 1e-4, 10.0), ("adamw", 1e-6, 1.0)])
 def test_a_hundred_rates_rise_by_equal_factors(
-    optimiser: str, low: float, high: float, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, low: float, high: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are NumPy's geometric sequence between the bounds of the optimiser, and each step is taken with its own."""
+    """They are NumPy's geometric sequence between the bounds of the optimizer, and each step is taken with its own."""
     calls = scripted(monkeypatch, lambda _: 1.0)
-    found = tried(optimiser=optimiser)
+    found = tried(optimizer=optimizer)
     assert 100 == len(found.rates) == len(found.losses)
     assert np.allclose(np.geomspace(low, high, 100), found.rates, rtol=1e-12, atol=0)
     assert [lr for *_, lr in calls] == list(found.rates)
@@ -129,7 +129,7 @@ def test_a_loss_below_zero_is_followed_as_any_other() -> None:
         def loss(scores: torch.Tensor, targets: torch.Tensor, constant: float = constant) -> torch.Tensor:
             return constant - (scores.softmax(dim=1) * targets).sum(dim=1)
 
-        rates.append(tried(loss=loss, optimiser="adamw").lr)
+        rates.append(tried(loss=loss, optimizer="adamw").lr)
     assert rates[0] == rates[1] > 1e-4
 
 
@@ -227,11 +227,11 @@ def test_a_rate_that_is_passed_is_not_looked_for() -> None:
     assert not any("range test" in reason for reason in classifier.training["reasons"])
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("name", ["linear", "mlp", "own"])
-def test_the_rate_that_was_found_is_one_to_learn_with(name: str, optimiser: Any) -> None:
-    """Images of different brightness are told apart after ten epochs, whatever the optimiser."""
+def test_the_rate_that_was_found_is_one_to_learn_with(name: str, optimizer: Any) -> None:
+    """Images of different brightness are told apart after ten epochs, whatever the optimizer."""
     pixels = blobs(count=96)
     rung = Own(1, 3) if name == "own" else name
-    classifier = fl.fit(rung, pixels, epochs=10, batch_size=8, lr="auto", optimiser=optimiser)
+    classifier = fl.fit(rung, pixels, epochs=10, batch_size=8, lr="auto", optimizer=optimizer)
     assert fl.evaluate(fl.predict(classifier, pixels, split="validation")).accuracy >= 0.9

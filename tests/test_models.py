@@ -13,15 +13,16 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestCentroid
 
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models import distances, kernel
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.centroid import Centroid, Ink, Prior, TrainingSet
 from firstlight.models.checkpoint import restore, save
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.distances import DISTANCES, to_centres
+from firstlight.models.closed_form import distances, l1_kernel
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.distances import DISTANCES, to_centres
+from firstlight.models.closed_form.sums import class_sums
+from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.rungs import RUNGS, Rung, named
-from firstlight.models.setting import Setting
-from firstlight.models.sums import class_sums
+from firstlight.models.training.setting import Setting
 from firstlight.runs.tensors import SavedModel
 
 CLOSED_FORM = [rung for rung in RUNGS if not rung.recipe]  # the others are in test_contract.py
@@ -97,7 +98,7 @@ def test_the_compiled_l1_has_the_bits_of_numpy() -> None:
     centres = np.random.default_rng(3).integers(0, 255 * 65536 + 1, (4, 700)).astype(np.int32)
     images[0], centres[0] = 255, 0  # the largest sum there can be
     compiled, plain = np.empty((500, 4), np.int64), np.empty((500, 4), np.int64)
-    kernel.l1(images, centres, compiled)
+    l1_kernel.l1(images, centres, compiled)
     distances._l1_numpy(images, centres, plain)
     assert np.array_equal(plain, compiled)
     assert 255 * 65536 * 700 == compiled[0, 0]
@@ -238,7 +239,7 @@ def test_temperature_of_scores_that_tell_nothing_or_everything_is_finite() -> No
 
 def fitted(rung, digits: TrainingSet) -> Classifier:
     model, temperature = fit(rung, digits)
-    preprocessing = {"size": [8, 8], "colour": "gray", "fit": "squish"}
+    preprocessing = {"size": [8, 8], "color": "gray", "resize": "squish"}
     return Classifier(rung.name, model, tuple("0123456789"), temperature, (8, 8, 1), preprocessing, "abc", 3)
 
 

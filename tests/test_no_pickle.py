@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import firstlight as fl
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.models.exporting.folder import write_folder
 from serving import runtime
 from test_no_code_from_data import ways_to_run_code

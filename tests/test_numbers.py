@@ -78,7 +78,7 @@ def test_a_photo_is_printed_in_part() -> None:
     assert 64 * 64 == html_of(shown).count("<td")
 
 
-def test_a_colour_image_has_three_tables(tmp_path: Path) -> None:
+def test_a_color_image_has_three_tables(tmp_path: Path) -> None:
     """One for each channel; the array has three values a pixel."""
     values = noise(3, 4, 3)
     Image.fromarray(values).save(tmp_path / "a.png")
@@ -130,9 +130,9 @@ def test_a_negative_has_the_other_polarity(mnist_sample: Path) -> None:
 
 
 def test_pillow_s_pictures_are_read_as_their_files_are(tmp_path: Path) -> None:
-    """Gray, colour, a palette, one bit, alpha over white, CMYK, and turned by Exif."""
-    colour = Image.fromarray(noise(4, 6, 3))
-    pictures = {mode: colour.convert(mode) for mode in ("L", "RGB", "P", "1", "RGBA", "LA", "CMYK")}
+    """Gray, color, a palette, one bit, alpha over white, CMYK, and turned by Exif."""
+    color = Image.fromarray(noise(4, 6, 3))
+    pictures = {mode: color.convert(mode) for mode in ("L", "RGB", "P", "1", "RGBA", "LA", "CMYK")}
     turned = Image.fromarray(noise(4, 6, 3))
     turned.getexif()[0x0112] = TURNED
     for mode, picture in (pictures | {"turned": turned}).items():
@@ -140,11 +140,11 @@ def test_pillow_s_pictures_are_read_as_their_files_are(tmp_path: Path) -> None:
         picture.save(path, exif=picture.getexif())
         assert np.array_equal(fl.numbers(path).array, fl.numbers(picture).array), mode
     assert ((6, 4, 3), (4, 6)) == (fl.numbers(turned).shape, fl.numbers(pictures["L"]).shape)
-    assert noise(4, 6, 3).tolist() == fl.numbers(colour).array.tolist()
+    assert noise(4, 6, 3).tolist() == fl.numbers(color).array.tolist()
 
 
-def test_a_notebook_gets_a_coloured_table() -> None:
-    """Each cell on its own gray, in black or white; a colour image has its colours and three values a cell."""
+def test_a_notebook_gets_a_colored_table() -> None:
+    """Each cell on its own gray, in black or white; a color image has its colors and three values a cell."""
     html = html_of(fl.numbers(np.array([[0, 250]], np.uint8)))
     assert re.search(r"background-color: #000000;\s*color: #ffffff", html)
     assert re.search(r"background-color: #fafafa;\s*color: #000000", html)

@@ -21,7 +21,7 @@ from browser import chromium
 from counting import Site, sites_fixture
 from firstlight.apps.web.folder import page_folder
 from firstlight.apps.web.runtime import FILES
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.runs.results import Run
 from parity import ASK
 from serving import context, runtime

@@ -17,10 +17,10 @@ from PIL import Image
 
 import firstlight as fl
 from browser import Opened
-from firstlight.data.catalog import write_digits
-from firstlight.models.explain import explain
+from firstlight.data.fetching.catalog import write_digits
+from firstlight.models.explaining.explain import explain
 from firstlight.models.exporting.look import look
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 from firstlight.runs.results import Run
 from serving import context, served
 from tables import noise, write_images
@@ -415,7 +415,7 @@ def hook(side: int = 200, at: tuple[int, int] = (30, 40), width: int = 8) -> np.
 
 
 def test_the_look_is_reached_from_anywhere(address: str) -> None:
-    """However large, thick, placed or coloured a drawing is, Python finds in the result the look that was asked for."""
+    """However large, thick, placed or colored a drawing is, Python finds in the result the look that was asked for."""
     thick = hook(width=20)
     pictures = [
         hook(),

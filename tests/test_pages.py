@@ -18,7 +18,7 @@ from torch import nn
 
 import firstlight as fl
 from conftest import CHECKOUT
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from serving import runtime
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import firstlight as fl
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from serving import context, given_out, static
 from tables import write_images
 
@@ -66,40 +66,40 @@ def turned(number: int) -> Image.Exif:
 def image_files() -> dict[str, bytes]:
     """Noise, in which every pixel would show a difference, in the kinds of files that browsers read."""
     values = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 4), np.uint8)
-    colour, alpha = Image.fromarray(np.ascontiguousarray(values[..., :3])), Image.fromarray(values)
-    gray, palette = colour.convert("L"), colour.quantize(32)
+    color, alpha = Image.fromarray(np.ascontiguousarray(values[..., :3])), Image.fromarray(values)
+    gray, palette = color.convert("L"), color.quantize(32)
     gamma = chunk(b"gAMA", struct.pack(">I", 100_000))
-    png = saved(colour, "PNG")
+    png = saved(color, "PNG")
     files = {
         "PNG": png,
         "PNG gray": saved(gray, "PNG"),
-        "PNG 1 bit": saved(colour.convert("1"), "PNG"),
+        "PNG 1 bit": saved(color.convert("1"), "PNG"),
         "PNG RGBA": saved(alpha, "PNG"),
         "PNG gray with alpha": saved(alpha.convert("LA"), "PNG"),
         "PNG palette": saved(palette, "PNG"),
         "PNG palette with alpha": saved(palette, "PNG", transparency=bytes(range(0, 256, 8))),
-        "PNG transparent colour": saved(colour, "PNG", transparency=tuple(values[0, 0, :3].tolist())),
+        "PNG transparent color": saved(color, "PNG", transparency=tuple(values[0, 0, :3].tolist())),
         "PNG 16 bits": sixteen_bits(values[..., :3].astype(np.uint16) * 256 + values[..., 1:]),
         "PNG gamma": png[:33] + gamma + png[33:],
-        "PNG profile": saved(colour, "PNG", icc_profile=swapped_profile()),
-        "PNG turned": saved(colour, "PNG", exif=turned(6)),
+        "PNG profile": saved(color, "PNG", icc_profile=swapped_profile()),
+        "PNG turned": saved(color, "PNG", exif=turned(6)),
         "JPEG gray": saved(gray, "JPEG", quality=85),
-        "JPEG progressive": saved(colour, "JPEG", quality=85, progressive=True),
-        "JPEG CMYK": saved(colour.convert("CMYK"), "JPEG", quality=85),
-        "JPEG profile": saved(colour, "JPEG", quality=85, icc_profile=swapped_profile()),
-        "WebP": saved(colour, "WEBP", quality=85),
+        "JPEG progressive": saved(color, "JPEG", quality=85, progressive=True),
+        "JPEG CMYK": saved(color.convert("CMYK"), "JPEG", quality=85),
+        "JPEG profile": saved(color, "JPEG", quality=85, icc_profile=swapped_profile()),
+        "WebP": saved(color, "WEBP", quality=85),
         "WebP RGBA": saved(alpha, "WEBP", lossless=True, exact=True),
-        "AVIF": saved(colour, "AVIF"),
-        "GIF": saved(colour, "GIF"),
-        "BMP": saved(colour, "BMP"),
+        "AVIF": saved(color, "AVIF"),
+        "GIF": saved(color, "GIF"),
+        "BMP": saved(color, "BMP"),
     }
-    files |= {f"JPEG 4:{name}": saved(colour, "JPEG", subsampling=i) for i, name in enumerate(("4:4", "2:2", "2:0"))}
-    return files | {f"JPEG turned {number}": saved(colour, "JPEG", exif=turned(number)) for number in range(1, 9)}
+    files |= {f"JPEG 4:{name}": saved(color, "JPEG", subsampling=i) for i, name in enumerate(("4:4", "2:2", "2:0"))}
+    return files | {f"JPEG turned {number}": saved(color, "JPEG", exif=turned(number)) for number in range(1, 9)}
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a model of colour images, which takes them as they are."""
+    """The page of a model of color images, which takes them as they are."""
     home = tmp_path_factory.mktemp("decoding")
     random = np.random.default_rng(0)
     keys = [f"{name}/{number}.png" for name in ("one", "two") for number in range(10)]

@@ -24,9 +24,9 @@ from firstlight.apps.web import folder as folder_module
 from firstlight.apps.web import runtime as runtime_module
 from firstlight.apps.web.folder import page_folder, space_folder
 from firstlight.apps.web.runtime import runtime_files
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, DownloadError, RunError
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 from firstlight.runs.results import Run
 
 pytestmark = pytest.mark.slow

@@ -72,9 +72,9 @@ def drawn(name: str, *, dark: bool = False) -> str:
     return EVERY[name]().svg(dark=dark)
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """WCAG 2.2's relative luminance."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -130,7 +130,7 @@ def test_the_same_numbers_give_the_same_bytes(name: str) -> None:
 
 @every
 def test_dark_is_another_picture_of_the_same_words(name: str) -> None:
-    """On a dark page the colours differ and the words do not."""
+    """On a dark page the colors differ and the words do not."""
     light, dark = drawn(name), drawn(name, dark=True)
     assert light != dark
     assert words(light) == words(dark)
@@ -221,8 +221,8 @@ def test_nothing_of_pyplot_is_loaded() -> None:
     assert "False True False" == done.stdout.strip()
 
 
-def test_a_png_has_the_size_asked_for_on_the_colour_of_the_page() -> None:
-    """Inches times dots an inch, the corner in the page's colour, and the words inside."""
+def test_a_png_has_the_size_asked_for_on_the_color_of_the_page() -> None:
+    """Inches times dots an inch, the corner in the page's color, and the words inside."""
     picture = EVERY["balance"]()
     for theme, dark in ((LIGHT, False), (DARK, True)):
         image = Image.open(io.BytesIO(picture.png(dark=dark, dpi=100)))
@@ -276,17 +276,17 @@ def test_a_figure_can_be_drawn_on() -> None:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_every_colour_stands_out_from_the_page(theme: Theme) -> None:
+def test_every_color_stands_out_from_the_page(theme: Theme) -> None:
     """Text by 4.5, lines and areas by 3 (WCAG 2.2, 1.4.3 and 1.4.11), nothing and everything of a map as well."""
-    assert [] == [colour for colour in (theme.text, theme.muted) if contrast(colour, theme.surface) < 4.5]
+    assert [] == [color for color in (theme.text, theme.muted) if contrast(color, theme.surface) < 4.5]
     drawn = (*theme.series, theme.signed[0], theme.signed[2], theme.ramp[1])
-    assert [] == [colour for colour in drawn if contrast(colour, theme.surface) < 3]
+    assert [] == [color for color in drawn if contrast(color, theme.surface) < 3]
     assert contrast(theme.ramp[0], theme.ramp[1]) >= 3
     assert contrast(theme.signed[1], theme.surface) < 1.3
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_colours_stay_apart_without_seeing_red_or_green(theme: Theme) -> None:
+def test_colors_stay_apart_without_seeing_red_or_green(theme: Theme) -> None:
     """To people with protanopia or deuteranopia (Machado 2009, severity 1) series and a map's ends differ."""
     protan = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
     deutan = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -302,13 +302,13 @@ def test_colours_stay_apart_without_seeing_red_or_green(theme: Theme) -> None:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_a_number_on_a_shade_can_be_read(theme: Theme) -> None:
-    """On every shade of a confusion matrix the colour chosen has the higher contrast of the two, and at least 3.9."""
+    """On every shade of a confusion matrix the color chosen has the higher contrast of the two, and at least 3.9."""
     from matplotlib.colors import to_hex
 
     for share in np.linspace(0, 1, 21):
         shade = to_hex(ramp(theme)(share))
-        found = {colour: contrast(colour, shade) for colour in (theme.text, theme.surface)}
-        assert max(found, key=lambda colour: found[colour]) == legible(to_rgb(shade), theme)
+        found = {color: contrast(color, shade) for color in (theme.text, theme.surface)}
+        assert max(found, key=lambda color: found[color]) == legible(to_rgb(shade), theme)
         assert max(found.values()) >= 3.9
 
 
@@ -479,7 +479,7 @@ def test_differences_come_nearest_first() -> None:
     assert "b minus c (apart 0.100)" in picture.alt
 
 
-def test_the_sign_of_a_map_is_its_colour() -> None:
+def test_the_sign_of_a_map_is_its_color() -> None:
     """The most positive weight is in the map's blue, the most negative in its orange, nothing between them."""
     from matplotlib.colors import to_hex
 
@@ -526,7 +526,7 @@ def test_an_explanation_tells_the_sum_of_its_map() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_images_of_every_mode_are_drawn(channels: int) -> None:
-    """Gray, gray with alpha, colour, colour with alpha."""
+    """Gray, gray with alpha, color, color with alpha."""
     image = np.full((1, 4, 4, channels), 100, np.uint8)
     pixel = embedded(sheets.samples(image, np.array([0]), ["a"]).svg())[0][0, 0].tolist()
     assert [100, 100, 100, 100 if channels in (2, 4) else 255] == pixel

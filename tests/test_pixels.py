@@ -1,4 +1,4 @@
-"""Loading: which size and colour, which images are left out, which rows belong together."""
+"""Loading: which size and color, which images are left out, which rows belong together."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_the_values_are_pillows(tmp_path: Path) -> None:
     pixels = load(table, cache=False)
     np.testing.assert_array_equal(by_pillow(tmp_path, table.keys), pixels.values[:, :, :, 0])
     assert pixels.values.dtype == np.uint8
-    assert (len(pixels), pixels.size, pixels.colour, pixels.fit) == (12, (6, 6), "gray", "squish")
+    assert (len(pixels), pixels.size, pixels.color, pixels.resize) == (12, (6, 6), "gray", "squish")
     assert pixels.labels.tolist() == table.labels.tolist()
     assert (pixels.classes, pixels.keys) == (("a", "b"), table.keys)
     assert len(pixels.unreadable) == 0
     assert pixels.reasons == (
         "Size 6 x 6 px, since every image has it.",
-        "Colour gray, since every image is gray.",
+        "Color gray, since every image is gray.",
     )
 
 
@@ -114,35 +114,35 @@ def test_broken_files_and_orientation_do_not_count_for_the_median(tmp_path: Path
     assert pixels.unreadable.keys == ["a/99.png"]
 
 
-def test_one_coloured_image_among_gray_ones_makes_all_rgb(tmp_path: Path) -> None:
-    """Gray images are repeated into three channels as soon as one image, however late, has colour."""
+def test_one_colored_image_among_gray_ones_makes_all_rgb(tmp_path: Path) -> None:
+    """Gray images are repeated into three channels as soon as one image, however late, has color."""
     root = gray_folder(tmp_path, count=30)
     write_images(root, {"b/zzz.png": noise(6, 6, 3)})
     pixels = load(table_of(root), cache=False)
-    assert pixels.colour == "rgb"
-    assert pixels.reasons[1] == "Colour rgb, since not every image is gray."
+    assert pixels.color == "rgb"
+    assert pixels.reasons[1] == "Color rgb, since not every image is gray."
     np.testing.assert_array_equal(by_pillow(root, pixels.keys, "RGB"), pixels.values)
 
 
-@pytest.mark.parametrize(("colour", "mode"), [("gray", "L"), ("rgb", "RGB")])
-def test_the_colour_that_is_asked_for_is_given(tmp_path: Path, colour: str, mode: str) -> None:
-    """Gray and coloured images alike come out as asked, with Pillow's values."""
+@pytest.mark.parametrize(("color", "mode"), [("gray", "L"), ("rgb", "RGB")])
+def test_the_color_that_is_asked_for_is_given(tmp_path: Path, color: str, mode: str) -> None:
+    """Gray and colored images alike come out as asked, with Pillow's values."""
     write_images(tmp_path, {"a/1.png": noise(6, 6), "a/2.png": noise(6, 6, 3)})
-    pixels = load(table_of(tmp_path), colour=colour, cache=False)
+    pixels = load(table_of(tmp_path), color=color, cache=False)
     expected = by_pillow(tmp_path, pixels.keys, mode)
     np.testing.assert_array_equal(expected, pixels.values if mode == "RGB" else pixels.values[..., 0])
-    assert pixels.reasons[1] == f"Colour {colour} as asked."
+    assert pixels.reasons[1] == f"Color {color} as asked."
 
 
-@pytest.mark.parametrize("fit", ["squish", "crop", "pad"])
-def test_each_image_is_what_the_one_for_single_images_makes_of_it(tmp_path: Path, fit: str) -> None:
+@pytest.mark.parametrize("resize", ["squish", "crop", "pad"])
+def test_each_image_is_what_the_one_for_single_images_makes_of_it(tmp_path: Path, resize: str) -> None:
     """A folder and a single image go through the same change of size."""
     from firstlight.data.decoding.resize import to_shape
 
     images = {f"a/{i}.png": noise(20 + i, 40) for i in range(4)}
-    pixels = load(table_of(write_images(tmp_path, images)), size=16, fit=fit, cache=False)
+    pixels = load(table_of(write_images(tmp_path, images)), size=16, resize=resize, cache=False)
     for image, found in zip(images.values(), pixels.values, strict=True):
-        expected = to_shape(image[:, :, None], size=(16, 16), colour="gray", fit=fit)
+        expected = to_shape(image[:, :, None], size=(16, 16), color="gray", resize=resize)
         np.testing.assert_array_equal(expected, found)
 
 
@@ -166,8 +166,8 @@ def test_a_height_and_width_may_be_asked_for(tmp_path: Path) -> None:
         {"size": 28.0},
         {"size": True},
         {"size": "28"},
-        {"colour": "grey"},
-        {"fit": "cut"},
+        {"color": "grey"},
+        {"resize": "cut"},
     ],
 )
 def test_an_option_that_is_not_known_is_refused(tmp_path: Path, options: dict) -> None:
@@ -336,7 +336,7 @@ def test_an_unknown_split_is_refused(split_folder: Pixels) -> None:
 
 
 def test_a_pixels_prints_as_one_line(split_folder: Pixels) -> None:
-    """A person sees how many, how large, which colour and how many are missing."""
+    """A person sees how many, how large, which color and how many are missing."""
     assert repr(split_folder) == "<Pixels: 35 images of 4 x 4 px, gray, 1 unreadable>"
 
 

@@ -8,10 +8,11 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
 
 import firstlight as fl
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
-from firstlight.models.centroid import Centroid, TrainingSet, counted
-from firstlight.models.prototypes import prototypes
+from firstlight.models.closed_form.centroid import Centroid, counted
+from firstlight.models.closed_form.prototypes import prototypes
+from firstlight.models.closed_form.training_set import TrainingSet
 from tables import noise
 
 DISTANCES = {"l1": "manhattan", "l2": "euclidean", "cosine": "cosine"}

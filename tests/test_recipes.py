@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from firstlight.errors import ArgumentError
-from firstlight.models.recipes import EFFORTS, RECIPES, Augmentation, Options, Recipe, for_few, recipe_for
 from firstlight.models.rungs import RUNGS
+from firstlight.models.training.recipes import EFFORTS, RECIPES, Augmentation, Options, Recipe, for_few, recipe_for
 
 TRAINED = sorted(RECIPES)
 each_recipe = pytest.mark.parametrize(("rung", "effort"), list(product(TRAINED, EFFORTS)))
@@ -49,14 +49,14 @@ def test_without_options_the_recipe_is_the_tables(rung: str, effort: str) -> Non
 def test_epochs_and_batch_size_that_are_passed_are_meant(options: dict[str, int]) -> None:
     """However few the images are, the number of steps does not overrule them."""
     recipe = recipe_for("linear", "standard", options)
-    assert 0 == recipe.least_steps
+    assert 0 == recipe.min_steps
     for name, value in options.items():
         assert value == getattr(recipe, name)
 
 
 def test_a_number_of_steps_that_is_passed_stands_beside_the_epochs() -> None:
     """Who passes both gets both."""
-    assert 500 == recipe_for("linear", "quick", {"epochs": 2, "least_steps": 500}).least_steps
+    assert 500 == recipe_for("linear", "quick", {"epochs": 2, "min_steps": 500}).min_steps
 
 
 def test_options_for_typing_are_the_fields_of_a_recipe() -> None:
@@ -87,11 +87,7 @@ def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
             for name in ("epochs", "batch_size")
             for value in (True, "3", None)
         ),
-        *(
-            (name, value, "a whole number from 0 on")
-            for name in ("patience", "least_steps")
-            for value in (-1, 0.5, None)
-        ),
+        *((name, value, "a whole number from 0 on") for name in ("patience", "min_steps") for value in (-1, 0.5, None)),
         ("loss", "l2", "choose from l1, mse, bce, cross_entropy"),
         ("loss", None, "choose from l1"),
         ("loss", ["l1"], "choose from l1"),
@@ -103,15 +99,15 @@ def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
         *(("clip", value, "a number from 0 to below 1e+09") for value in (-1, math.inf, math.nan, "1")),
         ("class_weights", True, "choose from balanced, none"),
         ("class_weights", None, "choose from balanced, none"),
-        ("optimiser", "adam", "choose from sgd, adamw"),
-        ("optimiser", "SGD", "choose from sgd, adamw"),
+        ("optimizer", "adam", "choose from sgd, adamw"),
+        ("optimizer", "SGD", "choose from sgd, adamw"),
         ("schedule", "cosine", "choose from constant, one_cycle"),
         ("precision", "float16", "choose from auto, float32, bfloat16"),
         ("augment", "all", "choose from auto, none"),
         ("augment", None, "choose from auto, none"),
         ("augment", True, "choose from auto, none"),
-        ("normalise", "no", "True or False"),
-        ("normalise", None, "True or False"),
+        ("normalize", "no", "True or False"),
+        ("normalize", None, "True or False"),
         ("device", 0, "auto, cpu, cuda, mps"),
         ("device", None, "auto, cpu, cuda, mps"),
         ("sizes", 30, "sizes by name"),
@@ -213,13 +209,13 @@ def test_a_loss_of_the_users_is_told_by_its_name() -> None:
 )
 def test_few_images_get_smaller_batches_and_more_epochs(count: int, batch_size: int, epochs: int) -> None:
     """At least 12 batches an epoch where 16 images make one, and at least 600 steps in all, by hand."""
-    few = for_few(Recipe(epochs=8, batch_size=256, least_steps=600), count)
+    few = for_few(Recipe(epochs=8, batch_size=256, min_steps=600), count)
     assert (batch_size, epochs) == (few.batch_size, few.epochs)
 
 
 def test_few_images_never_make_a_batch_larger_or_the_epochs_fewer() -> None:
     """What the recipe says is the most, and the least."""
-    few = for_few(Recipe(epochs=500, batch_size=4, least_steps=10), 1000)
+    few = for_few(Recipe(epochs=500, batch_size=4, min_steps=10), 1000)
     assert (4, 500) == (few.batch_size, few.epochs)
 
 
@@ -230,6 +226,6 @@ def test_every_recipe_takes_as_many_steps_as_it_promises(rung: str, effort: str,
     recipe = RECIPES[rung][effort]
     few = for_few(recipe, count)
     steps = math.ceil(count / few.batch_size)
-    assert steps * few.epochs >= recipe.least_steps
-    assert few.epochs == recipe.epochs or steps * (few.epochs - 1) < recipe.least_steps
+    assert steps * few.epochs >= recipe.min_steps
+    assert few.epochs == recipe.epochs or steps * (few.epochs - 1) < recipe.min_steps
     assert replace(few, epochs=recipe.epochs, batch_size=recipe.batch_size) == recipe

@@ -12,7 +12,7 @@ import pytest
 
 import firstlight as fl
 from browser import opened
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, RunError
 from firstlight.reporting.report import render, report
 from firstlight.runs.evidence import EVIDENCE, keep_evidence, kept_evidence
@@ -93,7 +93,7 @@ def test_it_is_rebuilt_from_the_folder_alone_without_torch(digits_run: Run, tmp_
     """A process that cannot import torch writes the same bytes, and the images are not needed."""
     target = tmp_path / "again.html"
     code = (
-        "import sys; sys.modules['torch'] = None; sys.modules['firstlight.data.decode'] = None\n"
+        "import sys; sys.modules['torch'] = None; sys.modules['firstlight.data.decoding.decode'] = None\n"
         "import firstlight as fl; fl.report(sys.argv[1], sys.argv[2])\n"
         "print(any(name.startswith('matplotlib.pyplot') for name in sys.modules))"
     )

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.errors import RunError
-from firstlight.models import training
+from firstlight.models.training import loop as training
 from firstlight.runs.results import Run
 from test_contract import blobs
 
@@ -56,7 +56,7 @@ def kept_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "KEEP_SHARE", float("inf"))
 
 
-def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Watch, list[int]]:
+def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Callbacks, list[int]]:
     """Who stops the climb at a step, counted over all trainings; and the steps that were seen."""
     steps: list[int] = []
 
@@ -65,7 +65,7 @@ def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Watch, list[int]]:
         if len(steps) == at:
             how()
 
-    return fl.Watch(on_step=on_step), steps
+    return fl.Callbacks(on_step=on_step), steps
 
 
 @pytest.mark.slow
@@ -76,13 +76,13 @@ def test_ctrl_c_at_any_step_loses_nothing(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int, number: signal.Signals
 ) -> None:
     """The step is completed and kept; the same climb takes only the steps that were left."""
-    watch, before = stopping(at, lambda: signal.raise_signal(number))
+    callbacks, before = stopping(at, lambda: signal.raise_signal(number))
     with pytest.raises(KeyboardInterrupt):
-        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
     assert at == len(before)
     assert not fl.read_run(tmp_path / "run").finished
-    watch, after = stopping(0, lambda: None)
-    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch))
+    callbacks, after = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks))
     assert 18 == len(before) + len(after)
     same_bits(undisturbed, fl.read_run(tmp_path / "run"))
 
@@ -100,9 +100,9 @@ def die() -> None:
 def test_a_death_at_any_step_costs_that_step_at_most(pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int) -> None:
     """What was kept last is gone on from, several times over."""
     for later in (at, 1, 2):
-        watch, _ = stopping(later, die)
+        callbacks, _ = stopping(later, die)
         try:
-            fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+            fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
         except Killed:
             assert not fl.read_run(tmp_path / "run").finished
     same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
@@ -115,8 +115,8 @@ def test_a_finished_climb_trains_no_further(pixels: Pixels, tmp_path: Path) -> N
     first = fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     told: list[str] = []
-    watch = fl.Watch(on_step=lambda done, total: die(), on_rung=lambda rung: told.append(rung.name))
-    second = fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+    callbacks = fl.Callbacks(on_step=lambda done, total: die(), on_rung=lambda rung: told.append(rung.name))
+    second = fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
     assert list(RUNGS) == told
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     assert first.to_dict() == second.to_dict()
@@ -126,11 +126,11 @@ def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
     """Stopped in the second of three seeds, none of the first's steps is taken again."""
     options = OPTIONS | {"rungs": ("linear",), "seed": (5, 6, 7)}
     whole = fl.climb(pixels, **options)
-    watch, before = stopping(13, die)
+    callbacks, before = stopping(13, die)
     with pytest.raises(Killed):
-        fl.climb(pixels, **options, out=tmp_path / "run", watch=watch)
-    watch, after = stopping(0, lambda: None)
-    again = fl.climb(pixels, **options, out=tmp_path / "run", watch=watch)
+        fl.climb(pixels, **options, out=tmp_path / "run", callbacks=callbacks)
+    callbacks, after = stopping(0, lambda: None)
+    again = fl.climb(pixels, **options, out=tmp_path / "run", callbacks=callbacks)
     same_bits(whole, again)
     assert 27 + 1 == len(before) + len(after)  # the step of the death is taken twice
     spread = again["linear"].training["seeds"]
@@ -145,9 +145,9 @@ def test_a_state_that_was_cut_off_is_not_gone_on_from(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, damage: bytes | None
 ) -> None:
     """Training starts anew, to the same bits."""
-    watch, _ = stopping(5, die)
+    callbacks, _ = stopping(5, die)
     with pytest.raises(Killed):
-        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch)
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
     (state,) = (tmp_path / "run").rglob("training-0.safetensors")
     state.write_bytes(state.read_bytes()[:-7] if damage is None else damage)
     same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
@@ -174,8 +174,8 @@ def test_a_disk_that_fills_while_the_state_is_written_costs_nothing(
         fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
     assert "training-0.safetensors" in calls[-1].name or "history.csv" in calls[-1].name
     assert [] == list((tmp_path / "run").rglob("*.part"))
-    watch, steps = stopping(0, lambda: None)
-    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", watch=watch))
+    callbacks, steps = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks))
     assert 0 < len(steps) < 18
 
 
@@ -186,7 +186,7 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     root = write_digits(tmp_path / "digits", ("3", "7"))
     code = (
         "import sys; import firstlight as fl\n"
-        "from firstlight.models import training; training.KEEP_AFTER, training.KEEP_SHARE = 0.02, 0.5\n"
+        "from firstlight.models.training import loop; loop.KEEP_AFTER, loop.KEEP_SHARE = 0.02, 0.5\n"
         "rungs = ['prior', 'linear', 'cnn']\n"
         "fl.climb(sys.argv[1], rungs=rungs, effort='quick', epochs=30, batch_size=32, out=sys.argv[2])"
     )

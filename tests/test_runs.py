@@ -70,7 +70,7 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
         )
     return Run(
         asked={"data": "photos", "rungs": list(rungs)},
-        decided=["size 28 x 28: all images have it", {"what": "colour", "why": "all are gray"}],
+        decided=["size 28 x 28: all images have it", {"what": "color", "why": "all are gray"}],
         versions=versions(),
         seed=7,
         fingerprint="00ff",

@@ -17,8 +17,8 @@ import schemathesis
 import firstlight as fl
 from firstlight.apps.serving import configured
 from firstlight.apps.web.server import PAGE, application
-from firstlight.data.decode import decode
-from firstlight.models.session import Session
+from firstlight.data.decoding.decode import decode
+from firstlight.models.exporting.session import Session
 from serving import served
 from tables import gray_folder, noise
 from wire import encoded, raw

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import firstlight as fl
 from firstlight.apps.web.limits import Limits
-from firstlight.data.decode import decode
-from firstlight.models.session import Session
+from firstlight.data.decoding.decode import decode
+from firstlight.models.exporting.session import Session
 from serving import served
 from tables import gray_folder, noise
 from wire import encoded, head, raw

@@ -18,7 +18,7 @@ import pytest
 import firstlight as fl
 from firstlight.apps.web.limits import Limits
 from firstlight.apps.web.predicting import SCANS
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 from serving import served
 from tables import gray_folder, noise
 from wire import Slow, encoded, head, raw

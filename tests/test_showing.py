@@ -1,4 +1,4 @@
-"""`firstlight show`: what the terminal shows in colour, what a pipe gets, and what it says of bad input."""
+"""`firstlight show`: what the terminal shows in color, what a pipe gets, and what it says of bad input."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CELL = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m\s*(\d+)
 
 
 def screen(shown: Numbers, width: int = 80) -> str:
-    """What a terminal of this width with true colour is sent."""
+    """What a terminal of this width with true color is sent."""
     sent = io.StringIO()
     draw(shown, Console(file=sent, force_terminal=True, color_system="truecolor", width=width, legacy_windows=False))
     return sent.getvalue()
 
 
 def plain(text: str) -> str:
-    """The text without its colours."""
+    """The text without its colors."""
     return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
@@ -49,10 +49,10 @@ def pixels(text: str) -> list[list[tuple[int, int, int] | None]]:
         for codes, characters in re.findall(r"(?:\x1b\[([\d;]+)m)?([▀▄ ]+)(?:\x1b\[0m)?", line):
             front = re.search(r"38;2;(\d+);(\d+);(\d+)", codes)
             behind = re.search(r"48;2;(\d+);(\d+);(\d+)", codes)
-            colours = [tuple(map(int, one.groups())) if one else None for one in (front, behind)]
+            colors = [tuple(map(int, one.groups())) if one else None for one in (front, behind)]
             for character in characters:
-                upper.append(colours[0] if character == "▀" else None)  # type: ignore[arg-type]
-                lower.append(colours[1] if character == "▀" else colours[0] if character == "▄" else None)  # type: ignore[arg-type]
+                upper.append(colors[0] if character == "▀" else None)  # type: ignore[arg-type]
+                lower.append(colors[1] if character == "▀" else colors[0] if character == "▄" else None)  # type: ignore[arg-type]
         rows += [upper, lower]
     return rows
 
@@ -150,14 +150,14 @@ def test_no_line_is_wider_than_the_terminal(mnist_sample: Path) -> None:
     assert [*first.ravel().tolist(), *second.ravel().tolist()] == values
 
 
-def test_each_channel_stands_on_its_own_colour() -> None:
+def test_each_channel_stands_on_its_own_color() -> None:
     """Red values on reds, green ones on greens, blue ones on blues."""
     cells = CELL.findall(screen(fl.numbers(np.array([[[200, 150, 100]]], np.uint8))))
     assert [("200", "0", "0"), ("0", "150", "0"), ("0", "0", "100")] == [cell[3:6] for cell in cells]
 
 
 def test_a_pipe_gets_plain_text(mnist_sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No colour codes and no picture; the facts stand below."""
+    """No color codes and no picture; the facts stand below."""
     show(mnist_sample / "train/3/10000.png", "4:10", "4:10")
     lines = capsys.readouterr().out.splitlines()
     expected = [[4 + n, *row] for n, row in enumerate(CHAPTER)]
@@ -169,8 +169,8 @@ def test_a_pipe_gets_plain_text(mnist_sample: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_without_colours_there_is_no_picture(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half blocks without colours would be one solid rectangle."""
+def test_without_colors_there_is_no_picture(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half blocks without colors would be one solid rectangle."""
     monkeypatch.setenv(name, value)
     sent = io.StringIO()
     draw(fl.numbers(noise(2, 3)), Console(file=sent, force_terminal=True, width=80))

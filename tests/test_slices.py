@@ -15,8 +15,8 @@ from scipy.stats import fisher_exact, hypergeom
 
 import firstlight as fl
 from firstlight.apps.comparing import show_comparison
-from firstlight.data.catalog import write_digits
 from firstlight.data.columns import column
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.simpson import mantel_haenszel, simpson

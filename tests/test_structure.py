@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import firstlight
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "src" / "firstlight"
@@ -74,7 +74,7 @@ def test_imports_only_go_down() -> None:
     ("file", "line"),
     [
         ("data/splits.py", "import firstlight.evaluation.metrics"),
-        ("evaluation/metrics.py", "import firstlight.models.centroid"),
+        ("evaluation/metrics.py", "import firstlight.models.closed_form.centroid"),
         ("errors.py", "import firstlight.atomic"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
         "import sys, firstlight as fl\n"
         f"tell = lambda run: print([name for name in {slow!r} if name in sys.modules])\n"
         "rungs = ['prior', 'ink', 'centroid']\n"
-        "fl.climb(sys.argv[1], rungs=rungs, out=sys.argv[2], watch=fl.Watch(on_advice=tell))"
+        "fl.climb(sys.argv[1], rungs=rungs, out=sys.argv[2], callbacks=fl.Callbacks(on_advice=tell))"
     )
     command = [sys.executable, "-c", code, digits, str(tmp_path / "run")]
     assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from firstlight import progress
-from firstlight.data.catalog import DATASETS, Dataset
-from firstlight.data.download import get
 from firstlight.data.fetching import transfer
+from firstlight.data.fetching.catalog import DATASETS, Dataset
+from firstlight.data.fetching.download import get
 from firstlight.errors import ArgumentError
 from firstlight.progress import Meter
 from loopback import (  # noqa: F401 - fixtures

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-from firstlight.models.session import Answer, Session
+from firstlight.models.exporting.session import Answer, Session
 
 
 def raw(url: str, *pieces: bytes, wait: float = 10, pause: float = 0) -> bytes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstlight.auditing import audit as audit
-    from firstlight.data.download import get as get
-    from firstlight.data.findings import Finding as Finding
-    from firstlight.data.findings import Findings as Findings
+    from firstlight.data.auditing.findings import Finding as Finding
+    from firstlight.data.auditing.findings import Findings as Findings
+    from firstlight.data.fetching.download import get as get
     from firstlight.data.numbers import numbers as numbers
     from firstlight.data.pixels import Pixels as Pixels
     from firstlight.data.pixels import load as load
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
     from firstlight.ladder import fit as fit
     from firstlight.models.checkpoint import restore as restore
     from firstlight.models.classifier import Classifier as Classifier
+    from firstlight.models.closed_form.sums import ClassSums as ClassSums
+    from firstlight.models.closed_form.sums import class_sums as class_sums
     from firstlight.models.crossfit import crossfit as crossfit
-    from firstlight.models.explain import explain as explain
-    from firstlight.models.export import export as export
+    from firstlight.models.explaining.explain import explain as explain
+    from firstlight.models.exporting.export import export as export
     from firstlight.models.inference import predict as predict
-    from firstlight.models.recipes import Augmentation as Augmentation
-    from firstlight.models.recipes import Recipe as Recipe
-    from firstlight.models.setting import Watch as Watch
-    from firstlight.models.sums import ClassSums as ClassSums
-    from firstlight.models.sums import class_sums as class_sums
+    from firstlight.models.training.recipes import Augmentation as Augmentation
+    from firstlight.models.training.recipes import Recipe as Recipe
+    from firstlight.models.training.setting import Callbacks as Callbacks
     from firstlight.reporting.report import report as report
     from firstlight.runs.folder import read_run as read_run
     from firstlight.runs.results import Run as Run
 
 _ROOMS = {
-    "Augmentation": "models.recipes",
-    "ClassSums": "models.sums",
+    "Augmentation": "models.training.recipes",
+    "ClassSums": "models.closed_form.sums",
     "Classifier": "models.classifier",
-    "Finding": "data.findings",
-    "Findings": "data.findings",
+    "Finding": "data.auditing.findings",
+    "Findings": "data.auditing.findings",
     "FirstlightError": "errors",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
-    "Recipe": "models.recipes",
+    "Recipe": "models.training.recipes",
     "Run": "runs.results",
     "Table": "data.table",
-    "Watch": "models.setting",
+    "Callbacks": "models.training.setting",
     "advise": "evaluation.advice",
     "audit": "auditing",
-    "class_sums": "models.sums",
+    "class_sums": "models.closed_form.sums",
     "climb": "ladder",
     "compare": "evaluation.compare",
     "crossfit": "models.crossfit",
     "evaluate": "evaluation.metrics",
-    "explain": "models.explain",
-    "export": "models.export",
+    "explain": "models.explaining.explain",
+    "export": "models.exporting.export",
     "fit": "ladder",
-    "get": "data.download",
+    "get": "data.fetching.download",
     "load": "data.pixels",
     "numbers": "data.numbers",
     "predict": "models.inference",

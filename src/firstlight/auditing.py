@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +13,21 @@ import numpy as np
 from firstlight.data.auditing.duplicates import duplicate_findings
 from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
+from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
 from firstlight.data.auditing.looks import look_findings
 from firstlight.data.decoding.stack import Progress
-from firstlight.data.findings import EXAMPLES, Finding, Findings
-from firstlight.data.pixels import load
+from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
+from firstlight.errors import ArgumentError
+from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
+from firstlight.evaluation.suspects import suspects
 
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy, and its lower end, from which on one number is said to tell a class
 LEAST = 20  # images of a class, below which no statistic of it means anything
+SUGGESTED = 1000  # suggested classes that the facts of a finding hold
 PURE = 0.99  # share of a name's images in one class, from which on the name tells it
 UNCHECKED = "Labels were not checked; firstlight audit --labels does that, by models that have not seen the image."
 
@@ -65,9 +70,7 @@ def audit(
         *_telling_names(table),
     ]
     if labels:
-        from firstlight.models.crossfit import label_findings
-
-        doubtful, more = label_findings(load(table, allow_unreadable=True), seed=seed)
+        doubtful, more = _label_findings(load(table, allow_unreadable=True), seed=seed)
         found, remarks = [*found, *doubtful], [*remarks, *more]
     else:
         remarks = [*remarks, UNCHECKED]
@@ -151,3 +154,50 @@ def _telling_names(table: Table) -> list[Finding]:
             tuple((stem,) for stem in examples),
         )
     ]
+
+
+def _label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[str]]:
+    """FL503: labels to look at again, and by what they were found.
+
+    Args:
+        pixels: what `load` gave.
+        seed: of folds and training.
+
+    Returns:
+        The finding, where there is a candidate, and remarks.
+    """
+    from firstlight.models.crossfit import FOLDS, crossfit
+
+    started = time.perf_counter()
+    try:
+        seen = crossfit(pixels, seed=seed)
+    except ArgumentError as error:
+        return [], [f"Labels were not checked. {error}"]
+    found, reached = suspects(seen), evaluate(seen)
+    low, high = reached.interval
+    seconds = time.perf_counter() - started
+    remarks = [
+        f"Labels were checked by {seen.name} out of {FOLDS} folds, all splits together: accuracy "
+        f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images, {seconds:.0f} s. The better it is, "
+        "the better these candidates are."
+    ]
+    if not len(found):
+        return [], remarks
+    names = [pixels.classes[code] for code in found.suggested.tolist()]
+    count = len(found)
+    message = (
+        f"{count:,} label{'s' if count != 1 else ''} to look at again, the most doubtful first; {found.share:.2%} of "
+        "labels may be wrong by the estimate, of which the model's own mistakes are a part."
+    )
+    facts = {"rung": seen.name, "estimated_share": found.share, "accuracy": reached.accuracy, "n": reached.n}
+    suggested = dict(zip(found.keys[:SUGGESTED], names[:SUGGESTED], strict=True))
+    finding = Finding(
+        "FL503",
+        message,
+        count,
+        "Look at them; where a label is wrong, move the file or mend the list.",
+        tuple((key, f"looks like {name}") for key, name in zip(found.keys[:EXAMPLES], names, strict=False)),
+        facts | {"suggested": suggested},
+        found.keys,
+    )
+    return [finding], remarks

@@ -8,9 +8,10 @@ import numpy as np
 
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.centroid import HELD_OUT, Centroid, Ink, Prior, TrainingSet
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.sums import ClassSums
+from firstlight.models.closed_form.training_set import HELD_OUT, TrainingSet
 from firstlight.models.rungs import centroid_name
-from firstlight.models.sums import ClassSums
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

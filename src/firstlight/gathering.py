@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from firstlight.auditing import audit
+from firstlight.data.auditing.findings import Findings
 from firstlight.data.columns import column
-from firstlight.data.decoding.resize import Colour, to_shape
+from firstlight.data.decoding.resize import Color, to_shape
 from firstlight.data.decoding.stack import Progress
-from firstlight.data.findings import Findings
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import DataError, MissingExtraError
@@ -22,8 +22,8 @@ from firstlight.evaluation.extremes import extremes
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.slices import slices
-from firstlight.models.explain import explain
-from firstlight.models.sums import class_sums
+from firstlight.models.closed_form.sums import class_sums
+from firstlight.models.explaining.explain import explain
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run
 
@@ -89,8 +89,8 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
     if ratio >= 1 or not len(images):
         return images
     size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-    colour: Colour = "gray" if channels == 1 else "rgb"
-    return np.stack([to_shape(image, size=size, colour=colour) for image in images])
+    color: Color = "gray" if channels == 1 else "rgb"
+    return np.stack([to_shape(image, size=size, color=color) for image in images])
 
 
 def _samples(labels: np.ndarray, classes: int, each: int) -> list[list[int]]:

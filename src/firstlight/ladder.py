@@ -21,13 +21,13 @@ from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare, compare_ladder
 from firstlight.evaluation.metrics import evaluate
 from firstlight.gathering import gather
-from firstlight.models.centroid import TrainingSet
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
+from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
-from firstlight.models.recipes import Options, Recipe, recipe_for
 from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
-from firstlight.models.setting import Epoch, Kept, Setting, Watch
+from firstlight.models.training.recipes import Options, Recipe, recipe_for
+from firstlight.models.training.setting import Callbacks, Epoch, Kept, Setting
 from firstlight.runs.evidence import keep_evidence, kept_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep_training, kept_training
 from firstlight.runs.results import Run, RungResult, versions
@@ -92,7 +92,7 @@ def fit(
     settings: dict[str, Any] = {"classes": pixels.classes, "watched": watched, "seed": seed}
     if chosen.recipe:
         settings["recipe"] = _recipe(chosen, effort, options, len(training.labels))
-    setting = Setting(**settings, watch=Watch(on_epoch=on_epoch))
+    setting = Setting(**settings, callbacks=Callbacks(on_epoch=on_epoch))
     classifier = _fit(chosen, arranged, training, setting)
     if stopped := classifier.training.get("stopped"):
         warnings.warn(stopped, stacklevel=2)
@@ -109,7 +109,7 @@ class _Climb:
     effort: str
     seeds: Sequence[int]
     options: Options
-    watch: Watch
+    callbacks: Callbacks
 
 
 def climb(
@@ -120,7 +120,7 @@ def climb(
     split: str = "validation",
     out: str | Path | Numbered | None = None,
     seed: int | Sequence[int] = 0,
-    watch: Watch | None = None,
+    callbacks: Callbacks | None = None,
     **options: Unpack[Options],
 ) -> Run:
     """Climbs the ladder: fits each rung, measures it, compares it with the rungs before, and advises.
@@ -138,7 +138,7 @@ def climb(
             is gathered into it at the end: findings, images, explanations.
         seed: of the split, where one has to be made, of the bootstrap, and of training. Of several each network is
             trained with each: the first one's result counts, and the spread over all is told beside it.
-        watch: who is told of rungs, epochs and steps.
+        callbacks: who is told of rungs, epochs and steps.
         options: fields of `Recipe` for every network in the place of the recipe's own, such as ``device="cpu"``.
 
     Returns:
@@ -164,7 +164,7 @@ def climb(
     recipe_for("module", effort, options)  # says now what is wrong with the options
     pixels = load_for(data, split=split, seed=seeds[0])
     training = training_set(pixels)
-    steps = _Climb(pixels, training, split, effort, seeds, options, watch or Watch())
+    steps = _Climb(pixels, training, split, effort, seeds, options, callbacks or Callbacks())
     run = _begun(chosen, steps)
     if out is not None:
         run = begin_run(run, out)
@@ -174,17 +174,17 @@ def climb(
         else:
             result = _step(rung, steps, run)
             run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
-        if steps.watch.on_rung is not None:
-            steps.watch.on_rung(result)
+        if steps.callbacks.on_rung is not None:
+            steps.callbacks.on_rung(result)
     if not run.finished:
         seen = [result.predictions for result in run]
         compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
         costs = {result.name: _cost(result) for result in run}
         run = end_run(run, [one.to_dict() for one in compared], advise(seen, costs=costs).to_dict())
-    if steps.watch.on_advice is not None:
-        steps.watch.on_advice(run)
+    if steps.callbacks.on_advice is not None:
+        steps.callbacks.on_advice(run)
     if run.path is not None and kept_evidence(run) is None:
-        keep_evidence(run, gather(run, pixels, progress=steps.watch.on_look))
+        keep_evidence(run, gather(run, pixels, progress=steps.callbacks.on_look))
     return run
 
 
@@ -275,7 +275,7 @@ def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
 def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     """Fits and measures one rung with one seed, and sets it beside the rung before."""
     pixels, training = climb.pixels, climb.training
-    setting = Setting(classes=pixels.classes, seed=seed, watch=climb.watch)
+    setting = Setting(classes=pixels.classes, seed=seed, callbacks=climb.callbacks)
     if rung.recipe:
         watched = training.held_out if climb.split == "test" else _labelled(pixels, climb.split)
         training = training.without_held_out if climb.split == "test" else training

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from firstlight.apps.screen import print_json, remark
 from firstlight.auditing import audit
-from firstlight.data.findings import CODES, Finding, Findings
+from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
 from firstlight.progress import Meter

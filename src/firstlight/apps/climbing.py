@@ -21,8 +21,8 @@ from firstlight.data.pixels import load_as
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.ladder import climb
-from firstlight.models.recipes import Options
-from firstlight.models.setting import Epoch, Watch
+from firstlight.models.training.recipes import Options
+from firstlight.models.training.setting import Callbacks, Epoch
 from firstlight.progress import Meter
 from firstlight.reporting.report import report
 from firstlight.runs.evidence import kept_evidence
@@ -40,7 +40,7 @@ class Asked:
         seeds: where all randomness comes from; networks are trained once with each.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         options: fields of `Recipe` in the place of the recipes' own.
-        loading: how images are brought to one shape: size, colour, fit, frame; and allow_unreadable.
+        loading: how images are brought to one shape: size, color, fit, align; and allow_unreadable.
         out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
@@ -75,7 +75,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
             split=asked.split,
             out=out,
             seed=asked.seeds,
-            watch=Watch(screen.rung, screen.epoch, screen.step, screen.advice, screen.look),
+            callbacks=Callbacks(screen.rung, screen.epoch, screen.step, screen.advice, screen.look),
             **asked.options,
         )
     page = report(run)

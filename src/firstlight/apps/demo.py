@@ -9,10 +9,10 @@ from pathlib import Path
 
 from firstlight.apps.climbing import Asked, show_climb
 from firstlight.apps.screen import drawn, print_json
-from firstlight.data.catalog import write_digits
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.ladder import climb
-from firstlight.models.centroid import Centroid
 from firstlight.models.checkpoint import restore
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.rungs import CLOSED_FORM, climbed
 from firstlight.reporting.report import REPORT
 from firstlight.runs.growing import Numbered

@@ -1,4 +1,4 @@
-"""`firstlight explain`: why a rung of a run decided as it did, in words, as coloured maps, as JSON and as pictures."""
+"""`firstlight explain`: why a rung of a run decided as it did, in words, as colored maps, as JSON and as pictures."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError, FirstlightError, RunError
-from firstlight.models.centroid import Ink, Prior
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
-from firstlight.models.explain import Explanation, explain
+from firstlight.models.closed_form.centroid import Ink, Prior
+from firstlight.models.explaining.explain import Explanation, explain
 from firstlight.models.explaining.neighbours import neighbours
 from firstlight.progress import Meter
 from firstlight.reporting.picture import LIGHT
@@ -211,7 +211,7 @@ def drawn(one: Explanation, console: Console) -> Text:
     parts = (_smaller(values, ratio) for values in (one.image, one.map[..., None]))
     image, signed = (np.repeat(np.repeat(values, times, axis=0), times, axis=1) for values in parts)
     signed /= np.abs(signed).max() or 1
-    ends = [np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) for colour in LIGHT.signed]
+    ends = [np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) for color in LIGHT.signed]
     against, nothing, towards = ends
     shades = nothing + np.abs(signed) * np.where(signed > 0, towards - nothing, against - nothing)  # (h, w, 3)
     gap = np.full((len(image), 2, 3), -1.0)
@@ -237,5 +237,5 @@ def _smaller(values: np.ndarray, ratio: int) -> np.ndarray:
     return sums / counts[..., None]
 
 
-def _hexadecimal(colour: Sequence[float]) -> str:
-    return "#" + "".join(f"{round(part):02x}" for part in colour)
+def _hexadecimal(color: Sequence[float]) -> str:
+    return "#" + "".join(f"{round(part):02x}" for part in color)

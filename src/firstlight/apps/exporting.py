@@ -8,7 +8,7 @@ from typing import Any
 
 from firstlight.apps.screen import print_json
 from firstlight.errors import ArgumentError
-from firstlight.models.export import export
+from firstlight.models.exporting.export import export
 from firstlight.runs.folder import read_run
 
 FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and where, if left out
@@ -70,11 +70,11 @@ def _exported(run: Path, out: Path, wanted: Wanted) -> Any:
 def _with_int8(run: Path, out: Path, rung: str | None) -> Any:
     import tempfile
 
-    from firstlight.models.exporting.quantise import labelled_images, quantise
+    from firstlight.models.exporting.quantize import labelled_images, quantize
 
     found = read_run(run)
     chosen = found.chosen(rung)
     images, labels = labelled_images(found, chosen)
     with tempfile.TemporaryDirectory() as home:
         whole = export(found, Path(home) / "model.onnx", rung=chosen.name)
-        return quantise(whole.path, out, images=list(images), labels=labels)
+        return quantize(whole.path, out, images=list(images), labels=labels)

@@ -19,7 +19,7 @@ from firstlight.apps.screen import print_json, remark
 from firstlight.data.files import digest
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 from firstlight.progress import Meter
 from firstlight.runs.folder import count_test_reading, read_run
 from firstlight.runs.tensors import pack

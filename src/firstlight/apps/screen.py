@@ -60,7 +60,7 @@ def training_lines(rung: dict[str, Any]) -> list[str]:
     recipe = training["recipe"]
     lines = [
         f"{training['parameters']:,} parameters, {recipe['epochs']} epochs of batches of {recipe['batch_size']}, "
-        f"{recipe['optimiser']}, lr {recipe['lr']:g}, {recipe['precision']} on {training['device']}",
+        f"{recipe['optimizer']}, lr {recipe['lr']:g}, {recipe['precision']} on {training['device']}",
         *training["reasons"],
     ]
     if spread := training.get("seeds"):

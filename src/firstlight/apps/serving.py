@@ -74,7 +74,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         from firstlight.apps.web.server import application
     except ImportError as error:
         raise MissingExtraError("Services of models", "serve") from error
-    from firstlight.models.session import Session
+    from firstlight.models.exporting.session import Session
 
     host = _own_address() if place.phone else place.host
     token = place.token or (secrets.token_urlsafe(16) if place.phone else None)

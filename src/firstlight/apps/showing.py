@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMS = ("table", "array", "tensor")
 HIGHEST = 64  # px of the picture, two of which are a line: with the table below it still fits a screen or two
-FRAME = (230, 159, 0)  # around the part that is shown as numbers; orange of Okabe and Ito's colour-blind-safe colours
+FRAME = (230, 159, 0)  # around the part that is shown as numbers; orange of Okabe and Ito's color-blind-safe colors
 
 
 def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str, as_json: bool, quiet: bool) -> None:
@@ -63,17 +63,17 @@ def facts(shown: Numbers) -> list[str]:
 
 def fitting(shown: Numbers, console: Console) -> Numbers:
     """So much of the middle as can be read at once."""
-    return shown.middle(columns=_columns(shown, console) if _coloured(console) else MOST_SHOWN)
+    return shown.middle(columns=_columns(shown, console) if _colored(console) else MOST_SHOWN)
 
 
 def draw(shown: Numbers, console: Console) -> None:
-    """The picture in half blocks, the part that is shown framed, and its values in the colours of the pixels.
+    """The picture in half blocks, the part that is shown framed, and its values in the colors of the pixels.
 
     Args:
         shown: the image; where there are more columns than the terminal is wide, they follow in a second table.
-        console: where it is printed; where it has no colours, the values are printed plain and alone.
+        console: where it is printed; where it has no colors, the values are printed plain and alone.
     """
-    if not _coloured(console):
+    if not _colored(console):
         console.out(shown.plain(), highlight=False)
         return
     console.print(blocks(shown, console.width), no_wrap=True, crop=False)
@@ -85,7 +85,7 @@ def draw(shown: Numbers, console: Console) -> None:
 
 
 def tables(shown: Numbers) -> list[Text]:
-    """The values, each on its own gray; of a colour image one table for each channel."""
+    """The values, each on its own gray; of a color image one table for each channel."""
     from rich.text import Text
 
     width = shown.width
@@ -104,7 +104,7 @@ def tables(shown: Numbers) -> list[Text]:
 
 
 def blocks(shown: Numbers, width: int) -> Text:
-    """The picture: each character is two pixels, the upper one in its own colour, the lower one behind it.
+    """The picture: each character is two pixels, the upper one in its own color, the lower one behind it.
 
     Args:
         shown: the image; where it is a part, a frame is drawn around that part.
@@ -116,10 +116,10 @@ def blocks(shown: Numbers, width: int) -> Text:
     text = Text()
     for top in range(0, len(pixels), 2):
         for column in range(pixels.shape[1]):
-            colours = [
+            colors = [
                 css(pixels[row, column]) if row < len(pixels) and there[row, column] else "" for row in (top, top + 1)
             ]
-            upper, lower = colours
+            upper, lower = colors
             if upper:
                 text.append("▀", style=f"{upper} on {lower}" if lower else upper)
             else:
@@ -135,7 +135,7 @@ def _framed(shown: Numbers, width: int) -> tuple[np.ndarray, np.ndarray]:
     whole = (len(shown.rows), len(shown.columns)) == (height, wide)
     scale = min(1.0, (width if whole else width - 2) / wide, (HIGHEST if whole else HIGHEST - 2) / height)
     size = (max(1, round(height * scale)), max(1, round(wide * scale)))
-    pixels = to_shape(shown.image, size=size, colour="rgb")
+    pixels = to_shape(shown.image, size=size, color="rgb")
     if whole:
         return pixels, np.ones(size, bool)
     pixels = np.pad(pixels, ((1, 1), (1, 1), (0, 0)))  # so that there is room around a part that touches the border
@@ -152,7 +152,7 @@ def _framed(shown: Numbers, width: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, there | edge
 
 
-def _coloured(console: Console) -> bool:
+def _colored(console: Console) -> bool:
     return console.color_system is not None and not console.no_color
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.errors import ArgumentError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Numbers:
 
     @property
     def array(self) -> np.ndarray:
-        """uint8 (h, w) of a gray image, (h, w, 3) of a colour one: the part that is shown."""
+        """uint8 (h, w) of a gray image, (h, w, 3) of a color one: the part that is shown."""
         part = self.image[self.rows.start : self.rows.stop, self.columns.start : self.columns.stop]
         return part[:, :, 0] if part.shape[2] == 1 else part
 
@@ -66,12 +66,12 @@ class Numbers:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole image: (H, W), or (H, W, 3) in colour."""
+        """Of the whole image: (H, W), or (H, W, 3) in color."""
         return self.image.shape[:2] if self.image.shape[2] == 1 else self.image.shape
 
     @property
     def rank(self) -> int:
-        """How many axes it has: 2 for a gray image, 3 for a colour one."""
+        """How many axes it has: 2 for a gray image, 3 for a color one."""
         return len(self.shape)
 
     @property
@@ -118,7 +118,7 @@ class Numbers:
         return Numbers(self.image, _middle(self.rows, rows), _middle(self.columns, columns))
 
     def style(self) -> Styler:
-        """The values as a pandas table, each cell in its own gray or colour.
+        """The values as a pandas table, each cell in its own gray or color.
 
         Raises:
             MissingExtraError: where pandas is not installed.
@@ -126,7 +126,7 @@ class Numbers:
         try:
             import pandas
         except ImportError as error:
-            raise MissingExtraError("Coloured tables", "pandas") from error
+            raise MissingExtraError("Colored tables", "pandas") from error
         words, looks = self._cells()
         table = pandas.DataFrame(words, index=list(self.rows), columns=list(self.columns))
         styles = pandas.DataFrame(looks, index=table.index, columns=table.columns)
@@ -140,7 +140,7 @@ class Numbers:
         return about | span | {"values": self.array.tolist()}
 
     def _cells(self) -> tuple[list[list[str]], list[list[str]]]:
-        """Of every cell what is written in it, and its colours as CSS."""
+        """Of every cell what is written in it, and its colors as CSS."""
         values = self.array if self.array.ndim == 3 else self.array[:, :, None]
         words = [["/".join(map(str, cell)) for cell in row] for row in values]
         looks = [[f"background-color: {css(cell)}; color: {ink(cell)}" for cell in row] for row in values]
@@ -150,7 +150,7 @@ class Numbers:
         return "6pt" if len(self.columns) > FEW else "9pt"
 
     def _repr_html_(self) -> str:
-        # colours in each cell, since a style sheet is taken out of notebooks that are not trusted yet
+        # colors in each cell, since a style sheet is taken out of notebooks that are not trusted yet
         part = self.middle(rows=2 * MOST_SHOWN, columns=2 * MOST_SHOWN)
         head = "".join(f"<th>{column}</th>" for column in part.columns)
         lines = [
@@ -294,12 +294,12 @@ def _cell(words: str, look: str) -> str:
 
 
 def css(cell: np.ndarray) -> str:
-    """A pixel's colour as ``#rrggbb``, of one value or three."""
+    """A pixel's color as ``#rrggbb``, of one value or three."""
     return "#" + "".join(f"{int(value):02x}" for value in np.broadcast_to(cell, 3))
 
 
 def ink(cell: np.ndarray) -> str:
-    """Black or white, whichever has the higher contrast to a pixel's colour (WCAG 2.1, relative luminance)."""
+    """Black or white, whichever has the higher contrast to a pixel's color (WCAG 2.1, relative luminance)."""
     share = np.asarray(cell) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     luminance = float(np.dot(np.broadcast_to(linear, 3), (0.2126, 0.7152, 0.0722)))

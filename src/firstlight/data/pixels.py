@@ -10,22 +10,22 @@ import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
-from firstlight.data import cache as kept
+from firstlight.data.decoding import cache as kept
+from firstlight.data.decoding.align import Align, aligned
 from firstlight.data.decoding.plan import Options
-from firstlight.data.decoding.resize import FITS, Colour, Fit
+from firstlight.data.decoding.resize import RESIZES, Color, Resize
 from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
-from firstlight.data.framing import Frame, framed
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
-COLOURS = ("auto", "gray", "rgb")
+COLORS = ("auto", "gray", "rgb")
 MOST_UNREADABLE = 0.05  # above this share it is not a few bad files: something is wrong with the folder
 LARGEST = 4096  # px; a slip of the keyboard in ``size`` should not ask for terabytes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pixels:
-    """The images of a table in one size and colour, each row aligned with the table's.
+    """The images of a table in one size and color, each row aligned with the table's.
 
     Made by `load`. Nothing may be written into ``values``: other processes may map the same file.
 
@@ -34,10 +34,10 @@ class Pixels:
         table: the N images that could be read.
         unreadable: the images that are left out, each with its ``problem``.
         size: (height, width) in px.
-        colour: ``"gray"`` or ``"rgb"``.
-        fit: ``"squish"``, ``"crop"`` or ``"pad"``.
-        reasons: why this size and this colour, and what went wrong with the cache, a sentence each.
-        frame: ``"none"``, ``"box"``, ``"mass"`` or ``"deskew"``.
+        color: ``"gray"`` or ``"rgb"``.
+        resize: ``"squish"``, ``"crop"`` or ``"pad"``.
+        reasons: why this size and this color, and what went wrong with the cache, a sentence each.
+        align: ``"none"``, ``"box"``, ``"mass"`` or ``"deskew"``.
 
     Example:
         >>> import firstlight as fl
@@ -52,10 +52,10 @@ class Pixels:
     table: Table
     unreadable: Table
     size: tuple[int, int]
-    colour: Colour
-    fit: Fit
+    color: Color
+    resize: Resize
     reasons: tuple[str, ...] = ()
-    frame: Frame = "none"
+    align: Align = "none"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -63,35 +63,35 @@ class Pixels:
     def __repr__(self) -> str:
         height, width = self.size
         left_out = f", {len(self.unreadable):,} unreadable" if len(self.unreadable) else ""
-        return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.colour}{left_out}>"
+        return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.color}{left_out}>"
 
     @property
     def preprocessing(self) -> dict[str, Any]:
         """How an image is brought to these: what `load_as` has to be told to do the same with others."""
-        how: dict[str, Any] = {"size": list(self.size), "colour": self.colour, "fit": self.fit}
-        return how if self.frame == "none" else how | {"frame": self.frame}
+        how: dict[str, Any] = {"size": list(self.size), "color": self.color, "resize": self.resize}
+        return how if self.align == "none" else how | {"align": self.align}
 
-    def framed(self, frame: Frame) -> Pixels:
+    def aligned(self, align: Align) -> Pixels:
         """Drawings brought to one place by their ink, in memory.
 
         Args:
-            frame: ``"box"`` stretches the ink's box to the image, ``"mass"`` centres it by its weight, ``"deskew"``
-                sets it upright; ``"none"`` leaves everything as it is. `firstlight.data.framing.framed` says how.
+            align: ``"box"`` stretches the ink's box to the image, ``"mass"`` centres it by its weight, ``"deskew"``
+                sets it upright; ``"none"`` leaves everything as it is. `data.decoding.align.aligned` says how.
 
         Raises:
-            ArgumentError: where there is no such frame, or they are framed already.
+            ArgumentError: where there is no such align, or they are aligned already.
 
         Example:
             >>> import firstlight as fl
             >>> pixels = fl.load(fl.scan(digits))
-            >>> pixels.framed("deskew").preprocessing["frame"]
+            >>> pixels.aligned("deskew").preprocessing["align"]
             'deskew'
         """
-        if frame == "none":
+        if align == "none":
             return self
-        if self.frame != "none":
-            raise ArgumentError(f"The images are framed by {self.frame!r} already; load them anew for another frame.")
-        return replace(self, values=framed(self.values, frame), frame=frame)
+        if self.align != "none":
+            raise ArgumentError(f"The images are aligned by {self.align!r} already; load them anew for another align.")
+        return replace(self, values=aligned(self.values, align), align=align)
 
     @property
     def labels(self) -> np.ndarray:
@@ -143,8 +143,8 @@ def load(
     table: Table,
     *,
     size: int | Sequence[int] | Literal["auto"] = "auto",
-    colour: Colour | Literal["auto"] = "auto",
-    fit: Fit = "squish",
+    color: Color | Literal["auto"] = "auto",
+    resize: Resize = "squish",
     allow_unreadable: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
@@ -152,19 +152,19 @@ def load(
     """Decodes the images of a table into one array, or maps what was decoded before.
 
     The cache knows the files by name, size and time: labels and splits may change without decoding anew, and
-    a file that was written anew is decoded anew. `firstlight.data.cache` says where it lies.
+    a file that was written anew is decoded anew. `firstlight.data.decoding.cache` says where it lies.
 
     Args:
         table: what `scan` or `split` gave. Rows with a ``problem`` are not read.
         size: the side of the square in px, or (height, width), each 1 to 4096. ``"auto"`` keeps the size that
             all images have where its shorter side is at most 512 px; else the median of the shorter sides is
             rounded down to 32, 64, 128 or 224.
-        colour: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
-        fit: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
+        color: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
+        resize: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
         allow_unreadable: go on where more than 5 % of the images cannot be read.
         cache: look into the cache, and keep there what is decoded.
         progress: called with (images done, images in all) now and then while decoding; the first number falls
-            back when an image shows that the choice of size or colour has to be made anew.
+            back when an image shows that the choice of size or color has to be made anew.
 
     Returns:
         The images that could be read, with the others in ``unreadable``.
@@ -179,12 +179,12 @@ def load(
         >>> pixels.values.shape, pixels.values.dtype
         ((1797, 8, 8, 1), dtype('uint8'))
         >>> pixels.reasons
-        ('Size 8 x 8 px, since every image has it.', 'Colour gray, since every image is gray.')
-        >>> fl.load(fl.scan(digits), size=32, colour="rgb").values.shape
+        ('Size 8 x 8 px, since every image has it.', 'Color gray, since every image is gray.')
+        >>> fl.load(fl.scan(digits), size=32, color="rgb").values.shape
         (1797, 32, 32, 3)
     """
-    options = Options(_sides(size), None if colour == "auto" else colour, fit)
-    _check(colour, fit)
+    options = Options(_sides(size), None if color == "auto" else color, resize)
+    _check(color, resize)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
@@ -208,16 +208,18 @@ def load(
         bad = to_numpy(pc.is_valid(table.rows["problem"]))
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
-    return Pixels(stacked.values, table, unreadable, (height, width), stacked.colour, fit, (*stacked.reasons, *reasons))
+    return Pixels(
+        stacked.values, table, unreadable, (height, width), stacked.color, resize, (*stacked.reasons, *reasons)
+    )
 
 
 def load_as(
     table: Table, preprocessing: Mapping[str, Any], *, allow_unreadable: bool = False, progress: Progress | None = None
 ) -> Pixels:
-    """Loads images as others were: in the size, colour, fit and frame that `Pixels.preprocessing` told."""
-    how = {name: value for name, value in preprocessing.items() if name != "frame"}
+    """Loads images as others were: in the size, color, resize and align that `Pixels.preprocessing` told."""
+    how = {name: value for name, value in preprocessing.items() if name != "align"}
     pixels = load(table, **how, allow_unreadable=allow_unreadable, progress=progress)
-    return pixels.framed(preprocessing.get("frame", "none"))
+    return pixels.aligned(preprocessing.get("align", "none"))
 
 
 def _sides(size: object) -> tuple[int, int] | None:
@@ -233,11 +235,11 @@ def _sides(size: object) -> tuple[int, int] | None:
     return sides
 
 
-def _check(colour: object, fit: object) -> None:
-    if colour not in COLOURS:
-        raise ArgumentError(f"colour={colour!r} is not known; choose from {', '.join(COLOURS)}.")
-    if fit not in FITS:
-        raise ArgumentError(f"fit={fit!r} is not known; choose from {', '.join(FITS)}.")
+def _check(color: object, resize: object) -> None:
+    if color not in COLORS:
+        raise ArgumentError(f"color={color!r} is not known; choose from {', '.join(COLORS)}.")
+    if resize not in RESIZES:
+        raise ArgumentError(f"resize={resize!r} is not known; choose from {', '.join(RESIZES)}.")
 
 
 def _through_cache(
@@ -246,7 +248,7 @@ def _through_cache(
     """What the cache has, or will have from now on; or None and the reason why it has not."""
     if table.rows["modified"].null_count or table.rows["size"].null_count:
         return None, ("Not kept in the cache, since the table does not say when the files were written.",)
-    key = kept.key_of(table, options.size, options.colour, options.fit)
+    key = kept.key_of(table, options.size, options.color, options.resize)
     stacked = _read(key, table)
     if stacked is not None:
         return stacked, ()
@@ -256,7 +258,7 @@ def _through_cache(
             stacked = stack(table, options, path=path, progress=progress)
             check(stacked.failures)  # before it is kept: what is refused is not
             about["shape"] = (len(table) - len(stacked.failures), *stacked.values.shape[1:])
-            about |= {"colour": stacked.colour, "reasons": stacked.reasons}
+            about |= {"color": stacked.color, "reasons": stacked.reasons}
             about["unreadable"] = list(stacked.failures)
     except kept.CacheError as error:
         return None, (f"Not kept in the cache: {error}",)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.distances import DISTANCES
-from firstlight.models.prototypes import Prototypes
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.distances import DISTANCES
+from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.runs.results import versions
 from firstlight.runs.tensors import SavedModel
 
@@ -31,7 +31,7 @@ def save(classifier: Classifier) -> SavedModel:
     model = classifier.model
     kind = next((name for name, one in KINDS.items() if isinstance(model, one)), NETWORK)
     if kind == NETWORK:
-        from firstlight.models.network import Network
+        from firstlight.models.training.network import Network
 
         assert isinstance(model, Network)
         options, tensors = {**model.about, "views": [list(view) for view in model.views]}, model.tensors()
@@ -80,7 +80,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             raise ValueError(f"temperature {temperature}")
         model: Model
         if config["kind"] == NETWORK:
-            from firstlight.models.network import restored
+            from firstlight.models.training.network import restored
 
             model = restored(config["options"], saved.tensors, shape, len(classes), module)
         else:

@@ -27,7 +27,7 @@ class Classifier:
         classes: the class names, in the order of the scores.
         temperature: probabilities are softmax(scores / temperature).
         shape: (H, W, C) of the images that it was fitted on.
-        preprocessing: how an image is brought to that shape: ``{"size": [H, W], "colour": ..., "fit": ...}``.
+        preprocessing: how an image is brought to that shape: ``{"size": [H, W], "color": ..., "fit": ...}``.
         fingerprint: of the table that it was fitted on.
         seed: what the randomness of its fitting came from.
         training: of a trained rung, what was used and decided: recipe, device, parameters, reasons.

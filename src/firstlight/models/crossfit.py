@@ -1,27 +1,22 @@
-"""`crossfit()`: every image scored by a model that was fitted without it, and the labels that this speaks against."""
+"""`crossfit()`: every image scored by a model that was fitted without it."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.findings import EXAMPLES, Finding
 from firstlight.data.pixels import Pixels
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
-from firstlight.evaluation.suspects import suspects
-from firstlight.models.centroid import TrainingSet
-from firstlight.models.recipes import recipe_for
+from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.rungs import named
-from firstlight.models.setting import Setting
+from firstlight.models.training.recipes import recipe_for
+from firstlight.models.training.setting import Setting
 
 FOLDS = 5
-TOLD = 1000  # suggested classes that a finding's facts hold
 
 
 def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0) -> Predictions:
@@ -94,48 +89,3 @@ def _dealt(known: Pixels, folds: int, generator: np.random.Generator) -> np.ndar
             first[codes[row]] = dealt[row] if first[codes[row]] < 0 else first[codes[row]]
         dealt = np.where(there, first[codes], dealt)
     return dealt
-
-
-def label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[str]]:
-    """FL503: labels to look at again, and by what they were found.
-
-    Args:
-        pixels: what `load` gave.
-        seed: of folds and training.
-
-    Returns:
-        The finding, where there is a candidate, and remarks.
-    """
-    started = time.perf_counter()
-    try:
-        seen = crossfit(pixels, seed=seed)
-    except ArgumentError as error:
-        return [], [f"Labels were not checked. {error}"]
-    found, reached = suspects(seen), evaluate(seen)
-    low, high = reached.interval
-    seconds = time.perf_counter() - started
-    remarks = [
-        f"Labels were checked by {seen.name} out of {FOLDS} folds, all splits together: accuracy "
-        f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images, {seconds:.0f} s. The better it is, "
-        "the better these candidates are."
-    ]
-    if not len(found):
-        return [], remarks
-    names = [pixels.classes[code] for code in found.suggested.tolist()]
-    count = len(found)
-    message = (
-        f"{count:,} label{'s' if count != 1 else ''} to look at again, the most doubtful first; {found.share:.2%} of "
-        "labels may be wrong by the estimate, of which the model's own mistakes are a part."
-    )
-    facts = {"rung": seen.name, "estimated_share": found.share, "accuracy": reached.accuracy, "n": reached.n}
-    suggested = dict(zip(found.keys[:TOLD], names[:TOLD], strict=True))
-    finding = Finding(
-        "FL503",
-        message,
-        count,
-        "Look at them; where a label is wrong, move the file or mend the list.",
-        tuple((key, f"looks like {name}") for key, name in zip(found.keys[:EXAMPLES], names, strict=False)),
-        facts | {"suggested": suggested},
-        found.keys,
-    )
-    return [finding], remarks

@@ -52,7 +52,7 @@ def predict(
     if shape != classifier.shape:
         raise ArgumentError(
             f"The images are {'x'.join(map(str, shape))} but {classifier.name} was fitted on "
-            f"{'x'.join(map(str, classifier.shape))}; load them with the size and colour it was fitted on."
+            f"{'x'.join(map(str, classifier.shape))}; load them with the size and color it was fitted on."
         )
     return Predictions(
         name=classifier.name,

@@ -13,11 +13,12 @@ import numpy as np
 
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.centroid import CENTRES, Centroid, Ink, Prior, TrainingSet, counted
 from firstlight.models.classifier import Model
-from firstlight.models.distances import DISTANCES
-from firstlight.models.setting import Fitted, Setting
-from firstlight.models.sums import ClassSums, class_sums
+from firstlight.models.closed_form.centroid import CENTRES, Centroid, Ink, Prior, counted
+from firstlight.models.closed_form.distances import DISTANCES
+from firstlight.models.closed_form.sums import ClassSums, class_sums
+from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.training.setting import Fitted, Setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +54,7 @@ def _count(training: TrainingSet, _: Setting) -> Fitted:
 
 
 def _prototypes(training: TrainingSet, setting: Setting, *, distance: str, count: int) -> Fitted:
-    from firstlight.models.prototypes import prototypes
+    from firstlight.models.closed_form.prototypes import prototypes
 
     rest = prototypes(training.without_held_out, count, distance, seed=setting.seed)
     return Fitted(prototypes(training, count, distance, seed=setting.seed), _temperature(rest, training))
@@ -61,7 +62,7 @@ def _prototypes(training: TrainingSet, setting: Setting, *, distance: str, count
 
 def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Module) -> Fitted:
     try:
-        from firstlight.models.fitting import fit_network
+        from firstlight.models.training.fitting import fit_network
     except ImportError as error:
         if error.name != "torch":
             raise

@@ -195,7 +195,7 @@ def _training(rung: RungResult) -> dict[str, Any]:
     return {
         "name": rung.name,
         "parameters": f"{training['parameters']:,}",
-        "recipe": f"{recipe['epochs']} epochs of batches of {recipe['batch_size']}, {recipe['optimiser']}, "
+        "recipe": f"{recipe['epochs']} epochs of batches of {recipe['batch_size']}, {recipe['optimizer']}, "
         f"learning rate {recipe['lr']:g} ({recipe['schedule'].replace('_', '-')}), {recipe['loss']}, "
         f"{recipe['precision']} on {training['device']}; {varied}",
         "reasons": training["reasons"],
@@ -226,7 +226,7 @@ def _again(run: Run) -> dict[str, Any]:
     if pixels:
         height, width = pixels["size"]
         parts += ["--size", str(height)] if height == width else []
-        parts += ["--colour", str(pixels["colour"])]
+        parts += ["--color", str(pixels["color"])]
     rows = [("seed", ", ".join(map(str, seeds))), ("fingerprint of the images", run.fingerprint)]
     rows += [(name, str(version)) for name, version in run.versions.items()]
     return {"command": shlex.join(parts), "rows": rows, "options": dict(asked.get("options", {}))}

@@ -32,13 +32,13 @@ class Chart:
 
 
 def _chart(picture: Picture) -> Chart:
-    """Drawn once, and put into the colours of a dark page by name; twice where it holds pixels, which have none."""
+    """Drawn once, and put into the colors of a dark page by name; twice where it holds pixels, which have none."""
     light = picture.svg()
-    dark = picture.svg(dark=True) if "<image" in light else _recoloured(light)
+    dark = picture.svg(dark=True) if "<image" in light else _recolored(light)
     return Chart(light, dark, round(picture.size[0] * PX_AN_INCH))
 
 
-def _recoloured(svg: str) -> str:
+def _recolored(svg: str) -> str:
     pairs = [(getattr(LIGHT, name), getattr(DARK, name)) for name in ("text", "muted", "grid", "surface")]
     swapped = dict([*pairs, *zip(LIGHT.series, DARK.series, strict=True)])
     named = "|".join(map(re.escape, swapped))

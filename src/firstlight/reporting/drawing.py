@@ -1,4 +1,4 @@
-"""What pictures are put together of: words at their places, names cut short, colours that can be read."""
+"""What pictures are put together of: words at their places, names cut short, colors that can be read."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def legible(background: Sequence[float], theme: Theme) -> str:
     """Of the theme's text and page the one with more contrast, by their luminance (WCAG 2.2, relative luminance)."""
     from matplotlib.colors import to_rgb
 
-    def luminance(colour: Sequence[float]) -> float:
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    def luminance(color: Sequence[float]) -> float:
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color]
         return float(np.dot(linear, [0.2126, 0.7152, 0.0722])) + 0.05
 
     behind = luminance(background)
@@ -64,11 +64,11 @@ def ramp(theme: Theme) -> LinearSegmentedColormap:
 
 
 def diverging(theme: Theme) -> LinearSegmentedColormap:
-    """Colours from negative over nothing to positive."""
+    """Colors from negative over nothing to positive."""
     return _mixed(theme.signed)
 
 
-def _mixed(colours: Sequence[str]) -> LinearSegmentedColormap:
+def _mixed(colors: Sequence[str]) -> LinearSegmentedColormap:
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("theme", list(colours))
+    return LinearSegmentedColormap.from_list("theme", list(colors))

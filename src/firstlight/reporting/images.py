@@ -8,7 +8,7 @@ import io
 import numpy as np
 
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)  # blue and vermilion of Okabe and Ito's palette
-PHOTO_SIDE = 48  # px from which colour images are kept as JPEG, which is a fifth of the size
+PHOTO_SIDE = 48  # px from which color images are kept as JPEG, which is a fifth of the size
 QUALITY = 85
 
 
@@ -38,11 +38,11 @@ def address(image: np.ndarray) -> str:
 
 
 def signed(values: np.ndarray, largest: float) -> np.ndarray:
-    """A signed map as colours: blue where positive, vermilion where negative, clear where 0.
+    """A signed map as colors: blue where positive, vermilion where negative, clear where 0.
 
     Args:
         values: (H, W).
-        largest: the absolute value that is fully coloured.
+        largest: the absolute value that is fully colored.
 
     Returns:
         uint8 (H, W, 4), RGBA, so that it can lie on a light or a dark page.
@@ -52,5 +52,5 @@ def signed(values: np.ndarray, largest: float) -> np.ndarray:
         [[0, 114, 178, 0], [0, 114, 178, 255], [213, 94, 0, 128]]
     """
     share = np.clip(np.abs(values) / (largest or 1.0), 0, 1)
-    colours = np.where((values < 0)[:, :, None], np.array(NEGATIVE), np.array(POSITIVE))
-    return np.concatenate([colours, np.rint(255 * share)[:, :, None]], axis=2).astype(np.uint8)
+    colors = np.where((values < 0)[:, :, None], np.array(NEGATIVE), np.array(POSITIVE))
+    return np.concatenate([colors, np.rint(255 * share)[:, :, None]], axis=2).astype(np.uint8)

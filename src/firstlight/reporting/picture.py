@@ -46,9 +46,9 @@ NOT_DRAWING = (
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a picture on a light or a dark page; the page itself shows through.
+    """The colors of a picture on a light or a dark page; the page itself shows through.
 
-    The series are after those of Okabe and Ito 2008, "Color Universal Design", which people with any kind of colour
+    The series are after those of Okabe and Ito 2008, "Color Universal Design", which people with any kind of color
     vision can tell apart: darker on light pages, lighter on dark ones.
     """
 
@@ -89,7 +89,7 @@ class Picture:
         title: what it shows, in a few words; drawn above it.
         alt: what is to be seen, with the main numbers, for people who do not see it.
         columns: the numbers behind it, columns of one length.
-        draw: puts it on a figure in the colours of a theme.
+        draw: puts it on a figure in the colors of a theme.
         size: width and height in inches.
 
     Example:
@@ -111,7 +111,7 @@ class Picture:
         """A new matplotlib figure.
 
         Args:
-            dark: in the colours for a dark page.
+            dark: in the colors for a dark page.
             style: ``"xkcd"``: as if drawn by hand, for talks.
 
         Raises:
@@ -137,7 +137,7 @@ class Picture:
         return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>p{own}-", text)
 
     def png(self, *, dark: bool = False, style: Style = "plain", dpi: int = 150) -> bytes:
-        """As PNG, on the colour of the page."""
+        """As PNG, on the color of the page."""
         return self._bytes("png", dark=dark, style=style, dpi=dpi)
 
     def save(self, path: str | Path, *, dark: bool = False, style: Style = "plain") -> None:

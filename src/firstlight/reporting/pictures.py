@@ -156,8 +156,8 @@ def _matrix(figure: Figure, theme: Theme, matrix: np.ndarray, classes: Sequence[
     if len(classes) <= MOST_CELLS and LETTER * len(str(matrix.max())) < cell:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                colour = legible(shades(shares[row, column])[:3], theme)
-                number = axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=colour)
+                color = legible(shades(shares[row, column])[:3], theme)
+                number = axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=color)
                 number.set_in_layout(False)  # it stands inside; a hundred of them would be measured twice
     places = np.arange(len(classes))
     axes.set_xticks(places, names, rotation=90 if LETTER * longest > cell else 0, color=theme.text)
@@ -241,11 +241,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
             mine = [epoch for epoch in history if epoch.get("seed", 0) == seed]
             x = [epoch["epoch"] for epoch in mine]
             look: dict[str, Any] = {"marker": "o" if len(x) == 1 else "", "alpha": 1 if seed == seeds[0] else 0.35}
-            for name, colour, label in (("train_loss", 0, "training"), ("validation_loss", 1, "validation")):
+            for name, color, label in (("train_loss", 0, "training"), ("validation_loss", 1, "validation")):
                 if all(epoch.get(name) is not None for epoch in mine):
                     y = [epoch[name] for epoch in mine]
                     shown = {"label": label} if seed == seeds[0] else {}
-                    every[0].plot(x, y, color=theme.series[colour], **look, **shown)
+                    every[0].plot(x, y, color=theme.series[color], **look, **shown)
             if watched:
                 every[1].plot(x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], **look)
         if watched and all(epoch.get("interval") for epoch in main):

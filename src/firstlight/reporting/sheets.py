@@ -54,7 +54,7 @@ def samples(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, e
         axes = figure.add_subplot()
         bare(axes)
         rows = np.array([row for line in chosen for row in line])
-        shown = iter(_coloured(_small(images[rows], SAMPLE_PX)))
+        shown = iter(_colored(_small(images[rows], SAMPLE_PX)))
         height, width = _small(images[:1], SAMPLE_PX).shape[1:3]
         gap = max(1, width // 10)
         sheet = np.zeros((len(chosen) * (height + gap) - gap, across * (width + gap) - gap, 4), np.uint8)
@@ -98,7 +98,7 @@ def ideals(images: np.ndarray, classes: Sequence[str]) -> Picture:
     title = _first("Ideal images, the mean of each class", len(classes))
     alt = _told(title, [f"{name} (brightness {mean:.2f})" for name, mean in zip(classes, means, strict=True)])
     columns: dict[str, Sequence[Any]] = {"class": classes, "brightness": means.tolist()}
-    tiles = _coloured(_small(images[:MOST_NAMES]))
+    tiles = _colored(_small(images[:MOST_NAMES]))
     return Picture(title, alt, columns, *_sheet(lambda _: tiles, [[name] for name in classes[:MOST_NAMES]]))
 
 
@@ -164,14 +164,14 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
     checked(images=images, maps=maps, titles=titles)
     sums = maps.reshape(len(maps), -1).sum(axis=1).tolist()
     told = [f"{title}: sum {total:.4g}" for title, total in zip(titles, sums, strict=True)]
-    plain, small = _coloured(_small(images)), _small(maps)
+    plain, small = _colored(_small(images)), _small(maps)
 
     def tiles(theme: Theme) -> np.ndarray:
         most = np.abs(small).max(axis=(1, 2), keepdims=True)
         share = np.abs(small) / np.where(most, most, 1)
         shadow = _rgb(theme.surface) + SHADOW * (plain[..., :3].mean(axis=-1, keepdims=True) - _rgb(theme.surface))
-        colour = np.where(small[..., None] < 0, _rgb(theme.signed[0]), _rgb(theme.signed[2]))
-        over = shadow + share[..., None] * (colour - shadow)
+        color = np.where(small[..., None] < 0, _rgb(theme.signed[0]), _rgb(theme.signed[2]))
+        over = shadow + share[..., None] * (color - shadow)
         over = np.concatenate([over, np.full((*over.shape[:3], 1), 255)], axis=-1)
         return np.stack([plain, np.rint(over).astype(np.uint8)], axis=1).reshape(-1, *plain.shape[1:])
 
@@ -235,9 +235,9 @@ def _sheet(
     """How tiles are drawn, each under its lines of words, and in which size.
 
     Args:
-        tiles: the images in the colours of a theme.
+        tiles: the images in the colors of a theme.
         labels: n lists of lines; a tile without any leaves its place to the words of the one before.
-        caption: what the colours mean.
+        caption: what the colors mean.
         across: tiles in a row; else as many as leave the fewest places empty.
     """
     count, wide = len(labels), across == 0
@@ -268,25 +268,25 @@ def _sheet(
     return draw, (WIDTH, 0.45 + deep / inch)
 
 
-def _write(axes: Axes, text: str, at: tuple[float, float], colour: str) -> None:
+def _write(axes: Axes, text: str, at: tuple[float, float], color: str) -> None:
     """Words over a place, in a space that the sheet leaves them."""
-    written = axes.text(*at, text, fontsize=9, color=colour, va="bottom", linespacing=1.1)
+    written = axes.text(*at, text, fontsize=9, color=color, va="bottom", linespacing=1.1)
     written.set_in_layout(False)
 
 
-def _coloured(images: np.ndarray) -> np.ndarray:
+def _colored(images: np.ndarray) -> np.ndarray:
     """uint8 (n, H, W, 4) of uint8 images of one to four channels."""
     channels = images.shape[-1]
     clear = images[..., channels - 1 :] if channels in (2, 4) else np.full((*images.shape[:-1], 1), 255, np.uint8)
-    colour = np.repeat(images[..., :1], 3, axis=-1) if channels < 3 else images[..., :3]
-    return np.concatenate([colour, clear], axis=-1)
+    color = np.repeat(images[..., :1], 3, axis=-1) if channels < 3 else images[..., :3]
+    return np.concatenate([color, clear], axis=-1)
 
 
 def _signed(maps: np.ndarray, theme: Theme) -> np.ndarray:
-    """uint8 (n, H, W, 4) of signed maps (n, H, W), in one scale of colours."""
+    """uint8 (n, H, W, 4) of signed maps (n, H, W), in one scale of colors."""
     most = float(np.abs(maps).max()) or 1.0
-    coloured: np.ndarray = diverging(theme)(0.5 + maps / most / 2, bytes=True)
-    return coloured
+    colored: np.ndarray = diverging(theme)(0.5 + maps / most / 2, bytes=True)
+    return colored
 
 
 def _small(images: np.ndarray, most: int = TILE_PX) -> np.ndarray:
@@ -301,9 +301,9 @@ def _small(images: np.ndarray, most: int = TILE_PX) -> np.ndarray:
     return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
 
-def _rgb(colour: str) -> np.ndarray:
+def _rgb(color: str) -> np.ndarray:
     """#rrggbb as (3,) in 0..255."""
-    return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)], np.float64)
+    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)], np.float64)
 
 
 def _first(title: str, count: int) -> str:

@@ -37,8 +37,8 @@ def get(
     quiet: Quiet = False,
 ) -> None:
     """Fetch a dataset, verify it, unpack it and print its folder; without a name, list those known."""
-    from firstlight.data.catalog import DATASETS
-    from firstlight.data.download import get as fetch
+    from firstlight.data.fetching.catalog import DATASETS
+    from firstlight.data.fetching.download import get as fetch
 
     if name is None:
         known = {one.name: {"about": one.about, "licence": one.licence, "url": one.url} for one in DATASETS.values()}
@@ -100,7 +100,7 @@ def cache(
     quiet: Quiet = False,
 ) -> None:
     """Show what was decoded before: where it lies and how large it is."""
-    from firstlight.data import cache as kept
+    from firstlight.data.decoding import cache as kept
 
     if clear:
         count, size = kept.clear()

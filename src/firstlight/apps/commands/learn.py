@@ -9,26 +9,26 @@ import typer
 
 from firstlight.apps.command import command
 from firstlight.apps.options import (
+    Align,
     Augment,
     BatchSize,
-    Colour,
+    Color,
     Data,
     Decay,
     Device,
     Effort,
     Epochs,
-    Frame,
     Hidden,
-    How,
     Json,
     Loss,
     Lr,
     Momentum,
-    Normalise,
-    Optimiser,
+    Normalize,
+    Optimizer,
     Out,
     Patience,
     Quiet,
+    Resize,
     Schedule,
     Seed,
     Seeds,
@@ -50,20 +50,20 @@ def fit(
     batch_size: BatchSize = None,
     lr: Lr = None,
     loss: Loss = None,
-    optimiser: Optimiser = None,
+    optimizer: Optimizer = None,
     schedule: Schedule = None,
     momentum: Momentum = None,
     weight_decay: Decay = None,
     patience: Patience = None,
     class_weights: Weights = None,
     augment: Augment = None,
-    normalise: Normalise = None,
+    normalize: Normalize = None,
     hidden: Hidden = None,
     device: Device = "auto",
     size: Size = "auto",
-    colour: Colour = "auto",
-    how: How = "squish",
-    frame: Frame = "none",
+    color: Color = "auto",
+    resize: Resize = "squish",
+    align: Align = "none",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
@@ -80,19 +80,19 @@ def fit(
         "batch_size": batch_size,
         "lr": _rate(lr),
         "loss": loss,
-        "optimiser": optimiser,
+        "optimizer": optimizer,
         "schedule": schedule,
         "momentum": momentum,
         "weight_decay": weight_decay,
         "patience": patience,
         "class_weights": class_weights,
         "augment": augment,
-        "normalise": normalise,
+        "normalize": normalize,
         "sizes": None if hidden is None else {"hidden": hidden},
         "device": None if device == "auto" else device,
     }
     name = centroid_name(distance, centre) if rung == "centroid" else rung
-    loading = _loading(size, colour, how, frame, allow_unreadable)
+    loading = _loading(size, color, resize, align, allow_unreadable)
     chosen: Any = {name: value for name, value in options.items() if value is not None}
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked((name,), "validation", from_seed, effort, chosen, loading, out, as_json, quiet))
@@ -117,9 +117,9 @@ def climb(
     split: Split = "validation",
     device: Device = "auto",
     size: Size = "auto",
-    colour: Colour = "auto",
-    how: How = "squish",
-    frame: Frame = "none",
+    color: Color = "auto",
+    resize: Resize = "squish",
+    align: Align = "none",
     allow_unreadable: Unreadable = False,
     out: Out = None,
     seed: Seed = 0,
@@ -131,16 +131,16 @@ def climb(
     from firstlight.apps.climbing import Asked, show_climb
 
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
-    loading = _loading(size, colour, how, frame, allow_unreadable)
+    loading = _loading(size, color, resize, align, allow_unreadable)
     options: Any = {} if device == "auto" else {"device": device}
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
 
 
-def _loading(size: str, colour: str, fit: str, frame: str, allow_unreadable: bool) -> dict[str, Any]:
+def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> dict[str, Any]:
     """The options of `load`, which says what is wrong with them."""
     side = int(size) if size.isdecimal() else size
-    return {"size": side, "colour": colour, "fit": fit, "frame": frame, "allow_unreadable": allow_unreadable}
+    return {"size": side, "color": color, "resize": resize, "align": align, "allow_unreadable": allow_unreadable}
 
 
 @command("firstlight compare runs/photos --against centroid")

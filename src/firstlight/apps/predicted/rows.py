@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.stream import Batch
 from firstlight.arrow import numbers, strings
-from firstlight.models.session import familiar
+from firstlight.models.exporting.session import familiar
 
 if TYPE_CHECKING:
-    from firstlight.models.session import Answer
+    from firstlight.models.exporting.session import Answer
 
 WIDEST = 60  # characters; longer paths push their row to the right
 STRANGE = "not like anything it was trained on"

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from firstlight.apps.predicted.inputs import Source
 from firstlight.arrow import to_numpy
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.plan import WORTH_A_THREAD
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import read_all
@@ -22,7 +22,7 @@ from firstlight.data.decoding.threads import SPAN, cores, in_order, keys_of, med
 from firstlight.data.files import Read, reader
 
 if TYPE_CHECKING:
-    from firstlight.models.session import Answer, Session
+    from firstlight.models.exporting.session import Answer, Session
 
 # Bytes of files, and of pixels as the model sees them, that are held at once by a thread. The layers of a network
 # take up to a hundred times the bytes of its pixels (64 channels of float32 for 3 of uint8), so 1 MiB is 100 MiB.
@@ -56,7 +56,7 @@ def answered(session: Session, found: Iterable[Source], *, skip: int = 0) -> Gen
 
     Example:
         >>> import firstlight as fl
-        >>> from firstlight.models.session import Session
+        >>> from firstlight.models.exporting.session import Session
         >>> session = Session.of(fl.climb(digits, rungs=["centroid-l2"]))
         >>> sum(len(batch.paths) for batch in answered(session, [Source(fl.scan(digits))], skip=97))
         1700
@@ -97,7 +97,7 @@ def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[
             problems[at] = image
             continue
         # At once: decoded photos are a hundred times as large as the files, and only one a thread shall be held.
-        images[count] = to_shape(image, size=tuple(how["size"]), colour=how["colour"], fit=how["fit"])
+        images[count] = to_shape(image, size=tuple(how["size"]), color=how["color"], resize=how["resize"])
         count += 1
     return span, images[:count], problems
 

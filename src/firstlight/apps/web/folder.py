@@ -11,8 +11,8 @@ from firstlight.apps.web.runtime import runtime_files
 from firstlight.apps.web.telling import card, hash_of, listed, listing, manifest
 from firstlight.atomic import new_folder, replace_folder
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.export import Exported, export
-from firstlight.models.session import Session
+from firstlight.models.exporting.export import Exported, export
+from firstlight.models.exporting.session import Session
 from firstlight.runs.results import Run
 
 PAGE = Path(__file__).parent / "page"

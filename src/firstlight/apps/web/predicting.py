@@ -15,10 +15,10 @@ from fastapi import HTTPException
 
 from firstlight.apps.web.answers import Picture, Prediction
 from firstlight.apps.web.reading import Sent
-from firstlight.data.decode import QUIET, decode, openers
+from firstlight.data.decoding.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
 from firstlight.data.decoding.resize import to_shape
-from firstlight.models.session import Answer, Session, familiar
+from firstlight.models.exporting.session import Answer, Session, familiar
 
 # A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
 # file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
@@ -92,8 +92,8 @@ def _shaped(data: bytes, preprocessing: Mapping[str, Any], most: int) -> np.ndar
     image = decode(data)
     if isinstance(image, str):
         raise _UnreadableError(415 if image.startswith(NOT_READ) or image.endswith(EXTRA) else 422, image)
-    size, colour, fit = (preprocessing[name] for name in ("size", "colour", "fit"))
-    return to_shape(image, size=(size[0], size[1]), colour=colour, fit=fit)
+    size, color, resize = (preprocessing[name] for name in ("size", "color", "resize"))
+    return to_shape(image, size=(size[0], size[1]), color=color, resize=resize)
 
 
 def _refuse_costly(data: bytes, kind: str, most: int) -> None:

@@ -28,7 +28,7 @@ from firstlight.apps.web.limits import Gate, Limits
 from firstlight.apps.web.predicting import predictions
 from firstlight.apps.web.reading import images_of
 from firstlight.apps.web.watching import Watching
-from firstlight.models.session import Session
+from firstlight.models.exporting.session import Session
 
 PAGE = Path(__file__).parent / "page"
 WORKERS = 2  # images that are computed at the same time; each may use more threads

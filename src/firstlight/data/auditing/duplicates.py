@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.auditing.likeness import like_pairs
-from firstlight.data.findings import EXAMPLES, Finding
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import MissingExtraError
 

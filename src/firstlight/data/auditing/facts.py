@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.decode import ORIENTATION, QUIET, decode_all, openers
+from firstlight.data.decoding.decode import ORIENTATION, QUIET, decode_all, openers
 from firstlight.data.decoding.header import PNG, choose_path
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import Progress, read_all
@@ -187,14 +187,14 @@ def _measure_large(facts: Facts, row: int, image: np.ndarray) -> None:
     from PIL.Image import fromarray
 
     facts.heights[row], facts.widths[row] = image.shape[:2]
-    some = image[:: len(image) // SIDE or 1]  # of a colour photo a few lines show that it is one
+    some = image[:: len(image) // SIDE or 1]  # of a color photo a few lines show that it is one
     facts.gray[row] = bool(_same_channels(some).all()) and bool(_same_channels(image).all())
-    luma = to_shape(image, size=image.shape[:2], colour="gray")
+    luma = to_shape(image, size=image.shape[:2], color="gray")
     counts = np.array(fromarray(luma[:, :, 0]).histogram()) / luma.size
     levels = np.arange(256) / 255
     mean = counts @ levels
     facts.brightness[row], facts.contrast[row] = mean, np.sqrt(counts @ (levels - mean) ** 2)
-    facts.thumbs[row] = to_shape(luma, size=(SIDE, SIDE), colour="gray")[:, :, 0]
+    facts.thumbs[row] = to_shape(luma, size=(SIDE, SIDE), color="gray")[:, :, 0]
 
 
 def _same_channels(images: np.ndarray) -> np.ndarray:
@@ -241,7 +241,7 @@ def _odd(picture: Image, data: bytes) -> str:
     mode = picture.mode
     if "transparency" in picture.info or mode in ("LA", "La", "RGBA", "PA"):
         return "transparency"
-    # Pillow calls 16-bit colour plain RGB; the depth of a PNG is its 25th byte.
+    # Pillow calls 16-bit color plain RGB; the depth of a PNG is its 25th byte.
     if mode.startswith("I") or mode == "F" or (data.startswith(PNG) and data[24] == 16):
         return "16 bits"
     return {"P": "palette", "CMYK": "CMYK", "YCbCr": "YCbCr", "1": "one bit"}.get(mode, "")

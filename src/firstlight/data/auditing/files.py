@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from firstlight.data.auditing.facts import Facts
-from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
 
 ASPECT = 1.1  # times the commonest one: from there on squishing is seen

@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
-from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
 
 RATIO = 10  # largest to smallest class; Buda, Maki and Mazurowski 2018 (arXiv 1710.05381) find harm from there on

@@ -1,16 +1,16 @@
-"""What the pixels say: FL405 nearly blank, FL406 very dark or bright, FL407 gray among colour, FL408 inverted."""
+"""What the pixels say: FL405 nearly blank, FL406 very dark or bright, FL407 gray among color, FL408 inverted."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from firstlight.data.auditing.facts import Facts, labelled
-from firstlight.data.findings import EXAMPLES, Finding
+from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
 
 BLANK = 3 / 255  # standard deviation: less than a JPEG's noise, so nothing is drawn on it
 FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images lies there
-MIXED = 0.05  # share of the rarer kind, from which on gray among colour is told: CIFAR-10 has 1.2 %
+MIXED = 0.05  # share of the rarer kind, from which on gray among color is told: CIFAR-10 has 1.2 %
 SIDES = 0.9  # share of a class whose borders lie on one side of middle gray, so that polarity means something
 LIKE = 0.25  # median likeness of a class to its mean image, from which on an unlike image means something
 
@@ -49,19 +49,19 @@ def _far(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _mixed(table: Table, facts: Facts, keys: list[str]) -> list[Finding]:
     readable = facts.readable
-    gray, colour = readable & facts.gray, readable & ~facts.gray
-    rarer = gray if gray.sum() <= colour.sum() else colour
+    gray, color = readable & facts.gray, readable & ~facts.gray
+    rarer = gray if gray.sum() <= color.sum() else color
     if not readable.any() or rarer.sum() < MIXED * readable.sum() or not rarer.any():
         return []
     known = labelled(table, facts)
-    labels, message = table.labels, f"{int(gray.sum()):,} images are gray and {int(colour.sum()):,} are in colour"
+    labels, message = table.labels, f"{int(gray.sum()):,} images are gray and {int(color.sum()):,} are in color"
     k = len(table.classes)
     each = np.bincount(labels[known & rarer], minlength=k) / np.maximum(np.bincount(labels[known], minlength=k), 1)
-    advice = "All are brought to one colour, which --colour chooses."
+    advice = "All are brought to one color, which --color chooses."
     if k > 1 and each.max(initial=0) > 0.5 and each.min(initial=1) < 0.1:
         message += f"; of {table.classes[int(each.argmax())]} {each.max():.0%}, of {table.classes[int(each.argmin())]} "
-        message += f"{each.min():.0%}, so colour alone gives the class away"
-        advice = "Bring all to gray (--colour gray), or collect both kinds of every class."
+        message += f"{each.min():.0%}, so color alone gives the class away"
+        advice = "Bring all to gray (--color gray), or collect both kinds of every class."
     shares = {name: float(share) for name, share in zip(table.classes, each, strict=True)}
     return [_finding("FL407", f"{message}.", advice, keys, rarer, {"share_of_the_rarer_kind_by_class": shares})]
 

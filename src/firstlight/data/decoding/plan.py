@@ -1,4 +1,4 @@
-"""The choice of size, colour and number of threads, made from a few images and made anew when one differs."""
+"""The choice of size, color and number of threads, made from a few images and made anew when one differs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
-from firstlight.data.decoding.resize import Colour, Fit
+from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read
 from firstlight.data.table import Table
@@ -30,8 +30,8 @@ class Options:
     """What was asked for; None where the images shall decide."""
 
     size: tuple[int, int] | None
-    colour: Colour | None
-    fit: Fit
+    color: Color | None
+    resize: Resize
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Plan:
 
     Attributes:
         size: (height, width) in px.
-        colour: ``"gray"`` or ``"rgb"``.
-        fit: as asked.
-        reasons: why this size and why this colour.
+        color: ``"gray"`` or ``"rgb"``.
+        resize: as asked.
+        reasons: why this size and why this color.
         threads: how many pay for such files.
         common: the size that each image must have as it is, or None.
         gray: whether each image must be gray as it is.
     """
 
     size: tuple[int, int]
-    colour: Colour
-    fit: Fit
+    color: Color
+    resize: Resize
     reasons: tuple[str, str]
     threads: int
     common: tuple[int, int] | None = None
@@ -59,7 +59,7 @@ class Plan:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of each image that comes out."""
-        return (*self.size, 1 if self.colour == "gray" else 3)
+        return (*self.size, 1 if self.color == "gray" else 3)
 
     def holds(self, shape: tuple[int, ...]) -> bool:
         """Whether an image of this shape leaves the choice as it is."""
@@ -82,27 +82,27 @@ def first_plan(table: Table, options: Options, read: Read) -> Plan | None:
         return None
     large = median_bytes(table) >= WORTH_A_THREAD
     threads = cores() if large or sum(path.startswith("jpeg") for path in paths) > len(paths) / 2 else 1
-    colour: Colour = options.colour or ("gray" if all(shape[2] == 1 for shape in shapes) else "rgb")
-    why = f"Colour {colour} as asked." if options.colour else _why_colour(colour)
-    gray = options.colour is None and colour == "gray"
+    color: Color = options.color or ("gray" if all(shape[2] == 1 for shape in shapes) else "rgb")
+    why = f"Color {color} as asked." if options.color else _why_color(color)
+    gray = options.color is None and color == "gray"
     if options.size is not None:
         asked = f"Size {_px(options.size)} as asked."
-        return Plan(options.size, colour, options.fit, (asked, why), threads, None, gray)
-    plan = Plan(shapes[0][:2], colour, options.fit, ("", why), threads, shapes[0][:2], gray)
+        return Plan(options.size, color, options.resize, (asked, why), threads, None, gray)
+    plan = Plan(shapes[0][:2], color, options.resize, ("", why), threads, shapes[0][:2], gray)
     return _same_size(plan) if len({shape[:2] for shape in shapes}) == 1 else _by_median(plan, table, read)
 
 
 def next_plan(plan: Plan, shape: tuple[int, ...], table: Table, read: Read) -> Plan:
     """The choice after an image of a shape for which ``plan`` does not hold."""
     if plan.gray and shape[2] == 3:
-        plan = replace(plan, colour="rgb", gray=False, reasons=(plan.reasons[0], _why_colour("rgb")))
+        plan = replace(plan, color="rgb", gray=False, reasons=(plan.reasons[0], _why_color("rgb")))
     return plan if plan.holds(shape) else _by_median(plan, table, read)
 
 
-def _why_colour(colour: Colour) -> str:
-    if colour == "gray":
-        return "Colour gray, since every image is gray."
-    return "Colour rgb, since not every image is gray."
+def _why_color(color: Color) -> str:
+    if color == "gray":
+        return "Color gray, since every image is gray."
+    return "Color rgb, since not every image is gray."
 
 
 def _same_size(plan: Plan) -> Plan:

@@ -1,4 +1,4 @@
-"""`to_shape()`: one decoded image to the wanted size and colour, the same for many and for a single one."""
+"""`to_shape()`: one decoded image to the wanted size and color, the same for many and for a single one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Colour = Literal["gray", "rgb"]
-Fit = Literal["squish", "crop", "pad"]
-FITS = ("squish", "crop", "pad")
+Color = Literal["gray", "rgb"]
+Resize = Literal["squish", "crop", "pad"]
+RESIZES = ("squish", "crop", "pad")
 
 
-def to_shape(image: np.ndarray, *, size: tuple[int, int], colour: Colour, fit: Fit = "squish") -> np.ndarray:
-    """An image in the wanted size and colour; the image itself where it has both already.
+def to_shape(image: np.ndarray, *, size: tuple[int, int], color: Color, resize: Resize = "squish") -> np.ndarray:
+    """An image in the wanted size and color; the image itself where it has both already.
 
     Gray from RGB is Pillow's luma, L = (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R BT.601), taken
     before resizing; RGB from gray repeats the channel. Resizing is Pillow's BILINEAR, which widens its
@@ -24,8 +24,8 @@ def to_shape(image: np.ndarray, *, size: tuple[int, int], colour: Colour, fit: F
     Args:
         image: uint8 (H, W, C), C = 1 or 3, as `decode` gives it.
         size: (height, width) in px.
-        colour: ``"gray"`` for one channel, ``"rgb"`` for three.
-        fit: what happens to other proportions. ``"squish"`` changes them; ``"crop"`` keeps the centred part
+        color: ``"gray"`` for one channel, ``"rgb"`` for three.
+        resize: what happens to other proportions. ``"squish"`` changes them; ``"crop"`` keeps the centred part
             that has the wanted ones; ``"pad"`` keeps everything and adds black evenly on two sides.
 
     Returns:
@@ -33,24 +33,24 @@ def to_shape(image: np.ndarray, *, size: tuple[int, int], colour: Colour, fit: F
 
     Example:
         >>> image = np.full((2, 4, 3), 200, np.uint8)
-        >>> to_shape(image, size=(4, 4), colour="gray", fit="pad")[:, 0, 0]
+        >>> to_shape(image, size=(4, 4), color="gray", resize="pad")[:, 0, 0]
         array([  0, 200, 200,   0], dtype=uint8)
     """
-    if colour == "gray" and image.shape[2] == 3:
+    if color == "gray" and image.shape[2] == 3:
         image = _values(_picture(image).convert("L"))
     if image.shape[:2] != size:
-        image = _resized(image, size, fit)
-    return np.repeat(image, 3, axis=2) if colour == "rgb" and image.shape[2] == 1 else image
+        image = _resized(image, size, resize)
+    return np.repeat(image, 3, axis=2) if color == "rgb" and image.shape[2] == 1 else image
 
 
-def _resized(image: np.ndarray, size: tuple[int, int], fit: Fit) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int], resize: Resize) -> np.ndarray:
     from PIL.Image import Resampling
 
     (height, width), (wanted_height, wanted_width) = image.shape[:2], size
     picture = _picture(image)
-    if fit == "squish":
+    if resize == "squish":
         return _values(picture.resize((wanted_width, wanted_height), Resampling.BILINEAR))
-    if fit == "crop":
+    if resize == "crop":
         # One resampling of the centred box, so that a very long image never grows to a very long strip.
         scale = min(height / wanted_height, width / wanted_width)
         left, top = (width - wanted_width * scale) / 2, (height - wanted_height * scale) / 2

@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 
 from firstlight.atomic import told
-from firstlight.data.decode import decode_all
+from firstlight.data.decoding.decode import decode_all
 from firstlight.data.decoding.plan import Options, Plan, first_plan, next_plan
-from firstlight.data.decoding.resize import Colour, to_shape
+from firstlight.data.decoding.resize import Color, to_shape
 from firstlight.data.decoding.threads import in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read, reader
 from firstlight.data.table import Table
@@ -34,13 +34,13 @@ class Stack:
 
     Attributes:
         values: uint8 (N, H, W, C), read-only.
-        colour: ``"gray"`` or ``"rgb"``.
-        reasons: why this size and this colour, a sentence each.
+        color: ``"gray"`` or ``"rgb"``.
+        reasons: why this size and this color, a sentence each.
         failures: why an image could not be decoded, by row number.
     """
 
     values: np.ndarray
-    colour: Colour
+    color: Color
     reasons: tuple[str, ...]
     failures: dict[int, str]
 
@@ -58,7 +58,7 @@ def stack(table: Table, options: Options, *, path: Path | None = None, progress:
 
     Args:
         table: the images, none with a problem that is known already.
-        options: the size, colour and fit that were asked for.
+        options: the size, color and resize that were asked for.
         path: the .npy file to be written. Without it the result is in memory, or in a temporary file where it
             is larger than `IN_MEMORY`.
         progress: called with (images done, images in all).
@@ -84,7 +84,7 @@ def stack(table: Table, options: Options, *, path: Path | None = None, progress:
         except _DiffersError as other:
             plan = next_plan(plan, other.shape, table, read)
         else:
-            return Stack(values, plan.colour, plan.reasons, failures)
+            return Stack(values, plan.color, plan.reasons, failures)
 
 
 def failures_of(table: Table, rows: Iterable[int]) -> dict[int, str]:
@@ -136,7 +136,7 @@ def _blocks(table: Table, plan: Plan, read: Read, failures: dict[int, str]) -> G
             if image.shape != as_it_is:
                 if not plan.holds(image.shape):
                     raise _DiffersError(image.shape)
-                image = to_shape(image, size=plan.size, colour=plan.colour, fit=plan.fit)
+                image = to_shape(image, size=plan.size, color=plan.color, resize=plan.resize)
             values[count] = image
             count += 1
         return values[:count], failed

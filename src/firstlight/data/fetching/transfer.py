@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from firstlight.data.catalog import Dataset
+from firstlight.data.fetching.catalog import Dataset
 from firstlight.data.fetching.unpack import CHUNK, MOST_BYTES, Progress
 from firstlight.errors import DownloadError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.models.centroid import Centroid, Ink, Prior, counted
-from firstlight.models.distances import FRACTION
-from firstlight.models.prototypes import Prototypes
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior, counted
+from firstlight.models.closed_form.distances import FRACTION
+from firstlight.models.closed_form.prototypes import Prototypes
 
 NO_PIXEL = "the class shares of the training images decide, whatever the image: no pixel argues"
 NO_IDEAL = "one of the two classes has no training image, so there is nothing that a pixel could be compared with"

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firstlight.data.table import SPLITS
-from firstlight.models.centroid import Centroid, Ink, Prior
 from firstlight.models.classifier import Classifier
-from firstlight.models.distances import to_centres
-from firstlight.models.prototypes import Prototypes
+from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.distances import to_centres
+from firstlight.models.closed_form.prototypes import Prototypes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from firstlight.data.pixels import Pixels
-    from firstlight.models.network import Network
+    from firstlight.models.training.network import Network
 
 NEAREST = 5
 MOST_IMAGES = 10_000  # training images that are looked through
-MOST_VALUES = 2**27  # of their pixels: 892 images of 224 x 224 px in colour, which a cnn passes in some 10 s
+MOST_VALUES = 2**27  # of their pixels: 892 images of 224 x 224 px in color, which a cnn passes in some 10 s
 BLOCK = 2**22  # values at a time, 32 MiB as int64
 
 Distances = Callable[[np.ndarray], np.ndarray]  # (M, H, W, C) training images -> (n, M)
@@ -90,7 +90,7 @@ def _distances(classifier: Classifier, images: np.ndarray) -> tuple[Distances, s
         return by_pixels, f"by the {distance} distance of their pixels"
     if isinstance(model, Prior | Ink):
         return None
-    from firstlight.models.network import Network
+    from firstlight.models.training.network import Network
 
     assert isinstance(model, Network)
     return _in_last_layer(model, images)
@@ -99,7 +99,7 @@ def _distances(classifier: Classifier, images: np.ndarray) -> tuple[Distances, s
 def _in_last_layer(network: Network, images: np.ndarray) -> tuple[Distances, str] | None:
     import torch
 
-    from firstlight.models.networks import Linear
+    from firstlight.models.training.architectures import Linear
 
     here = last_inputs(network, images)  # (n, D)
     if here is None:
@@ -112,7 +112,7 @@ def _in_last_layer(network: Network, images: np.ndarray) -> tuple[Distances, str
         return torch.cdist(here, there, compute_mode="donot_use_mm_for_euclid_dist").double().numpy()
 
     linear = isinstance(network.module, Linear)
-    return in_layer, f"by the L2 distance {'of their normalised pixels' if linear else 'in the last layer'}"
+    return in_layer, f"by the L2 distance {'of their normalized pixels' if linear else 'in the last layer'}"
 
 
 def last_inputs(network: Network, images: np.ndarray) -> Tensor | None:
@@ -128,7 +128,7 @@ def last_inputs(network: Network, images: np.ndarray) -> Tensor | None:
     import torch
     from torch import nn
 
-    from firstlight.models.network import evaluating
+    from firstlight.models.training.network import evaluating
 
     last: list[Tensor] = []
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from firstlight.errors import MissingExtraError
 from firstlight.models.explaining.closed import Account
-from firstlight.models.network import Network, evaluating, moved
-from firstlight.models.networks import Linear
+from firstlight.models.training.architectures import Linear
+from firstlight.models.training.network import Network, evaluating, moved
 
 STEPS = (32, 64, 128, 256, 512)  # of the integral; the next number is taken where the last was too coarse
 OF_DIFFERENCE, OF_MAP = 1e-2, 1e-3  # completeness error that is small enough: this share of the difference that is
@@ -23,7 +23,7 @@ WINDOW = 5  # windows of occlusion side by side on the shorter side, each of whi
 
 Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, classes argued for, classes argued against -> (B,)
 TIMES_WEIGHT = (
-    "each normalised pixel times the difference of its two weights; the difference of the two biases is spread evenly "
+    "each normalized pixel times the difference of its two weights; the difference of the two biases is spread evenly "
     "over all pixels"
 )
 
@@ -134,7 +134,7 @@ def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Account:
 
 
 def _scores(module: nn.Module, images: Tensor, views: Sequence[tuple[int, int, bool]]) -> Tensor:
-    """(B, C, H, W) normalised -> (B, K): the mean over the views, as `Network.scores` has it, with its gradient."""
+    """(B, C, H, W) normalized -> (B, K): the mean over the views, as `Network.scores` has it, with its gradient."""
     # A copy for each view, since a module may write into what it is given.
     each = [module(moved(images.clone(), *view)) for view in views]
     return sum(each[1:], each[0]) / len(each)

@@ -20,8 +20,8 @@ from firstlight.runs.results import Run, RungResult
 
 USE = """```python
 from pathlib import Path
-from firstlight.data.decode import decode
-from firstlight.models.session import Session
+from firstlight.data.decoding.decode import decode
+from firstlight.models.exporting.session import Session
 
 session = Session.of(".")  # this folder
 answer = session.answer(decode(Path("image.png").read_bytes())[None])

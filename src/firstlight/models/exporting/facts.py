@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from firstlight.evaluation.compare import p_text
-from firstlight.models.centroid import COUNTED, HELD_OUT
 from firstlight.models.checkpoint import NETWORK
+from firstlight.models.closed_form.centroid import COUNTED
+from firstlight.models.closed_form.training_set import HELD_OUT
 from firstlight.runs.evidence import kept_evidence
 from firstlight.runs.results import Run, RungResult
 
@@ -23,12 +24,12 @@ DISTANCES = {
     "l2": "the root of the mean squared difference of their pixels (L2)",
     "cosine": "one minus the cosine between them",
 }
-FITS = {
+RESIZES = {
     "squish": "squeezed to that size whatever its proportions",
     "crop": "cut to the middle in these proportions",
     "pad": "fitted into that size with black around",
 }
-FRAMES = {
+ALIGNMENTS = {
     "box": "Then the box of its ink is stretched to the whole image.",
     "mass": "Then its ink is moved so that its centre of mass is in the middle.",
     "deskew": "Then its ink is made upright, row by row.",
@@ -106,12 +107,12 @@ def classes_of(classes: Sequence[str]) -> str:
 def what_an_image_goes_through(about: Mapping[str, Any]) -> str:
     """The preprocessing of a model's document, in words."""
     how = about["preprocessing"]
-    (height, width), colour = how["size"], "gray (ITU-R BT.601)" if how["colour"] == "gray" else "RGB"
+    (height, width), color = how["size"], "gray (ITU-R BT.601)" if how["color"] == "gray" else "RGB"
     told = (
-        f"It is turned upright, laid over white where it is transparent, made {colour}, and brought to {height} x "
-        f"{width} px (antialiased bilinear): {FITS[how.get('fit', 'squish')]}."
+        f"It is turned upright, laid over white where it is transparent, made {color}, and brought to {height} x "
+        f"{width} px (antialiased bilinear): {RESIZES[how.get('resize', 'squish')]}."
     )
-    return " ".join([told, *([FRAMES[how["frame"]]] if how.get("frame", "none") != "none" else [])])
+    return " ".join([told, *([ALIGNMENTS[how["align"]]] if how.get("align", "none") != "none" else [])])
 
 
 def how_it_was_made(run: Run, rung: RungResult) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _trained(run: Run, rung: RungResult) -> Iterator[str]:
     rows = {
         "epochs, batch": f"{recipe['epochs']}, {recipe['batch_size']}",
         "loss": f"{recipe['loss']}, label smoothing {recipe['label_smoothing']:g}",
-        "optimiser": f"{recipe['optimiser']}, weight decay {recipe['weight_decay']:g}",
+        "optimizer": f"{recipe['optimizer']}, weight decay {recipe['weight_decay']:g}",
         "learning rate": f"{recipe['lr']}, {recipe['schedule']}",
         "variation": _variation(recipe["augment"]),
         "precision, device": f"{recipe['precision']}, {training['device']}",

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstlight.data.arrange import arrange
-from firstlight.data.decode import decode
+from firstlight.data.decoding.decode import decode
 from firstlight.data.files import reader
 from firstlight.data.sources import scan
 from firstlight.errors import FirstlightError
-from firstlight.models.session import Engine
+from firstlight.models.exporting.session import Engine
 from firstlight.runs.evidence import kept_evidence
 from firstlight.runs.results import Run, RungResult
 
@@ -64,7 +64,7 @@ def parity(one: Engine, other: Engine, images: Sequence[np.ndarray], *, of: str 
         of: what they are.
 
     Example:
-        >>> from firstlight.models.session import InPython
+        >>> from firstlight.models.exporting.session import InPython
         >>> import firstlight as fl
         >>> same = InPython(fl.fit("centroid", fl.load(fl.scan(digits)), distance="l2"))
         >>> print(parity(same, same, [np.zeros((8, 8, 1), np.uint8)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight.models.exporting.framing import framing
+from firstlight.models.exporting.align import aligning
 
 # Pillow resizes in two passes and rounds after each. A pass is a product with a matrix of weights k / 2**22, k whole.
 # Written as k = 65536 a + 256 b + c it is three products of bytes, each exact in 32 bits: MatMulInteger, which is also
@@ -129,9 +129,9 @@ across (images, limbs) => (narrower)
 GRAY = """
   one_channel = Constant <value = int64[1] {1}> ()
   is_gray = Equal (channels_there, one_channel)
-  coloured = If (is_gray) <
+  colored = If (is_gray) <
     then_branch = gray () => (gray_already) { gray_already = Identity (images) },
-    else_branch = colour () => (gray_now) {
+    else_branch = color () => (gray_now) {
       luma = Constant <value = float[3,1] {19595, 38470, 7471}> ()
       half_gray = Constant <value = float {32768}> ()
       gray_share = Constant <value = float {0.0000152587890625}> ()
@@ -145,7 +145,7 @@ GRAY = """
   >
 """
 AS_IT_IS = """
-  coloured = Identity (images)
+  colored = Identity (images)
 """
 THREE = """
   shaped = Gather <axis = 3> (fitted, first_three)
@@ -232,7 +232,7 @@ BLACK_AROUND = """
   black = Constant <value = uint8 {0}> ()
   placed = Pad (inner, pads, black)
 """
-FITS: Mapping[str, tuple[str, str]] = {"squish": (SQUISH, EVEN), "crop": (CROP, EVEN), "pad": (PAD, BLACK_AROUND)}
+RESIZES: Mapping[str, tuple[str, str]] = {"squish": (SQUISH, EVEN), "crop": (CROP, EVEN), "pad": (PAD, BLACK_AROUND)}
 
 
 def preprocessing(config: Mapping[str, Any]) -> str:
@@ -245,9 +245,9 @@ def preprocessing(config: Mapping[str, Any]) -> str:
         ``firstlight.preprocessed`` and the functions that it calls, whose names are their own.
     """
     height, width, channels = config["shape"]
-    box, around = FITS[config["preprocessing"].get("fit", "squish")]
-    frame = config["preprocessing"].get("frame", "none")
-    return f"""{FUNCTIONS if frame == "none" else FUNCTIONS + framing(frame, config["shape"])}
+    box, around = RESIZES[config["preprocessing"].get("resize", "squish")]
+    align = config["preprocessing"].get("align", "none")
+    return f"""{FUNCTIONS if align == "none" else FUNCTIONS + aligning(align, config["shape"])}
 <domain: "firstlight", opset_import: ["" : 18, "firstlight" : 1]>
 preprocessed (images) => (pixels)
 {{
@@ -268,7 +268,7 @@ preprocessed (images) => (pixels)
   same_columns = Equal (n_columns, columns)
   same = And (same_rows, same_columns)
   fitted = If (same) <
-    then_branch = fits () => (as_it_is) {{ as_it_is = Identity (coloured) }},
+    then_branch = fits () => (as_it_is) {{ as_it_is = Identity (colored) }},
     else_branch = resized () => (placed) {{
       height = Cast <to = 11> (n_rows)
       width = Cast <to = 11> (n_columns)
@@ -285,11 +285,11 @@ preprocessed (images) => (pixels)
       rows_first = And (shrinks, more)
       inner = If (rows_first) <
         then_branch = down_then_across () => (y) {{
-          shorter = firstlight.down (coloured, row_limbs)
+          shorter = firstlight.down (colored, row_limbs)
           y = firstlight.across (shorter, column_limbs)
         }},
         else_branch = across_then_down () => (z) {{
-          narrower = firstlight.across (coloured, column_limbs)
+          narrower = firstlight.across (colored, column_limbs)
           z = firstlight.down (narrower, row_limbs)
         }}
       >
@@ -297,6 +297,6 @@ preprocessed (images) => (pixels)
     }}
   >
   {THREE if channels == 3 else ONE}
-  pixels = {"Identity" if frame == "none" else "firstlight.framed"} (shaped)
+  pixels = {"Identity" if align == "none" else "firstlight.aligned"} (shaped)
 }}
 """

@@ -8,8 +8,8 @@ from itertools import count
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.centroid import COUNTED
-from firstlight.models.distances import FRACTION
+from firstlight.models.closed_form.centroid import COUNTED
+from firstlight.models.closed_form.distances import FRACTION
 from firstlight.runs.tensors import SavedModel
 
 NEVER = -2.0  # the score of a class without training images, as the closed-form rungs have it
@@ -27,7 +27,7 @@ def scoring(saved: SavedModel) -> Part:
 
     Returns:
         Lines of nodes, and arrays by the names that they have there. Of the closed-form rungs everything is float64
-        in the order of `firstlight.models.distances`; a centroid's nodes give ``far`` (N, K) too, its distances.
+        in the order of `models.closed_form.distances`; a centroid's nodes give ``far`` (N, K) too, its distances.
 
     Raises:
         ArgumentError: where it is a module of the user's, which is not stored as code.
@@ -197,8 +197,8 @@ class _Nodes:
 def _network(saved: SavedModel) -> Part:
     """The module's layers, over every view of the images at once: (views * N, C, H, W)."""
     views, shape = [tuple(view) for view in saved.config["options"]["views"]], saved.config["shape"]
-    mean, spread = (float(value) for value in saved.tensors["normalise"])
-    weights = {name.removeprefix("module."): value for name, value in saved.tensors.items() if name != "normalise"}
+    mean, spread = (float(value) for value in saved.tensors["normalize"])
+    weights = {name.removeprefix("module."): value for name, value in saved.tensors.items() if name != "normalize"}
     constants: dict[str, np.ndarray] = {
         "scale": np.array(1 / (255 * spread), np.float32),
         "shift": np.array(-mean / spread, np.float32),

@@ -24,7 +24,7 @@ async function get(file) {
   return response;
 }
 
-/** uint8 (1, H, W, 3) of an image file: upright, its colours as they are stored, what is transparent over white. */
+/** uint8 (1, H, W, 3) of an image file: upright, its colors as they are stored, what is transparent over white. */
 async function decoded(blob) {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" };
   const bitmap = await createImageBitmap(blob, options).catch(() => {

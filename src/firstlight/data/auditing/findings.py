@@ -1,0 +1,150 @@
+"""`Finding` and `Findings`: what is wrong with a folder, under codes that stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from firstlight.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas
+
+SEVERITIES = ("error", "warning", "note")  # a score is wrong; it may mislead; good to know
+
+# Code -> (severity, what it means in a few words). Codes are never given a second meaning.
+CODES: Mapping[str, tuple[str, str]] = {
+    "FL101": ("note", "entries that are no images were left out"),
+    "FL102": ("warning", "a class folder without images"),
+    "FL103": ("warning", "class names that differ in case, spaces or accents only"),
+    "FL104": ("warning", "a class is missing from a split"),
+    "FL105": ("warning", "images without a class"),
+    "FL201": ("error", "the same image in two splits"),
+    "FL202": ("error", "nearly the same image in two splits"),
+    "FL203": ("error", "the same image in two classes"),
+    "FL204": ("warning", "nearly the same image in two classes"),
+    "FL205": ("note", "the same image twice in a class"),
+    "FL206": ("note", "nearly the same image twice in a class"),
+    "FL301": ("error", "images that cannot be read"),
+    "FL302": ("note", "photos that are turned by their EXIF orientation"),
+    "FL303": ("note", "images with palettes, transparency, 16 bits or CMYK"),
+    "FL304": ("note", "files whose name says another format"),
+    "FL305": ("note", "files with several frames, of which the first is used"),
+    "FL401": ("warning", "classes of very different size"),
+    "FL402": ("warning", "classes with few images"),
+    "FL403": ("note", "images of different sizes"),
+    "FL404": ("note", "images of different aspect"),
+    "FL405": ("warning", "images that are nearly blank"),
+    "FL406": ("note", "images that are very dark or very bright for this folder"),
+    "FL407": ("warning", "gray and color images mixed"),
+    "FL408": ("warning", "images that are inverted against their class"),
+    "FL409": ("note", "images with very few pixels"),
+    "FL501": ("warning", "one simple statistic tells classes apart"),
+    "FL502": ("note", "file names or their order tell the class"),
+    "FL503": ("warning", "labels to check again"),
+}
+EXAMPLES = 10  # groups of keys that a finding shows
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know of a folder.
+
+    Attributes:
+        code: a key of `CODES`.
+        message: one sentence with the count, such as ``"12 images occur in train and validation."``
+        count: images (for FL102 to FL104, FL401 and FL402 classes) that it concerns.
+        advice: what to do, one sentence.
+        examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
+        facts: numbers for machines, JSON values only.
+        keys: the keys of all images concerned, where other rooms need them (of FL201 and FL202 those
+            outside the training split); else empty.
+
+    Example:
+        >>> print(Finding("FL402", "1 class has fewer than 20 images: owl (7).", 1, "Collect more images of it."))
+        FL402 warning  1 class has fewer than 20 images: owl (7). Collect more images of it.
+    """
+
+    code: str
+    message: str
+    count: int
+    advice: str
+    examples: tuple[tuple[str, ...], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ArgumentError(f"{self.code!r} is no code of a finding; those known are {', '.join(CODES)}.")
+
+    @property
+    def severity(self) -> str:
+        """``"error"``, ``"warning"`` or ``"note"``."""
+        return CODES[self.code][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"code": self.code, "severity": self.severity, **asdict(self)}
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.severity:<8} {self.message} {self.advice}"
+
+
+@dataclass(frozen=True)
+class Findings(Sequence[Finding]):
+    """What `audit` found, the gravest first.
+
+    Attributes:
+        found: the findings.
+        images: how many images were looked at.
+        remarks: what was not looked for and why, a sentence each.
+
+    Example:
+        >>> found = Findings((Finding("FL402", "1 class is small.", 1, "Collect more."),), images=50)
+        >>> [one.code for one in found], found.with_code("FL201")
+        (['FL402'], None)
+    """
+
+    found: tuple[Finding, ...]
+    images: int
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.found, key=lambda one: (SEVERITIES.index(one.severity), one.code))
+        object.__setattr__(self, "found", tuple(ordered))
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.found[index]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.found)
+
+    def with_code(self, code: str) -> Finding | None:
+        """The finding of this code; None where there is none."""
+        return next((one for one in self.found if one.code == code), None)
+
+    @property
+    def leaked(self) -> tuple[str, ...]:
+        """The keys outside the training split whose image, or nearly the same, is also inside it."""
+        return tuple(dict.fromkeys(key for one in self.found if one.code in ("FL201", "FL202") for key in one.keys))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"images": self.images, "remarks": self.remarks, "findings": [one.to_dict() for one in self.found]}
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a finding: code, severity, count, message, advice."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("Data frames", "pandas") from error
+        names = ("code", "severity", "count", "message", "advice")
+        return pandas.DataFrame([{name: getattr(one, name) for name in names} for one in self.found], columns=names)
+
+    def __str__(self) -> str:
+        lines = [str(one) for one in self.found] or [f"Nothing was found in {self.images:,} images."]
+        return "\n".join([*lines, *self.remarks])

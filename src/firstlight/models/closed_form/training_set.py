@@ -1,0 +1,76 @@
+"""`TrainingSet`: labelled images with their class sums and medians, and those held out to fit the temperature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from firstlight.models.closed_form.sums import ClassSums, class_sums
+
+HELD_OUT = 1000  # images at most: one number is fitted on them, and scoring them must not cost what a rung costs
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labelled training images; their class sums are computed once and serve every closed-form model.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N,) integers in 0..K-1.
+        classes: K.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: int
+
+    @cached_property
+    def sums(self) -> ClassSums:
+        """The class sums of all the images."""
+        return class_sums(self.images, self.labels, self.classes)
+
+    @cached_property
+    def held_out(self) -> TrainingSet:
+        """Every fifth image of a class, fewer where they would pass 1,000; temperatures are fitted on them."""
+        rows = self.held_out_rows
+        return TrainingSet(self.images[rows], self.labels[rows], self.classes)
+
+    @property
+    def without_held_out(self) -> TrainingSet:
+        """The images that are not held out."""
+        kept = np.delete(np.arange(len(self.labels)), self.held_out_rows)
+        return TrainingSet(self.images[kept], self.labels[kept], self.classes)
+
+    def centres(self, centre: str) -> ClassSums:
+        """Each class's mean or median image, as integers over integers."""
+        return self.sums if centre == "mean" else _medians(self.images, self.labels, self.classes)
+
+    def centres_without_held_out(self, centre: str) -> ClassSums:
+        """The same from the images that are not held out; for means by subtraction, which is exact."""
+        if centre == "mean":
+            return self.sums - self.held_out.sums
+        rest = self.without_held_out
+        return _medians(rest.images, rest.labels, self.classes)
+
+    @cached_property
+    def held_out_rows(self) -> np.ndarray:
+        """(M,) row numbers of the images that are held out."""
+        share = min(0.2, HELD_OUT / max(len(self.labels), 1))
+        counts = np.bincount(self.labels, minlength=self.classes)
+        order = np.argsort(self.labels, kind="stable")
+        place = np.empty(len(order), np.int64)  # the number of a row within its class
+        place[order] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.flatnonzero(np.floor((place + 1) * share) > np.floor(place * share))
+
+
+def _medians(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSums:
+    """Each class's median image as (twice the median) / 2: medians of integers are multiples of a half."""
+    flat = images.reshape(len(images), math.prod(images.shape[1:]))
+    counts = np.bincount(labels, minlength=classes)
+    doubled = np.zeros((classes, flat.shape[1]), np.int64)
+    for label in np.flatnonzero(counts):
+        doubled[label] = np.rint(2 * np.median(flat[labels == label], axis=0))
+    return ClassSums(np.where(counts > 0, 2, 0), doubled)

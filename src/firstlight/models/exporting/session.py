@@ -1,0 +1,216 @@
+"""`Session`: one model that answers decoded images of any size, the same wherever it is put to use; without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from firstlight.data.decoding.align import aligned
+from firstlight.data.decoding.resize import to_shape
+from firstlight.errors import MissingExtraError, RunError
+from firstlight.models.checkpoint import NETWORK, restore
+from firstlight.models.classifier import Classifier
+from firstlight.models.closed_form.centroid import Centroid
+from firstlight.models.closed_form.prototypes import Prototypes
+from firstlight.models.exporting.document import FORMAT, NEEDED, document
+from firstlight.runs.folder import read_run
+from firstlight.runs.results import Run
+from firstlight.runs.tensors import METADATA, SavedModel
+
+ALIKE = ("labels", "probabilities", "pixels")  # which every answer has
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What N images are.
+
+    Attributes:
+        labels: (N,) int64, index into the classes.
+        probabilities: (N, K) float32.
+        distances: (N, K) float32 to each class's ideal image; None where the model has none.
+        pixels: (N, h, w, c) uint8, the images as the model sees them.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    distances: np.ndarray | None
+    pixels: np.ndarray
+
+
+def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
+    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the measured images were."""
+    beyond = about["familiar"]
+    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
+    if answer.distances is not None and beyond["distance"] is not None:
+        alike &= answer.distances.min(axis=1) <= beyond["distance"]
+    return alike
+
+
+class Engine(Protocol):
+    """Whatever computes the answers."""
+
+    def answer(self, images: np.ndarray) -> Answer:
+        """uint8 (N, H, W, C) -> N answers."""
+        ...
+
+    def ideal(self) -> np.ndarray | None:
+        """(K, h, w, c) float32, 0 to 255."""
+        ...
+
+
+class Session:
+    """A model that answers.
+
+    Args:
+        about: its `document`.
+        engine: what computes.
+
+    Example:
+        >>> import firstlight as fl
+        >>> session = Session.of(fl.climb(digits, rungs=["centroid-l2"]))
+        >>> answer = session.answer(np.zeros((1, 30, 20, 3), np.uint8))  # any size, gray or RGB
+        >>> answer.probabilities.shape, answer.pixels.shape
+        ((1, 10), (1, 8, 8, 1))
+    """
+
+    def __init__(self, about: Mapping[str, Any], engine: Engine) -> None:
+        self.about = dict(about)
+        self.classes = tuple(map(str, about["classes"]))
+        self.shape = tuple(map(int, about["shape"]))
+        self.ideal = engine.ideal()
+        self._engine = engine
+
+    @classmethod
+    def of(cls, source: Run | str | Path, rung: str | None = None) -> Session:
+        """The session of a run's rung, or of an exported file.
+
+        The closed-form rungs compute by NumPy; a network by ONNX Runtime, which starts in a fraction of the time
+        that torch takes, and by torch where it is not installed.
+
+        Args:
+            source: a run, its folder, an ``.onnx`` file that `export` wrote, or a folder with a model card.
+            rung: its name; the advised one where left out.
+
+        Raises:
+            ArgumentError: where the run has no such rung, or advises none yet.
+            RunError: where the folder or the file is none of Firstlight's, or damaged.
+            MissingExtraError: where what computes it is not installed.
+        """
+        if not isinstance(source, Run) and Path(source).suffix.lower() == ".onnx":
+            return cls(*_exported(Path(source)))
+        if not isinstance(source, Run) and (Path(source) / "config.json").is_file():
+            from firstlight.models.exporting.folder import read_folder
+
+            return cls._answering(*read_folder(source))
+        run = source if isinstance(source, Run) else read_run(source)
+        result = run.chosen(rung)
+        return cls._answering(document(run, result.name), result.model)
+
+    @classmethod
+    def _answering(cls, about: Mapping[str, Any], saved: SavedModel) -> Session:
+        if saved.config["kind"] == NETWORK and not saved.config["options"]["own"] and _runtime_is_there():
+            from firstlight.models.exporting.graph import graph
+
+            return cls(about, Runtime(graph(saved, about).SerializeToString()))
+        return cls(about, InPython(restore(saved)))
+
+    def answer(self, images: np.ndarray) -> Answer:
+        """What each image is.
+
+        Args:
+            images: (N, H, W, C) uint8 as `firstlight.data.decoding.decode.decode` gives them, C = 1 or 3; any H and W.
+        """
+        if "quantized" not in self.about or len(images) < 2:
+            return self._engine.answer(images)
+        # With int8 weights a batch shares one scale, and an image's answer would depend on its neighbours.
+        each = [self._engine.answer(image[None]) for image in images]
+        distances = None if each[0].distances is None else np.concatenate([one.distances for one in each])
+        labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALIKE)
+        return Answer(labels, shares, distances, pixels)
+
+
+class InPython:
+    """Answers by the classifier itself."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def answer(self, images: np.ndarray) -> Answer:
+        """uint8 (N, H, W, C) -> N answers."""
+        how = self.classifier.preprocessing
+        height, width = how["size"]
+        shaped = [to_shape(image, size=(height, width), color=how["color"], resize=how["resize"]) for image in images]
+        pixels = aligned(np.stack(shaped), how.get("align", "none"))
+        scores = self.classifier.model.scores(pixels)  # (N, K)
+        shares = np.exp((scores - scores.max(axis=1, keepdims=True)) / self.classifier.temperature)
+        probabilities = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+        distances = -scores.astype(np.float32) if isinstance(self.classifier.model, Centroid | Prototypes) else None
+        return Answer(scores.argmax(axis=1), probabilities, distances, pixels)
+
+    def ideal(self) -> np.ndarray | None:
+        """(K, h, w, c) float32, 0 to 255."""
+        model = self.classifier.model
+        if not isinstance(model, Centroid):
+            return None
+        return (model.ideal * 255).reshape(-1, *self.classifier.shape).astype(np.float32)
+
+
+class Runtime:
+    """Answers by ONNX Runtime, from the bytes of an exported model."""
+
+    def __init__(self, model: bytes) -> None:
+        onnxruntime = _onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others share the processor
+        try:
+            self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its classes have no common parent but this one
+            raise RunError(f"The file is no ONNX model that ONNX Runtime can run ({str(error)[:200]}).") from error
+        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+        self.outputs = {one.name for one in self.session.get_outputs()}
+
+    def answer(self, images: np.ndarray) -> Answer:
+        """uint8 (N, H, W, C) -> N answers."""
+        names = ["label", "probabilities", "pixels", *({"distances"} & self.outputs)]
+        found = dict(zip(names, self.session.run(names, {"images": images}), strict=True))
+        return Answer(found["label"], found["probabilities"], found.get("distances"), found["pixels"])
+
+    def ideal(self) -> np.ndarray | None:
+        """(K, h, w, c) float32, 0 to 255."""
+        if "ideal" not in self.outputs:
+            return None
+        return self.session.run(["ideal"], {"images": np.zeros((1, 1, 1, 1), np.uint8)})[0]
+
+
+def _exported(path: Path) -> tuple[dict[str, Any], Runtime]:
+    try:
+        engine = Runtime(path.read_bytes())
+        about = json.loads(engine.metadata[METADATA])
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be read ({error.strerror}); name a file that firstlight export wrote."
+        ) from error
+    except (KeyError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} was not written by firstlight export: it holds no description of the model.") from error
+    if not isinstance(about, dict) or not about.keys() >= NEEDED or about["format"] != FORMAT:
+        raise RunError(f"{path} has a description of another version of Firstlight; export the model anew.")
+    return about, engine
+
+
+def _runtime_is_there() -> bool:
+    return find_spec("onnx") is not None and find_spec("onnxruntime") is not None
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("Exported models", "export") from error
+    return onnxruntime

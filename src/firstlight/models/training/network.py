@@ -1,0 +1,195 @@
+"""`Network`: a module with its normalizing and its device, so that it scores uint8 images as every rung does."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from firstlight.errors import ArgumentError, RunError
+from firstlight.models.training.architectures import build
+from firstlight.models.training.augmentation import reflected
+
+VALUES_AT_ONCE = 2**22  # float32 values of the images in one batch of scoring: 16 MiB
+ONE_VIEW = ((0, 0, False),)
+MOST_VIEWS = 64
+MODULE = "module."  # what the names of a module's tensors start with
+PIXELS_MEASURED = 2**23  # that mean and standard deviation are taken of, from images evenly spaced
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A module that scores images.
+
+    Attributes:
+        module: (B, C, H, W) float -> (B, K).
+        mean: of the training images' pixels / 255, all channels together: one number each, since taking channels
+            apart costs ten times as long in channels-last order, and a network's first layer can do it.
+        spread: their standard deviation.
+        about: what the checkpoint says of the module: its name and sizes.
+        views: (px down, px right, mirrored) of each look at an image; the scores are the mean over them.
+        device: where it computes.
+    """
+
+    module: nn.Module
+    mean: float
+    spread: float
+    about: Mapping[str, Any] = field(default_factory=dict)
+    views: tuple[tuple[int, int, bool], ...] = ONE_VIEW
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def floats(self, images: Tensor) -> Tensor:
+        """Normalized images: (pixels / 255 - mean) / spread, (B, C, H, W) uint8 -> float32."""
+        return images.float().mul_(1 / (255 * self.spread)).add_(-self.mean / self.spread)
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """(N, H, W, C) uint8 -> (N, K) float64, in float32 arithmetic."""
+        at_once = max(1, min(1024, VALUES_AT_ONCE // max(1, int(np.prod(images.shape[1:])))))
+        parts = []
+        with evaluating(self.module), torch.inference_mode():
+            for start in range(0, max(len(images), 1), at_once):  # once even for no image, which gives (0, K)
+                part = torch.from_numpy(np.array(images[start : start + at_once])).to(self.device)
+                floats = self.floats(part.permute(0, 3, 1, 2))
+                views = [self.module(moved(floats.clone(), *view)).float() for view in self.views]  # (B, K) each
+                parts.append((sum(views[1:], views[0]) / len(views)).cpu().numpy())
+        return np.concatenate(parts).astype(np.float64)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
+        weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
+        return {"normalize": np.array([self.mean, self.spread]), **weights}
+
+
+def moved(images: Tensor, down: int, right: int, mirrored: bool) -> Tensor:
+    """The images (B, C, H, W) moved by whole px, what is left bare reflected, and mirrored after that."""
+    height, width = images.shape[2:]
+    if down:
+        images = images[:, :, reflected(torch.arange(height) - down, height)]
+    if right:
+        images = images[:, :, :, reflected(torch.arange(width) - right, width)]
+    return images.flip(3) if mirrored else images
+
+
+def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool], ...]:
+    """The image, the same moved by a thirty-second of its shorter side each way, and the mirror images of these.
+
+    Shifted and mirrored views at the end are those of Jordan 2024 (arXiv 2404.00498), section 3.5.
+
+    Example:
+        >>> views_of((28, 28, 1), mirrored=False)
+        ((0, 0, False), (1, 0, False), (-1, 0, False), (0, 1, False), (0, -1, False))
+    """
+    step = max(1, round(min(shape[:2]) / 32))
+    moves = ((0, 0), (step, 0), (-step, 0), (0, step), (0, -step))
+    sides = (False, True) if mirrored else (False,)
+    return tuple((*move, side) for side in sides for move in moves)
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode inside the block, and each of its parts in its own mode after it."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def restored(
+    about: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    shape: tuple[int, ...],
+    classes: int,
+    module: nn.Module | None = None,
+) -> Network:
+    """The network that gave these tensors.
+
+    Args:
+        about: its name and sizes.
+        tensors: what `Network.tensors` gave.
+        shape: (H, W, C) of the images.
+        classes: K.
+        module: of the user's own, where that was trained; its copy takes the weights.
+
+    Raises:
+        ArgumentError: where the user's own module is missing.
+        RunError: where a tensor is missing, left over or of another shape; the sentence names it.
+    """
+    if about["own"]:
+        if module is None:
+            raise ArgumentError(
+                f"The model is your own module {str(about['module'])[:60]!r}, and a model file holds no code; pass one "
+                "of the same class: restore(saved, module=...)."
+            )
+        made = copy.deepcopy(module)
+    else:
+        try:
+            with torch.device("meta"):  # shapes without memory: whatever sizes a file claims, they cost nothing
+                made = build(str(about["module"]), shape, classes, about["sizes"])
+        except ArgumentError as error:
+            raise RunError(f"The model's description is not whole ({str(error).rstrip('.')}); fit it anew.") from error
+    weights = {name.removeprefix(MODULE): value for name, value in tensors.items() if name.startswith(MODULE)}
+    load_weights(made, {name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    found = tensors.get("normalize")
+    if found is None or found.shape != (2,) or found.dtype != np.float64 or found[1] <= 0:
+        got = "missing" if found is None else f"{found.dtype} {found.shape}"
+        raise RunError(f"The tensor 'normalize' is {got}; a network has float64 (2,): mean and spread; fit it anew.")
+    views = tuple((int(down), int(right), bool(mirrored)) for down, right, mirrored in about["views"])
+    if not 1 <= len(views) <= MOST_VIEWS:
+        raise RunError(f"The model has {len(views)} views of an image, and 1 to {MOST_VIEWS} are used; fit it anew.")
+    return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about, views)
+
+
+def laid_out(module: nn.Module) -> nn.Module:
+    """The module with its filters in channels-last memory order, as the images lie; changed in place."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Puts weights and buffers into a module.
+
+    Raises:
+        RunError: where a tensor is missing, left over, or of another shape; the sentence names it.
+    """
+    wanted = module.state_dict()
+    for name in sorted(wanted.keys() | weights.keys()):
+        found, expected = (_told(part.get(name)) for part in (weights, wanted))
+        if found != expected:
+            raise RunError(f"The tensor {name!r} is {found} and the module has {expected}; fit it anew.")
+    module.load_state_dict(dict(weights), assign=any(value.is_meta for value in wanted.values()))
+
+
+def _told(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def statistics(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of the pixels / 255, from at most 8 million of them.
+
+    Args:
+        images: (N, H, W, C) uint8.
+
+    Returns:
+        Both; the deviation is 1 where every pixel is the same.
+
+    Example:
+        >>> statistics(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
+        (0.5, 0.5)
+    """
+    step = -(-images.size // PIXELS_MEASURED)
+    counts = np.bincount(np.ravel(images[::step]), minlength=256)  # integers, so the order of adding up is nothing
+    levels, shares = np.arange(256) / 255, counts / counts.sum()
+    mean = float(shares @ levels)
+    spread = float(np.sqrt(shares @ (levels - mean) ** 2))
+    return mean, spread if spread > 0 else 1.0

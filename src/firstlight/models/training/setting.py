@@ -1,0 +1,140 @@
+"""What a fit is told besides its images: recipe, seed, who watches; and what it gives back. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from firstlight.models.classifier import Model
+from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.training.recipes import Recipe
+from firstlight.runs.results import Run, RungResult
+from firstlight.runs.tensors import SavedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One epoch as it is told and kept.
+
+    Attributes:
+        epoch: its number, from 1 on.
+        epochs: how many there will be.
+        train_loss: mean over the training images, each as it was when its turn came.
+        validation_loss: mean over the watched images at the end; None where none are watched.
+        accuracy: share of the watched images that are right, in [0, 1].
+        interval: Wilson's 95 % interval of it.
+        n: the watched images.
+        lr: the learning rate of the step that comes next.
+        seconds: since the start of the training, the looks at the watched images included.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float | None = None
+    accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+    n: int = 0
+    lr: float
+    seconds: float
+
+    def __str__(self) -> str:
+        text = f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  train loss {self.train_loss:.4f}"
+        if self.accuracy is not None and self.interval is not None:
+            low, high = self.interval
+            text += (
+                f"  validation loss {self.validation_loss:.4f}  accuracy {self.accuracy:.4f} [{low:.4f}, {high:.4f}]"
+            )
+            text += f"  n={self.n}"
+        return f"{text}  {self.seconds:.1f} s"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with the ends of the interval as ``low`` and ``high``."""
+        values = asdict(self)
+        low, high = values.pop("interval") or (None, None)
+        return values | {"low": low, "high": high}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Epoch:
+        """What `to_dict` gave."""
+        values = dict(values)
+        low, high = values.pop("low"), values.pop("high")
+        return cls(**values, interval=None if low is None else (low, high))
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Who is told how far a climb is; each is called with one value, from the thread that climbs.
+
+    Attributes:
+        on_rung: with each rung's result, as soon as it is there.
+        on_epoch: with each epoch of a training.
+        on_step: with (steps done, steps in all) of a training, after every step.
+        on_advice: with the run, as soon as its advice is there.
+        on_look: with (images looked at, images in all), while the data is audited for the report.
+
+    Example:
+        >>> import firstlight as fl
+        >>> callbacks = fl.Callbacks(on_rung=lambda rung: print(rung.name))
+        >>> run = fl.climb(digits, rungs=["prior", "ink"], callbacks=callbacks)
+        prior
+        ink
+    """
+
+    on_rung: Callable[[RungResult], None] | None = None
+    on_epoch: Callable[[Epoch], None] | None = None
+    on_step: Callable[[int, int], None] | None = None
+    on_advice: Callable[[Run], None] | None = None
+    on_look: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the state of a training is kept, so that it can go on after it was interrupted.
+
+    Attributes:
+        keep: called now and then with the state and the epochs so far, at a complete step.
+        resumed: a state that was kept before; None to start anew.
+    """
+
+    keep: Callable[[SavedModel, tuple[Epoch, ...]], None]
+    resumed: SavedModel | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a rung is fitted with besides its training images; closed-form rungs ask for none of it.
+
+    Attributes:
+        recipe: how it is trained; None for a closed-form rung.
+        classes: (K,) names.
+        watched: validation images: told of after every epoch, and the temperature is fitted on them.
+        seed: of the first weights, the order and the variation of images.
+        callbacks: who is told.
+        kept: where the state is kept; None: nowhere.
+    """
+
+    recipe: Recipe | None = None
+    classes: Sequence[str] = ()
+    watched: TrainingSet | None = None
+    seed: int = 0
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gives.
+
+    Attributes:
+        model: what scores images.
+        temperature: probabilities are softmax(scores / temperature).
+        training: of a trained rung, what was used and decided.
+        history: of a trained rung, its epochs.
+    """
+
+    model: Model
+    temperature: float
+    training: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Epoch, ...] = ()
