@@ -24,6 +24,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
 from firstlight.evaluation.suspects import suspects
+from firstlight.wording import plural
 
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy, and its lower end, from which on one number is said to tell a class
 LEAST = 20  # images of a class, below which no statistic of it means anything
@@ -186,7 +187,7 @@ def _label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[s
     names = [pixels.classes[code] for code in found.suggested.tolist()]
     count = len(found)
     message = (
-        f"{count:,} label{'s' if count != 1 else ''} to look at again, the most doubtful first; {found.share:.2%} of "
+        f"{plural(count, 'label')} to look at again, the most doubtful first; {found.share:.2%} of "
         "labels may be wrong by the estimate, of which the model's own mistakes are a part."
     )
     facts = {"rung": seen.name, "estimated_share": found.share, "accuracy": reached.accuracy, "n": reached.n}

@@ -1,5 +1,8 @@
 """Every expected failure: told in one sentence that says what was passed, what was expected and how to mend it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FirstlightError(Exception):
     """The parent of every failure that Firstlight expects; its text is one sentence for a person.
@@ -45,3 +48,26 @@ class MissingExtraError(FirstlightError, ImportError):
     def __init__(self, purpose: str, extra: str) -> None:
         super().__init__(f'{purpose} need an optional package; install it with: pip install "firstlight[{extra}]"')
         self.extra = extra
+
+
+@contextmanager
+def require(extra: str, *, purpose: str) -> Iterator[None]:
+    """Imports of an optional package: where one fails, the error is the line that installs it.
+
+    Args:
+        extra: the name of the extra that installs the package: ``"pandas"``.
+        purpose: what needs it, as the start of the sentence: ``"Data frames"``.
+
+    Raises:
+        MissingExtraError: where the package is not installed.
+
+    Example:
+        >>> with require("pandas", purpose="Data frames"):
+        ...     import pandas
+    """
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "firstlight":
+            raise  # our own mistake
+        raise MissingExtraError(purpose, extra) from error

@@ -6,14 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
 from firstlight.models.closed_form.sums import ClassSums
 from firstlight.models.closed_form.training_set import HELD_OUT, TrainingSet
 from firstlight.models.rungs import centroid_name
 
-try:
+with require("sklearn", purpose="The scikit-learn estimators"):
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.metrics import pairwise_distances
     from sklearn.utils import Tags
@@ -21,8 +21,6 @@ try:
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as missing:
-    raise MissingExtraError("The scikit-learn estimators", "sklearn") from missing
 
 
 class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

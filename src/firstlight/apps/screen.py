@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from firstlight.wording import duration, p_value, plural
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -47,7 +49,7 @@ def climb_row(rung: dict[str, Any]) -> str:
     gained = against(rung["against_previous"])
     return (
         f"{rung['name']:<{NAME_WIDTH}}  {rung['accuracy']:.3f}     {low:.3f} {high:.3f}  {rung['n']:>8}"
-        f"{recalls:<{_recall_width(list(rung['recall']))}}  {gained:<38}{_time(seconds['fit']):>9}"
+        f"{recalls:<{_recall_width(list(rung['recall']))}}  {gained:<38}{duration(seconds['fit']):>9}"
         f"{seconds['predict'] / rung['n'] * 1e6:>9.1f} us/image"
     ).rstrip()
 
@@ -86,10 +88,9 @@ def comparison_lines(run: dict[str, Any]) -> list[str]:
     ]
     for row in rows:
         low, high = row["interval"]
-        shown = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
         lines.append(
             f"  {row['name']:<{NAME_WIDTH}}  {row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]  "
-            f"{row['only_this']:>5} : {row['only_other']:<5}  {shown:<9}  {row['verdict']}"
+            f"{row['only_this']:>5} : {row['only_other']:<5}  {p_value(row['p']):<9}  {row['verdict']}"
         )
     return lines
 
@@ -102,7 +103,7 @@ def finding_lines(about: Mapping[str, Any]) -> list[str]:
         return []
     rest = len(findings) - len(grave)
     lines = [f"{one['code']} {one['severity']}: {one['message']}" for one in grave]
-    more = f"{rest} {'note' if rest == 1 else 'notes'} more" if grave else f"{rest} {'note' if rest == 1 else 'notes'}"
+    more = f"{plural(rest, 'note')}{' more' if grave else ''}"
     lines += [f"In the report: {more} on the data."] if rest else []
     if without := about["without_leaked"]:
         each = [f"{name} {one['accuracy']:.3f} (n={one['n']:,})" for name, one in without["rungs"].items()]
@@ -122,12 +123,7 @@ def against(comparison: dict[str, Any] | None) -> str:
     if comparison is None:
         return ""
     p = comparison["p"]
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    return f"{comparison['difference']:+.3f}  {shown}{'' if p < 0.05 else '  no difference shown'}"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{comparison['difference']:+.3f}  {p_value(p)}{'' if p < 0.05 else '  no difference shown'}"
 
 
 def drawn(images: np.ndarray, names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from firstlight.apps.screen import remark
-from firstlight.errors import ArgumentError, FirstlightError, MissingExtraError
+from firstlight.errors import ArgumentError, FirstlightError, require
 
 if TYPE_CHECKING:
     import uvicorn
@@ -68,12 +68,10 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         MissingExtraError: where FastAPI or uvicorn is not installed.
     """
     place = place or Place()
-    try:
+    with require("serve", purpose="Services of models"):
         import uvicorn
 
         from firstlight.apps.web.server import application
-    except ImportError as error:
-        raise MissingExtraError("Services of models", "serve") from error
     from firstlight.models.exporting.session import Session
 
     host = _own_address() if place.phone else place.host

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.data.decoding.decode import decode
-from firstlight.errors import ArgumentError, DataError, MissingExtraError
+from firstlight.errors import ArgumentError, DataError, require
 
 if TYPE_CHECKING:
     import torch
@@ -58,10 +58,8 @@ class Numbers:
         Raises:
             MissingExtraError: where torch is not installed.
         """
-        try:
+        with require("train", purpose="Tensors"):
             import torch
-        except ImportError as error:
-            raise MissingExtraError("Tensors", "train") from error
         return torch.from_numpy(self.array.copy())
 
     @property
@@ -123,10 +121,8 @@ class Numbers:
         Raises:
             MissingExtraError: where pandas is not installed.
         """
-        try:
+        with require("pandas", purpose="Colored tables"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Colored tables", "pandas") from error
         words, looks = self._cells()
         table = pandas.DataFrame(words, index=list(self.rows), columns=list(self.columns))
         styles = pandas.DataFrame(looks, index=table.index, columns=table.columns)

@@ -13,11 +13,12 @@ from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement, match
-from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, named, understand
+from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, understand
 from firstlight.data.scanning.lists import METADATA, LabelList, joined, read_list
 from firstlight.data.scanning.walk import entries_of_folder
 from firstlight.data.table import Table
 from firstlight.errors import DataError
+from firstlight.wording import shortlist
 
 LOOSE = "image beside the class folders"
 UNNAMED = "image that the list does not name"
@@ -177,5 +178,5 @@ def _about_classes(table: Table) -> list[str]:
         if len(lacking) == len(counts):
             notes.append(f"The classes of the images of the {split} split are not known.")
         else:
-            notes.append(f"The {split} split has no image of {named(lacking)}.")
+            notes.append(f"The {split} split has no image of {shortlist(lacking)}.")
     return notes

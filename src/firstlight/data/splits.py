@@ -17,6 +17,7 @@ from firstlight.data import files
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.wording import plural
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 
@@ -86,7 +87,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     table = _with_digests(table, pool | (codes == TEST))
     unread = pool & to_numpy(pc.is_null(table.rows["digest"]))
     if unread.any():
-        notes.append(f"{_images(int(unread.sum()))} could not be read and went to no split.")
+        notes.append(f"{plural(int(unread.sum()), 'image')} could not be read and went to no split.")
         pool &= ~unread
 
     groups, digests = _groups(table)
@@ -97,7 +98,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
 
     leaks = pool & np.isin(groups, groups[(codes == TEST) & (groups >= 0)])
     if leaks.any():
-        notes.append(f"{_images(int(leaks.sum()))} of train equal an image in test; test is left as it is.")
+        notes.append(f"{plural(int(leaks.sum()), 'image')} of train equal an image in test; test is left as it is.")
     notes += _told(table, groups, rows, alone)
     if "test" in own or own == ["train"]:
         notes.append(f"{validation:.0%} of the train images are taken out for validation, by a hash (seed {seed}).")
@@ -114,7 +115,7 @@ def rest_to_train(table: Table) -> Table:
     rest = (codes < 0) & (table.labels >= 0)
     if not rest.any() or (codes == TRAIN).any() or (codes < 0).all():
         return table
-    note = f"{_images(int(rest.sum()))} beside the folder's own split are taken for train."
+    note = f"{plural(int(rest.sum()), 'image')} beside the folder's own split are taken for train."
     return _noted(table.with_columns(splits=np.where(rest, TRAIN, codes)), [note])
 
 
@@ -213,9 +214,8 @@ def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) 
     if len(several):
         same = np.isin(groups, several[0]) & np.isin(np.arange(len(groups)), rows)
         names = " and ".join(table.select(same).keys[:2])
-        occur = "occurs" if len(several) == 1 else "occur"
         notes.append(
-            f"{_images(len(several))} {occur} under more than one class (such as {names}); "
+            f"{plural(len(several), 'image occurs', 'images occur')} under more than one class (such as {names}); "
             "equal files stay on one side."
         )
     if alone:
@@ -223,10 +223,6 @@ def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) 
         more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
         notes.append(f"These classes have one image, which stays in train: {', '.join(first)}{more}.")
     return notes
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _noted(table: Table, notes: Iterable[str]) -> Table:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import Comparison, among, p_text, pair, shown
+from firstlight.evaluation.compare import Comparison, among, pair, shown
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
+from firstlight.wording import duration, p_value
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ class Cost:
     megabytes: float
 
     def __str__(self) -> str:
-        fit = f"{self.seconds:,.1f} s" if self.seconds >= 0.1 else f"{self.seconds * 1e3:.2g} ms"
-        predict = f"{self.microseconds:,.0f}" if self.microseconds >= 10 else f"{self.microseconds:.1f}"
-        return f"{fit} to fit, {predict} us an image, {self.megabytes:.2g} MB"
+        return f"{duration(self.seconds)} to fit, {self.microseconds:,.1f} us an image, {self.megabytes:.2g} MB"
 
 
 def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
@@ -125,7 +124,7 @@ def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Co
         best = max(later, key=lambda one: one.difference)
         text = (
             f"Stop at {rung.name}, {accuracy}: no later rung is shown to beat it "
-            f"({best.name} {best.difference:+.3f}, {p_text(best.p)})."
+            f"({best.name} {best.difference:+.3f}, {p_value(best.p)})."
         )
     elif simpler:
         # The last rung is advised only where it is right more often than each simpler one.

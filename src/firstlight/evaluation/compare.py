@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap
+from firstlight.wording import p_value
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +65,7 @@ class Comparison:
         low, high = self.interval
         return (
             f"{self.name} against {self.against}: {self.difference:+.3f} [{low:+.3f}, {high:+.3f}]  "
-            f"{self.only_this} : {self.only_other}  {p_text(self.p)}  {self.verdict}"
+            f"{self.only_this} : {self.only_other}  {p_value(self.p)}  {self.verdict}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Comparisons:
         counts = f"(a : b, the images that only the rung and only {self.against} gets right)"
         lines = [
             f"  {row.name:<{wide}}  {row.difference:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]  "
-            f"{row.only_this:>5} : {row.only_other:<5}  {p_text(row.p):<9}  {row.verdict}"
+            f"{row.only_this:>5} : {row.only_other:<5}  {p_value(row.p):<9}  {row.verdict}"
             for row in self.rows
         ]
         return "\n".join([head, counts, *lines])
@@ -105,23 +106,11 @@ class Comparisons:
 
     def frame(self) -> pandas.DataFrame:
         """One row a comparison; ``low`` and ``high`` are the ends of the interval."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         rows = [row.to_dict() | {"low": row.interval[0], "high": row.interval[1]} for row in self.rows]
         columns = ["name", "against", "n", "difference", "low", "high", "only_this", "only_other", "p", "verdict"]
         return pandas.DataFrame(rows, columns=columns)
-
-
-def p_text(p: float) -> str:
-    """A p-value as one prints it.
-
-    Example:
-        >>> p_text(0.00001), p_text(0.345)
-        ('p < 0.001', 'p = 0.345')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def compare(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import wilson
 
@@ -99,10 +99,8 @@ class Evaluation:
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         rows = {
             name: {
                 "n": one.n,

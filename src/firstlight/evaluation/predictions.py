@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
-from firstlight.errors import ArgumentError, MissingExtraError, RunError
+from firstlight.errors import ArgumentError, RunError, require
 
 if TYPE_CHECKING:
     import pandas
@@ -118,10 +118,8 @@ class Predictions:
 
     def frame(self) -> pandas.DataFrame:
         """One row an image: key, label, predicted, probability of the predicted class, correct."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         names = np.array([*self.classes, None], object)  # -1 is the last: not known
         columns = {
             "key": self.keys.to_pylist(),

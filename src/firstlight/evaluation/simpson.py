@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import ALPHA, p_text
+from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
+from firstlight.wording import p_value
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Stratified:
             return ""
         ahead, behind = (self.first, self.other) if self._ahead() > 0 else (self.other, self.first)
         meaning = (
-            f"{behind} is the better one ({p_text(self.p)})"
+            f"{behind} is the better one ({p_value(self.p)})"
             if self.p < ALPHA
-            else f"no difference between them is shown ({p_text(self.p)})"
+            else f"no difference between them is shown ({p_value(self.p)})"
         )
         return (
             f"Simpson's paradox: {ahead} is ahead overall and behind {behind} in every slice by {self.name}, because "
@@ -80,7 +81,7 @@ class Stratified:
             "  ".join(["", *(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))]).rstrip()
             for row in table
         ]
-        lines.append(f"  inside the slices: {p_text(self.p)} by Mantel and Haenszel's test")
+        lines.append(f"  inside the slices: {p_value(self.p)} by Mantel and Haenszel's test")
         if self.left_out:
             lines.append(f"  not compared: {self.left_out:,} images in slices where only one of both has any")
         return "\n".join([head, *lines, *(["", self.warning] if self.reversed else [])])

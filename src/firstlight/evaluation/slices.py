@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import ArgumentError, MissingExtraError
-from firstlight.evaluation.compare import ALPHA, Holder, p_text
+from firstlight.errors import ArgumentError, require
+from firstlight.evaluation.compare import ALPHA, Holder
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, wilson
+from firstlight.wording import p_value
 
 if TYPE_CHECKING:
     import pandas
@@ -86,7 +87,7 @@ class Slices:
         """A sentence for each slice in which a rung is shown to be worse than on the other images."""
         return [
             f"{rung} is worse where {self.name} is {part.name}: {cell.accuracy:.3f} "
-            f"[{cell.interval[0]:.3f}, {cell.interval[1]:.3f}], elsewhere {cell.rest:.3f} ({p_text(cell.p)})."
+            f"[{cell.interval[0]:.3f}, {cell.interval[1]:.3f}], elsewhere {cell.rest:.3f} ({p_value(cell.p)})."
             for rung, cells in zip(self.rungs, self.cells, strict=True)
             for part, cell in zip(self.parts, cells, strict=True)
             if cell.worse
@@ -102,10 +103,8 @@ class Slices:
 
     def frame(self) -> pandas.DataFrame:
         """One row for each rung and slice."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         rows = [
             {"rung": rung, "slice": part.name, **cell.to_dict()}
             for rung, cells in zip(self.rungs, self.cells, strict=True)
@@ -123,7 +122,7 @@ class Slices:
                 mark = "worse than elsewhere" if cell.worse else ""
                 lines.append(
                     f"  {part.name:<{wide}}  {cell.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={cell.n:<7,} "
-                    f"{p_text(cell.p):<9}  {mark}".rstrip()
+                    f"{p_value(cell.p):<9}  {mark}".rstrip()
                 )
         return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ class Suspects:
 
     def frame(self) -> pandas.DataFrame:
         """One row an image: key, label, suggested, margin."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         names = np.array(self.classes, object)
         columns = {"key": self.keys, "label": names[self.labels], "suggested": names[self.suggested]}
         return pandas.DataFrame(columns | {"margin": self.margins})

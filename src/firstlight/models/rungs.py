@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.centroid import CENTRES, Centroid, Ink, Prior, counted
@@ -61,12 +61,8 @@ def _prototypes(training: TrainingSet, setting: Setting, *, distance: str, count
 
 
 def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Module) -> Fitted:
-    try:
+    with require("train", purpose="Rungs that are trained"):
         from firstlight.models.training.fitting import fit_network
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("Rungs that are trained", "train") from error
     return fit_network(network, training, setting)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.evaluation.compare import p_text
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
+from firstlight.wording import duration, p_value
 
 FOLDED_FROM = 30  # classes from which on only the weakest are open
 OPEN = 12  # of them
@@ -40,7 +40,7 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "ladder": _ladder(run, evidence),
         "left_out": _without(evidence).get("left_out", 0),
         "accuracies": charts.accuracies(run),
-        "comparisons": [dict(one) | {"p": p_text(one["p"])} for one in run.comparisons],
+        "comparisons": [dict(one) | {"p": p_value(one["p"])} for one in run.comparisons],
         "classes": _classes(run, best, evidence),
         "folded_from": FOLDED_FROM,
         "open": OPEN,
@@ -86,12 +86,12 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
                 "interval": metrics["interval"],
                 "n": metrics["n"],
                 "gain": None if before is None else before["difference"],
-                "p": "" if before is None else p_text(before["p"]),
+                "p": "" if before is None else p_value(before["p"]),
                 "shown": before is not None and before["p"] < 0.05,
                 "log_loss": metrics["log_loss"],
                 "calibration": metrics["calibration_error"],
                 "fit": metrics["seconds"]["fit"],
-                "fit_text": _seconds(metrics["seconds"]["fit"]),
+                "fit_text": duration(metrics["seconds"]["fit"]),
                 "microseconds": metrics["seconds"]["predict"] / max(metrics["n"], 1) * 1e6,
                 "without": without.get(rung.name),
                 "spread": metrics["training"].get("seeds"),
@@ -102,12 +102,6 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
 
 def _without(evidence: Evidence | None) -> Mapping[str, Any]:
     return {} if evidence is None else evidence.about["without_leaked"]
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1e3:.1f} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _classes(run: Run, best: RungResult, evidence: Evidence | None) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.atomic import new_file
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,10 +157,8 @@ class Picture:
 
     def frame(self) -> pandas.DataFrame:
         """The numbers behind it."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         return pandas.DataFrame({name: list(values) for name, values in self.columns.items()})
 
     def _repr_html_(self) -> str:

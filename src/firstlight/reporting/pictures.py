@@ -11,6 +11,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.uncertainty import wilson
 from firstlight.reporting.drawing import LETTER, MOST_NAMES, bare, beside, checked, legible, ramp, short
 from firstlight.reporting.picture import WIDTH, Picture, Theme
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -230,7 +231,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
     main = [epoch for epoch in history if epoch.get("seed", 0) == seeds[0]]
     first, last = main[0], main[-1]
     watched = last.get("accuracy") is not None
-    alt = f"Learning curves, {len(main)} {'epoch' if len(main) == 1 else 'epochs'}: training loss "
+    alt = f"Learning curves, {plural(len(main), 'epoch')}: training loss "
     alt += f"{first['train_loss']:.3f} to {last['train_loss']:.3f}"
     alt += f", accuracy {first['accuracy']:.3f} to {last['accuracy']:.3f}" if watched else ""
     alt += f"; the first of {len(seeds)} seeds." if len(seeds) > 1 else "."

@@ -10,6 +10,7 @@ from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.auditing.likeness import like_pairs
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import MissingExtraError
+from firstlight.wording import plural
 
 Groups = list[np.ndarray]
 TRAIN = SPLITS.index("train")
@@ -119,22 +120,24 @@ def _findings(
         if turned is not None:
             told_of["mirrored_groups"] = mirrored
         if mirrored:
-            message = message.removesuffix(".") + f"; {_many(mirrored, 'group')} with a mirrored copy."
+            message = message.removesuffix(".") + f"; {plural(mirrored, 'group')} with a mirrored copy."
         found.append(Finding(code, message, count, advice, examples, told_of, leaked))
 
     if across_splits:
         rows = sorted(row for each in leaking.values() for row in each)
         names = " and ".join(SPLITS[code] for code in sorted(set(splits[rows].tolist())))
-        message = f"{_images(len(rows))} of {names} {_are(len(rows))} {what} as one of another split."
+        verb = "is" if len(rows) == 1 else "are"
+        message = f"{plural(len(rows), 'image')} of {names} {verb} {what} as one of another split."
         advice = "Scores are too good by them; take them out of one split."
         add(codes[0], across_splits, len(rows), message, advice, tuple(keys[row] for row in rows))
     if across_classes:
         n = sum(map(len, across_classes))
-        message = f"{_images(n)} in {_many(len(across_classes), 'group')} {_are(n)} {what} and in different classes."
+        message = f"{plural(n, 'image')} in {plural(len(across_classes), 'group')} are {what} and in different classes."
         add(codes[1], across_classes, n, message, "At most one class of each can be right; look at them.")
     if inside:
         n = sum(map(len, inside)) - len(inside)
-        message = f"{_images(n)} {_are(n)} {what} as another one of {'its' if n == 1 else 'their'} class and split."
+        own = "its" if n == 1 else "their"
+        message = f"{plural(n, 'image is', 'images are')} {what} as another one of {own} class and split."
         advice = "They count more than others; a split made by Firstlight keeps equal files together."
         if codes[2] in NEAR:
             advice = "They count more than others, and a random split may part them; look at them before you split."
@@ -148,15 +151,3 @@ def _outside(group: np.ndarray, splits: np.ndarray) -> list[int]:
     there = splits[known]
     base = TRAIN if (there == TRAIN).any() else there.min(initial=len(SPLITS))
     return known[there != base].tolist()
-
-
-def _images(count: int) -> str:
-    return _many(count, "image")
-
-
-def _many(count: int, one: str) -> str:
-    return f"{count:,} {one}{'s' if count != 1 else ''}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -9,6 +9,7 @@ import numpy as np
 from firstlight.data.auditing.facts import Facts
 from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
+from firstlight.wording import plural
 
 ASPECT = 1.1  # times the commonest one: from there on squishing is seen
 TINY = 8  # px of the shorter side: of less, digits and faces cannot be told apart by eye
@@ -41,7 +42,7 @@ def file_findings(table: Table, facts: Facts) -> list[Finding]:
     if bad.any():
         reasons = Counter(problem for problem in facts.problems if problem)
         told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(6))
-        message = f"{_images(bad)} cannot be read: {told}."
+        message = f"{plural(int(bad.sum()), 'image')} cannot be read: {told}."
         advice = "They are left out and counted beside every score; mend or replace them."
         found.append(_finding("FL301", message, advice, keys, bad, reasons))
     found += _told(keys, facts.turned, "FL302", "turned or mirrored by EXIF orientation", "They are shown upright.")
@@ -88,9 +89,8 @@ def _sizes(keys: list[str], facts: Facts) -> list[Finding]:
         ratio[readable] = aspects / common
         other = (ratio > ASPECT) | (ratio < 1 / ASPECT)
         if other.any():
-            message = (
-                f"{_images(other)} differ in aspect from the commonest {common:.2f} (width to height) by over a tenth."
-            )
+            message = f"{plural(int(other.sum()), 'image')} differ in aspect from the commonest {common:.2f} (width to "
+            message += "height) by over a tenth."
             advice = "They are squished; --fit crop or --fit pad keeps their shape."
             found.append(_finding("FL404", message, advice, keys, other, {"commonest": common}))
     tiny = readable & (np.minimum(facts.widths, facts.heights) < TINY)
@@ -103,15 +103,9 @@ def _told(
 ) -> list[Finding]:
     if not rows.any():
         return []
-    verb = "is" if rows.sum() == 1 else "are"
-    message = f"{_images(rows)} {verb if not what.startswith('with ') else ('has' if verb == 'is' else 'have')} "
-    message += f"{what.removeprefix('with ')}."
+    verbs = ("image has", "images have") if what.startswith("with ") else ("image is", "images are")
+    message = f"{plural(int(rows.sum()), *verbs)} {what.removeprefix('with ')}."
     return [_finding(code, message, advice, keys, rows, facts or {})]
-
-
-def _images(rows: np.ndarray) -> str:
-    count = int(rows.sum())
-    return f"{count:,} image{'s' if count != 1 else ''}"
 
 
 def _finding(code: str, message: str, advice: str, keys: list[str], rows: np.ndarray, facts: object) -> Finding:

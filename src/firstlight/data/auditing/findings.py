@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 
 if TYPE_CHECKING:
     import pandas
@@ -138,10 +138,8 @@ class Findings(Sequence[Finding]):
 
     def frame(self) -> pandas.DataFrame:
         """One row a finding: code, severity, count, message, advice."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         names = ("code", "severity", "count", "message", "advice")
         return pandas.DataFrame([{name: getattr(one, name) for name in names} for one in self.found], columns=names)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
+from firstlight.wording import plural, shortlist
 
 RATIO = 10  # largest to smallest class; Buda, Maki and Mazurowski 2018 (arXiv 1710.05381) find harm from there on
 FEW = 20  # images; of so few that are all found, the interval of recall still begins at 0.84
@@ -38,7 +39,7 @@ def _left_out(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL101",
-            f"{_many(count, 'entry was', 'entries were')} left out: {reasons}.",
+            f"{plural(count, 'entry was', 'entries were')} left out: {reasons}.",
             count,
             "Look whether an image is among them that should count.",
             facts=dict(table.skipped),
@@ -67,7 +68,7 @@ def _empty_folders(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL102",
-            f"{_many(len(empty), 'folder is', 'folders are')} empty: {_some(empty)}.",
+            f"{plural(len(empty), 'folder is', 'folders are')} empty: {shortlist(empty, 5)}.",
             len(empty),
             "Fill or remove; an empty folder is no class.",
             tuple((folder,) for folder in empty[:EXAMPLES]),
@@ -87,8 +88,7 @@ def _alike(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL103",
-            f"{_many(len(groups), 'group', 'groups')} of classes differ in case, spaces, signs or accents only: "
-            f"{shown}.",
+            f"{plural(len(groups), 'group')} of classes differ in case, spaces, signs or accents only: {shown}.",
             sum(map(len, groups)),
             "They count as different classes; give them one name if they are one.",
             facts={"groups": groups},
@@ -105,7 +105,7 @@ def _missing(table: Table) -> list[Finding]:
     lacking = {split: names for split, names in lacking.items() if names}
     if not lacking:
         return []
-    shown = "; ".join(f"{split} has no {_some(names)}" for split, names in lacking.items())
+    shown = "; ".join(f"{split} has no {shortlist(names, 5)}" for split, names in lacking.items())
     return [
         Finding(
             "FL104",
@@ -124,7 +124,7 @@ def _unlabelled(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL105",
-            f"{_many(len(keys), 'image has', 'images have')} no class.",
+            f"{plural(len(keys), 'image has', 'images have')} no class.",
             len(keys),
             "They are left out of fitting and measuring; sort them into class folders or list their labels.",
             tuple((key,) for key in keys[:EXAMPLES]),
@@ -155,23 +155,14 @@ def _balance(table: Table) -> list[Finding]:
         )
     few = {name: count for name, count in there.items() if count < FEW}
     if few:
-        shown = _some([f"{name} ({count})" for name, count in sorted(few.items(), key=lambda one: one[1])])
+        shown = shortlist([f"{name} ({count})" for name, count in sorted(few.items(), key=lambda one: one[1])], 5)
         found.append(
             Finding(
                 "FL402",
-                f"{_many(len(few), 'class has', 'classes have')} fewer than {FEW} images: {shown}.",
+                f"{plural(len(few), 'class has', 'classes have')} fewer than {FEW} images: {shown}.",
                 len(few),
                 "What is measured on them is very unsure; collect more.",
                 facts=few,
             )
         )
     return found
-
-
-def _many(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

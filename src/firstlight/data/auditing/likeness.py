@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstlight.data.decoding.threads import cores
-from firstlight.errors import MissingExtraError
+from firstlight.errors import require
 
 LOW = 8  # frequencies of a hash along each side
 BANDS = 5  # of a hash's 64 bits: two hashes that differ in up to 4 bits share a band unchanged
@@ -135,10 +135,8 @@ def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         MissingExtraError: where SciPy is not installed.
     """
-    try:
+    with require("audit", purpose="Searches for nearly equal images"):
         from scipy.fft import dctn
-    except ImportError as error:
-        raise MissingExtraError("Searches for nearly equal images", "audit") from error
     plain, mirrored = np.empty(len(thumbs), np.uint64), np.empty(len(thumbs), np.uint64)
     signs = np.tile(np.array([1, -1], np.float32), LOW // 2)
     for part in _parts(np.arange(len(thumbs))):

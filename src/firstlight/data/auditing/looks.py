@@ -7,7 +7,9 @@ import numpy as np
 from firstlight.data.auditing.facts import Facts, labelled
 from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
+from firstlight.wording import plural
 
+IMAGES_ARE = ("image is", "images are")
 BLANK = 3 / 255  # standard deviation: less than a JPEG's noise, so nothing is drawn on it
 FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images lies there
 MIXED = 0.05  # share of the rarer kind, from which on gray among color is told: CIFAR-10 has 1.2 %
@@ -26,14 +28,15 @@ def look_findings(table: Table, facts: Facts) -> list[Finding]:
     blank = readable & (facts.contrast < BLANK)
     found = []
     if blank.any():
-        message = f"{_images(blank)} nearly blank."
+        message = f"{plural(int(blank.sum()), *IMAGES_ARE)} nearly blank."
         found.append(
             _finding("FL405", message, "Nothing can be learnt from them; look whether they failed.", keys, blank)
         )
     far = _far(facts.brightness, readable & ~blank)
     if far.any():
         dark = int((facts.brightness[far] < np.median(facts.brightness[readable])).sum())
-        message = f"{_images(far)} far from the others in brightness: {dark:,} dark, {int(far.sum()) - dark:,} bright."
+        n = int(far.sum())
+        message = f"{plural(n, *IMAGES_ARE)} far from the others in brightness: {dark:,} dark, {n - dark:,} bright."
         found.append(_finding("FL406", message, "Look at them: they may be damaged or out of place.", keys, far))
     return [*found, *_mixed(table, facts, keys), *_inverted(table, facts, keys, ~blank)]
 
@@ -86,14 +89,11 @@ def _inverted(table: Table, facts: Facts, keys: list[str], rows: np.ndarray) -> 
         inverted[mine[(likeness < -LIKE / 2) & (bright != usual) & (np.abs(borders[mine] - 0.5) > 0.2)]] = True
     if not inverted.any():
         return []
-    message = f"{_images(inverted)} inverted against the others of their class (black on white among white on black)."
-    message = message.replace(" inverted", " inverted", 1)
+    n = int(inverted.sum())
+    message = (
+        f"{plural(n, *IMAGES_ARE)} inverted against the others of their class (black on white among white on black)."
+    )
     return [_finding("FL408", message, "Invert them, or look why they differ.", keys, inverted)]
-
-
-def _images(rows: np.ndarray) -> str:
-    count = int(rows.sum())
-    return f"{count:,} image{'s are' if count != 1 else ' is'}"
 
 
 def _finding(

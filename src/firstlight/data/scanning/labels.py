@@ -11,8 +11,11 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import Read
 from firstlight.data.scanning.entries import Entries
-from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, named
+from firstlight.data.scanning.layout import SPLIT_WORDS, Layout
 from firstlight.data.scanning.lists import METADATA, LabelList, read_voc
+from firstlight.wording import plural, shortlist
+
+IMAGES_ARE = ("image is", "images are")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def by_folder(entries: Entries, layout: Layout) -> Labels:
     notes = list(layout.notes)
     if loose := int(np.count_nonzero(~kept)):
         example = _example(entries.keys, ~kept)
-        notes.append(f"{images(loose)} beside the class folders, not in one, and left out, {example}.")
+        notes.append(f"{plural(loose, *IMAGES_ARE)} beside the class folders, not in one, and left out, {example}.")
     return Labels(
         layout.name,
         layout.classes,
@@ -94,16 +97,15 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
 
     notes = []
     if gone := int(np.count_nonzero(matched.missing)):
-        are = "image that is" if gone == 1 else "images that are"
         example = _example(found.names, matched.missing)
-        notes.append(f"{source} names {gone:,} {are} not there, {example}.")
+        notes.append(f"{source} names {plural(gone, 'image that is', 'images that are')} not there, {example}.")
     if not alone and (left := int(np.count_nonzero(~named_rows))):
-        notes.append(f"{images(left)} not named in {source}, {_example(entries.keys, ~named_rows)}.")
+        notes.append(f"{plural(left, *IMAGES_ARE)} not named in {source}, {_example(entries.keys, ~named_rows)}.")
     if twice := int(np.count_nonzero(matched.contradicted)):
         example = _example(found.names, matched.contradicted)
         notes.append(f"{source} gives {twice:,} of its images a second, other label, which was not used, {example}.")
     if strange := [word for word, code in zip(spelt, known, strict=True) if word and code < 0]:
-        notes.append(f"{source} names splits that are none of train, validation and test: {named(strange)}.")
+        notes.append(f"{source} names splits that are none of train, validation and test: {shortlist(strange)}.")
     name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"
     kept = named_rows if alone else np.ones(len(entries), bool)
     return Labels(name, classes, _pick(codes, matched.rows), splits, kept, tuple(notes))
@@ -143,7 +145,7 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
             continue
         codes[at] = code_of.setdefault(objects[0][0], len(code_of))
         if len(objects) > 1:
-            rest = named(sorted({name for name, _ in objects[1:]}))
+            rest = shortlist(sorted({name for name, _ in objects[1:]}))
             several.append(f"{entries.keys[at]} is {objects[0][0]}, beside {rest}")
     classes = tuple(sorted(code_of))
     order = np.array([*(classes.index(name) for name in code_of), -1])
@@ -151,13 +153,13 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
     notes = []
     if several:
         notes.append(
-            f"{images(len(several))} annotated with several objects and took the name of the largest box, "
-            f"for example {several[0]}."
+            f"{plural(len(several), *IMAGES_ARE)} annotated with several objects and took the name of the largest "
+            f"box, for example {several[0]}."
         )
     if unclear:
-        notes.append(f"{images(len(unclear))} without a class in the XML, for example {unclear[0]}.")
+        notes.append(f"{plural(len(unclear), *IMAGES_ARE)} without a class in the XML, for example {unclear[0]}.")
     if left := int(np.count_nonzero(rows < 0)):
-        notes.append(f"{images(left)} without XML, {_example(entries.keys, rows < 0)}.")
+        notes.append(f"{plural(left, *IMAGES_ARE)} without XML, {_example(entries.keys, rows < 0)}.")
     everything = np.ones(len(entries), bool)
     splits = layout.splits[entries.folder_of]
     return Labels("Pascal VOC XML", classes, order[codes], splits, everything, tuple(notes))
@@ -190,7 +192,7 @@ def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Ma
         return []
     at = int(np.flatnonzero(both)[np.argmax(differs)])
     return [
-        f"{found.source} disagrees with the folders on {images(int(differs.sum()), '')} and the folders were "
+        f"{found.source} disagrees with the folders on {plural(int(differs.sum()), 'image')} and the folders were "
         f"believed; for example it calls {entries.keys[at]} {texts[theirs[np.argmax(differs)]]}."
     ]
 
@@ -225,18 +227,6 @@ def match(found: LabelList, keys: pa.StringArray) -> Match:
         codes = to_numpy(found.labels.dictionary_encode())
         contradicted[named] = codes[named] != codes[rows[at[named]]]
     return Match(rows, missing, contradicted)
-
-
-def images(count: int, verb: str = " are") -> str:
-    """A count of images with its verb.
-
-    Example:
-        >>> images(1), images(2000)
-        ('1 image is', '2,000 images are')
-    """
-    if count == 1:
-        return "1 image" + verb.replace("are", "is")
-    return f"{count:,} images{verb}"
 
 
 def _example(keys: pa.StringArray, chosen: np.ndarray) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstlight.wording import shortlist
+
 # Whole folder names in any letter case, and the place of their split in SPLITS.
 SPLIT_WORDS = {
     "train": 0,
@@ -114,18 +116,6 @@ def understand(
     )
 
 
-def named(names: Iterable[str], most: int = 3) -> str:
-    """A list of names as one reads it aloud, shortened where it is long.
-
-    Example:
-        >>> named(["a", "b"]), named(["a", "b", "c", "d", "e"])
-        ('a and b', 'a, b, c and 2 more')
-    """
-    names = list(names)
-    shown = names[:most] + ([f"{len(names) - most:,} more"] if len(names) > most else [])
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-
-
 def _path(folder: str) -> Path:
     return tuple(folder.split("/")) if folder else ()
 
@@ -162,10 +152,10 @@ def _split_folders(below: list[Path]) -> tuple[set[str], list[str]]:
     ):
         # A train is a class in Pascal VOC, COCO and CIFAR-100; no other split's word is the name of a thing.
         return set(), [f"The folder {word} stands among class folders and holds images, so it was taken as a class."]
-    listed = named(others)
+    neighbours = shortlist(others)
     return words, [
-        f"The folder {named(sorted(words))} stands beside {listed} and was taken as a split by its name; "
-        f"the images of {listed} have no split of their own."
+        f"The folder {shortlist(sorted(words))} stands beside {neighbours} and was taken as a split by its name; "
+        f"the images of {neighbours} have no split of their own."
     ]
 
 
@@ -185,7 +175,7 @@ def _about_empty_folders(paths: Iterable[Path], filled: list[Path], lists: Itera
         return []
     if len(empty) == 1:
         return [f"The folder {empty[0]} holds no images, so it is no class."]
-    return [f"{len(empty):,} folders hold no images, so they are no classes: {named(empty)}."]
+    return [f"{len(empty):,} folders hold no images, so they are no classes: {shortlist(empty)}."]
 
 
 def _about_nested_classes(classes: Sequence[str]) -> list[str]:

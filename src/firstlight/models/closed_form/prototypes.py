@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.errors import MissingExtraError
+from firstlight.errors import require
 from firstlight.models.closed_form.centroid import NEVER, Centroid
 from firstlight.models.closed_form.distances import to_centres
 from firstlight.models.closed_form.sums import class_sums
@@ -70,10 +70,8 @@ def prototypes(training: TrainingSet, count: int, distance: str, *, seed: int = 
     Raises:
         MissingExtraError: where scikit-learn is not installed.
     """
-    try:
+    with require("sklearn", purpose="Several ideal images a class"):
         from sklearn.cluster import KMeans
-    except ImportError as error:
-        raise MissingExtraError("Several ideal images a class", "sklearn") from error
     flat = training.images.reshape(len(training.images), math.prod(training.images.shape[1:]))
     sums, counts, owners = [], [], []
     for label in range(training.classes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.data.table import SPLITS
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.extremes import extremes
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
@@ -139,10 +139,8 @@ class Explanation:
 
     def frame(self) -> pandas.DataFrame:
         """The map as rows: row, column, the pixel's value or values, what it argues, and occlusion where there is."""
-        try:
+        with require("pandas", purpose="Data frames"):
             import pandas
-        except ImportError as error:
-            raise MissingExtraError("Data frames", "pandas") from error
         rows, columns = np.indices(self.map.shape)
         names = ("value",) if self.image.shape[2] == 1 else ("red", "green", "blue")
         found = {"row": rows.ravel(), "column": columns.ravel()}

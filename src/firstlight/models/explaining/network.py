@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstlight.errors import MissingExtraError
+from firstlight.errors import require
 from firstlight.models.explaining.closed import Account
 from firstlight.models.training.architectures import Linear
 from firstlight.models.training.network import Network, evaluating, moved
@@ -45,10 +45,8 @@ def account_of(network: Network, images: np.ndarray, pairs: np.ndarray) -> Accou
     """
     if isinstance(network.module, Linear):
         return _linear(network, images, pairs)
-    try:
+    with require("explain", purpose="Explanations of networks"):
         from captum.attr import Occlusion
-    except ImportError as error:
-        raise MissingExtraError("Explanations of networks", "explain") from error
     n, height, width, channels = images.shape
     at_once = max(1, VALUES_AT_ONCE // (height * width * channels * len(network.views)))
     side = max(1, round(min(height, width) / WINDOW))

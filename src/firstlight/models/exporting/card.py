@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight.errors import ArgumentError, MissingExtraError
+from firstlight.errors import ArgumentError, require
 from firstlight.models.exporting.facts import (
     classes_of,
     how_it_was_made,
@@ -73,10 +73,8 @@ def card(
 
 
 def _head(run: Run, rung: RungResult, license: str | None, dataset: str | None) -> str:
-    try:
+    with require("export", purpose="Model cards"):
         import yaml  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("Model cards", "export") from error
     low, high = rung.metrics["interval"]
     told = f"Accuracy (95 % interval {low:.4f} to {high:.4f}, n = {rung.metrics['n']})"
     result = {

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.evaluation.compare import p_text
 from firstlight.models.checkpoint import NETWORK
 from firstlight.models.closed_form.centroid import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
 from firstlight.runs.evidence import kept_evidence
 from firstlight.runs.results import Run, RungResult
+from firstlight.wording import duration, p_value
 
 LONGEST = 60  # letters of a name in a card
 NAMED, WORST, MISTAKES, FINDINGS = 100, 5, 3, 10  # how many classes, of them, and so on are told
@@ -125,7 +125,7 @@ def how_it_was_made(run: Run, rung: RungResult) -> Iterator[str]:
         yield from _trained(run, rung)
     else:
         once = "by k-means" if rung.model.config["kind"] == "prototypes" else "in closed form"
-        yield f"It was computed {once}, in {rung.seconds.get('fit', 0):.2g} s; nothing was trained by SGD."
+        yield f"It was computed {once}, in {duration(rung.seconds.get('fit', 0))}; nothing was trained by SGD."
         if rung.model.config["kind"] != "prior":
             yield (
                 f"Its temperature, one number that turns distances into probabilities, was fitted on at most "
@@ -146,7 +146,7 @@ def _trained(run: Run, rung: RungResult) -> Iterator[str]:
         "learning rate": f"{recipe['lr']}, {recipe['schedule']}",
         "variation": _variation(recipe["augment"]),
         "precision, device": f"{recipe['precision']}, {training['device']}",
-        "time": f"{rung.seconds.get('fit', 0):,.1f} s",
+        "time": duration(rung.seconds.get("fit", 0)),
     }
     yield "| trained by | |\n|---|---|\n" + "\n".join(f"| {name} | {safe(value)} |" for name, value in rows.items())
     watched = "up to 1,000 training images, a fifth of them at most, that were held out"
@@ -222,7 +222,7 @@ def what_was_measured(run: Run, rung: RungResult) -> Iterator[str]:
 
 def _beside(row: Mapping[str, Any]) -> str:
     low, high = row["interval"]
-    told = f"{row['difference']:+.4f}, {low:+.4f} to {high:+.4f}, {p_text(row['p'])}: {row['verdict']}"
+    told = f"{row['difference']:+.4f}, {low:+.4f} to {high:+.4f}, {p_value(row['p'])}: {row['verdict']}"
     return f"- against {row['against']}: {told}"
 
 

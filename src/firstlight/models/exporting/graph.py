@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import MissingExtraError
+from firstlight.errors import require
 from firstlight.models.exporting.preprocessing import preprocessing
 from firstlight.models.exporting.scoring import scoring
 from firstlight.runs.tensors import METADATA, SavedModel
@@ -36,12 +36,10 @@ def graph(saved: SavedModel, about: Mapping[str, Any]) -> ModelProto:
         ArgumentError: where it is a module of the user's.
         RunError: where the description is not whole.
     """
-    try:
+    with require("export", purpose="Models in the ONNX format"):
         import onnx
         import onnx.parser
         from onnx import numpy_helper
-    except ImportError as error:
-        raise MissingExtraError("Models in the ONNX format", "export") from error
     nodes, constants = scoring(saved)
     centroid = saved.config["kind"] == "centroid"
     outputs = ["int64[N] label", "float[N, K] probabilities", "uint8[N, h, w, c] pixels"]

@@ -19,7 +19,7 @@ from firstlight.atomic import new_file
 from firstlight.data.arrange import arrange
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
-from firstlight.errors import ArgumentError, MissingExtraError, RunError
+from firstlight.errors import ArgumentError, RunError, require
 from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.uncertainty import mcnemar, paired_bootstrap, wilson
 from firstlight.models.exporting.session import Answer, Runtime, Session
@@ -201,12 +201,10 @@ def labelled_images(run: Run, rung: RungResult) -> tuple[np.ndarray, np.ndarray]
 
 
 def _with_integers(source: Path, name: str) -> ModelProto:
-    try:
+    with require("export", purpose="Models in the ONNX format"):
         import onnx
         from onnxruntime.quantization import quantize_dynamic
         from onnxruntime.quantization.quant_utils import add_pre_process_metadata
-    except ImportError as error:
-        raise MissingExtraError("Models in the ONNX format", "export") from error
     model = onnx.load(source)
     floats = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT}
     if not any(node.op_type in WEIGHTED and node.input[1] in floats for node in model.graph.node):

@@ -13,7 +13,7 @@ import numpy as np
 
 from firstlight.data.decoding.align import aligned
 from firstlight.data.decoding.resize import to_shape
-from firstlight.errors import MissingExtraError, RunError
+from firstlight.errors import RunError, require
 from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.centroid import Centroid
@@ -209,8 +209,6 @@ def _runtime_is_there() -> bool:
 
 
 def _onnxruntime() -> Any:
-    try:
+    with require("export", purpose="Exported models"):
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("Exported models", "export") from error
     return onnxruntime

@@ -1,0 +1,54 @@
+"""Numbers as people read them: counts with their noun, lists of names, durations, p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def plural(count: int, one: str, several: str = "") -> str:
+    """A count with its noun, or with a noun and a verb.
+
+    Args:
+        count: how many.
+        one: what follows a count of one.
+        several: what follows every other count; if empty, ``one`` with an s.
+
+    Example:
+        >>> plural(1, "image"), plural(2000, "image"), plural(2, "class has", "classes have")
+        ('1 image', '2,000 images', '2 classes have')
+    """
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+def shortlist(names: Iterable[str], most: int = 3) -> str:
+    """Names as a sentence has them, shortened where there are many.
+
+    Example:
+        >>> shortlist(["a", "b"]), shortlist(["a", "b", "c", "d", "e"])
+        ('a and b', 'a, b, c and 2 more')
+    """
+    names = list(names)
+    shown = names[:most] + ([f"{len(names) - most:,} more"] if len(names) > most else [])
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def duration(seconds: float) -> str:
+    """A duration in ms below one second, in s below two minutes, in minutes beyond.
+
+    Example:
+        >>> duration(0.0123), duration(12.3), duration(1234)
+        ('12.3 ms', '12.3 s', '20.6 min')
+    """
+    if seconds < 1:
+        return f"{seconds * 1e3:.1f} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def p_value(p: float) -> str:
+    """A p-value to three digits.
+
+    Example:
+        >>> p_value(0.00001), p_value(0.345)
+        ('p < 0.001', 'p = 0.345')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
