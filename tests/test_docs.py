@@ -1,10 +1,11 @@
-"""The README's Python runs, its commands are there, and the page of commands is what --help prints."""
+"""The documentation agrees with the code: Python that runs, commands and files that exist, the page of commands."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from firstlight.data.fetching.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = "src/firstlight"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (
     *("demo", "get", "scan", "split", "audit", "show", "fit", "climb"),
@@ -59,6 +61,31 @@ def test_each_command_of_the_readme_is_one_that_stands(line: str) -> None:
         assert words[1] in COMMANDS
     else:
         assert words[0] in ("git", "pip")
+
+
+def missing(text: str) -> list[str]:
+    """The paths in code spans that are neither in the checkout nor in the package."""
+    paths = [path for path in re.findall(r"`([\w./-]+)`", text) if "/" in path]
+    return [path for path in paths if not any((home / path).exists() for home in (CHECKOUT, CHECKOUT / PACKAGE))]
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    """A file that is renamed is renamed there too."""
+    assert [] == missing((CHECKOUT / page).read_text(encoding="utf-8"))
+
+
+def test_a_file_that_is_not_there_is_found() -> None:
+    """The guard sees a wrong path, and neither a name without a folder nor a command."""
+    text = "`src/firstlight/gone.py`, `models/rungs.py`, `tests/conftest.py`, `report.html`, `./scripts/test --fast`"
+    assert ["src/firstlight/gone.py"] == missing(text)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """pyproject.toml and CITATION.cff name the same one."""
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    assert f"\nversion: {version}\n" in (CHECKOUT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -26,8 +26,7 @@ SECONDS = 300  # a cell may take
 ROW = re.compile(r"^.*\S {2,}\S.*", re.MULTILINE)
 PHONE = 48  # characters of an output that a small screen shows side by side
 TO_PAGE = re.compile(r"\]\((\d-[a-z-]+)\.md\)")
-TO_REST = re.compile(r"\]\(\.\./([a-z/-]+\.md)\)")
-SOURCE = "https://github.com/firstlight/firstlight/blob/main/docs"
+TO_REST = re.compile(r"\[([^\]]*)\]\(\.\./([a-z/-]+\.md)\)")  # a notebook has no such file next to it
 
 # A cell that does not begin the page is left out of it, or only its code is.
 TAGS = {"remove_cell_tags": ["remove-cell"], "remove_input_tags": ["hide-input"]}
@@ -80,7 +79,7 @@ def given_out(notebook: NotebookNode) -> NotebookNode:
         if "hide-input" in cell.metadata.get("tags", []):
             cell.metadata["jupyter"] = {"source_hidden": True}
         if cell.cell_type == "markdown":
-            cell.source = TO_REST.sub(rf"]({SOURCE}/\1)", TO_PAGE.sub(r"](\1.ipynb)", cell.source))
+            cell.source = TO_REST.sub(r"\1 (`docs/\2`)", TO_PAGE.sub(r"](\1.ipynb)", cell.source))
         for output in cell.get("outputs", []):
             for part, name in ((output, "text"), (output.get("data", {}), "text/plain")):
                 if name in part:
