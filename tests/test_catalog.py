@@ -122,14 +122,14 @@ def test_some_digits_keep_their_numbers(every_digit: Path, tmp_path: Path) -> No
 def test_digits_overwrite_nothing(tmp_path: Path) -> None:
     """A folder that holds something stays as it is."""
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(DownloadError, match="could not be written"):
+    with pytest.raises(DownloadError, match=re.escape(str(tmp_path))):
         write_digits(tmp_path, ("3",))
     assert ["mine"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_a_class_that_is_no_digit_is_named(tmp_path: Path) -> None:
     """The sentence names it and the choice."""
-    with pytest.raises(ArgumentError, match=r"'x' is no class of the digits; choose from 0, 1, 2"):
+    with pytest.raises(ArgumentError, match=r"'x'.* 0, 1, 2"):
         write_digits(tmp_path / "digits", ("3", "x"))
 
 
@@ -161,6 +161,6 @@ def test_a_full_disk_leaves_no_half_of_the_digits(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(DownloadError, match="the disk is full"):
+    with pytest.raises(DownloadError, match="disk"):
         catalog.write_digits(tmp_path / "digits")
     assert [] == list(tmp_path.iterdir())

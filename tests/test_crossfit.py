@@ -119,5 +119,5 @@ def test_too_few_images_are_told_and_no_crash(tmp_path: Path) -> None:
     found, (remark,) = label_findings(pixels, seed=0)
     assert [] == found
     assert remark.startswith("Labels were not checked.")
-    with pytest.raises(ArgumentError, match="cannot be dealt into 1 folds"):
+    with pytest.raises(ArgumentError, match="1 fold"):
         fl.crossfit(pixels, folds=1)

@@ -69,7 +69,7 @@ def test_one_of_several_cuda_devices_is_taken_by_its_number(monkeypatch: pytest.
     """The second of two is there and a third is not."""
     some_cuda(monkeypatch, 2)
     assert torch.device("cuda", 1) == device_for("cuda:1")
-    with pytest.raises(ArgumentError, match=r"^device='cuda:2' is not there; pass device=\"auto\""):
+    with pytest.raises(ArgumentError, match=r"^device='cuda:2' .*device=\"auto\""):
         device_for("cuda:2")
 
 
@@ -79,7 +79,7 @@ def test_a_device_that_is_not_known_is_told_with_those_that_are(asked: str, monk
     some_cuda(monkeypatch)
     with pytest.raises(ArgumentError) as caught:
         device_for(asked)
-    assert f"device={asked!r} is not known; choose from auto, cpu, cuda, mps." == str(caught.value)
+    assert str(caught.value).startswith(f"device={asked!r} ") and "auto, cpu, cuda, mps" in str(caught.value)
 
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:0", "mps"])
@@ -90,7 +90,7 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_computed(
     no_accelerator(monkeypatch)
     with pytest.raises(ArgumentError) as caught:
         device_for(asked)
-    assert f'device={asked!r} is not there; pass device="auto" to take what is.' == str(caught.value)
+    assert str(caught.value).startswith(f"device={asked!r} ") and 'device="auto"' in str(caught.value)
 
 
 def test_the_cpu_is_not_checked_against_itself() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -225,13 +226,13 @@ def test_digits_need_no_network(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", ["mnist", "ftp://somewhere/photos.zip", "not/there.zip"])
 def test_an_unknown_name_is_answered_with_the_known(name: str, home: Path) -> None:
     """The sentence lists what can be got."""
-    with pytest.raises(ArgumentError, match=r"known are digits, digits_sample, mnist_sample, .*, flowers"):
+    with pytest.raises(ArgumentError, match=r"digits, digits_sample, mnist_sample, .*, flowers"):
         get(name)
 
 
 def test_a_folder_needs_no_getting(tmp_path: Path) -> None:
     """Whoever passes a folder is told that it can be scanned."""
-    with pytest.raises(ArgumentError, match="is a folder already"):
+    with pytest.raises(ArgumentError, match=re.escape(str(tmp_path))):
         get(tmp_path)
 
 

@@ -281,13 +281,13 @@ def test_medians_cannot_be_added() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: CentroidClassifier("l7").fit(FLAT, LABELS), "'l7' is none of l1"),
-        (lambda: CentroidClassifier(centre="mode").fit(FLAT, LABELS), "'mode' is none of mean"),
-        (lambda: CentroidClassifier("l7").partial_fit(FLAT, LABELS, range(10)), "'l7' is none of l1"),
-        (lambda: InkClassifier().partial_fit(FLAT, LABELS), "without classes"),
-        (lambda: InkClassifier().partial_fit(FLAT, LABELS, classes=range(9)), r"labels \[9\]"),
-        (lambda: InkClassifier().fit(FLAT, LABELS).partial_fit(FLAT, LABELS + 1), r"labels \[10\]"),
-        (lambda: InkClassifier().fit(FLAT, LABELS).partial_fit(FLAT, LABELS, range(9)), "classes came as"),
+        (lambda: CentroidClassifier("l7").fit(FLAT, LABELS), "'l7'.* l1"),
+        (lambda: CentroidClassifier(centre="mode").fit(FLAT, LABELS), "'mode'.* mean"),
+        (lambda: CentroidClassifier("l7").partial_fit(FLAT, LABELS, range(10)), "'l7'.* l1"),
+        (lambda: InkClassifier().partial_fit(FLAT, LABELS), "classes"),
+        (lambda: InkClassifier().partial_fit(FLAT, LABELS, classes=range(9)), r"\[9\]"),
+        (lambda: InkClassifier().fit(FLAT, LABELS).partial_fit(FLAT, LABELS + 1), r"\[10\]"),
+        (lambda: InkClassifier().fit(FLAT, LABELS).partial_fit(FLAT, LABELS, range(9)), "classes"),
     ],
 )
 def test_what_cannot_be_fitted_is_told(call: Any, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -270,12 +271,12 @@ def test_which_images_are_explained() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"against": "z"}, "no class 'z'; choose from a, b"),
+        ({"against": "z"}, "'z'.* a, b"),
         ({"count": 0}, "count=0"),
-        ({"split": "tests"}, "'tests' is no split"),
-        ({"split": "test"}, "no image in the test"),
+        ({"split": "tests"}, "'tests'"),
+        ({"split": "test"}, "test"),
         ({"most": "best"}, "'best'"),
-        ({"most": "wrong"}, "No image has a known class"),
+        ({"most": "wrong"}, "class"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(asked: dict[str, Any], words: str) -> None:
@@ -286,7 +287,7 @@ def test_what_cannot_be_explained_is_refused(asked: dict[str, Any], words: str) 
 
 def test_images_of_another_shape_are_refused() -> None:
     """They are named beside the shape that fits."""
-    with pytest.raises(ArgumentError, match="4x4x1 but centroid-l1 was fitted on 8x8x1"):
+    with pytest.raises(ArgumentError, match=r"4x4x1 .*centroid-l1 .*8x8x1"):
         explain(closed("l1", (8, 8, 1), 2), pixels_of(noise(3, 4, 4, 1)))
 
 
@@ -601,10 +602,10 @@ def test_the_command_writes_a_picture_for_each_image_and_over_nothing(
     assert ("01-", "02-") == (first.name[:3], second.name[:3])
     second.write_bytes(b"mine")
     first.unlink()
-    with pytest.raises(ArgumentError, match="is not written over"):
+    with pytest.raises(ArgumentError, match=second.name):
         show(digits[1], count=2, out=out)
     assert (False, b"mine") == (first.exists(), second.read_bytes())
-    with pytest.raises(ArgumentError, match="is a file; name a folder"):
+    with pytest.raises(ArgumentError, match=second.name):
         show(digits[1], out=second)
 
 
@@ -618,7 +619,7 @@ def test_a_run_whose_images_are_no_longer_there_still_explains_what_is_named(
     image = next((folder / "3").glob("*.png"))
     named = tmp_path / image.name
     image.rename(named)
-    with pytest.raises(RunError, match="does not hold the images and splits"):
+    with pytest.raises(RunError, match=re.escape(str(folder))):
         show(run, most="wrong")
     capsys.readouterr()
     show(run, named, quiet=False)
@@ -652,5 +653,5 @@ def test_looking_at_the_test_split_is_counted(tmp_path: Path, capsys: pytest.Cap
 def test_an_unfinished_run_needs_the_name_of_a_rung(digits: tuple[Path, Path], tmp_path: Path) -> None:
     """Since it advises none."""
     run = shutil.copytree(digits[1], tmp_path / "run")
-    with pytest.raises(ArgumentError, match="has no rung 'cnn'"):
+    with pytest.raises(ArgumentError, match="'cnn'"):
         show(run, rung="cnn")

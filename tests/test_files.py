@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,9 +56,9 @@ def test_a_key_that_leads_out_of_the_folder_is_refused(tmp_path: Path, key: str)
     root = tmp_path / "photos"
     (root / "cats").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"secret")
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match=re.escape(repr(key))):
         reader(table(root, "cats/1.png", key))
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match=re.escape(repr(key))):
         open_root(str(root))(key)
 
 
@@ -72,7 +73,7 @@ def test_dots_inside_a_name_are_read(tmp_path: Path, key: str) -> None:
 def test_absolute_path_joined_to_a_key_stays_below_the_root(tmp_path: Path) -> None:
     """The absolute path of a file inside the root is refused as well: a key is a path below the root."""
     (tmp_path / "a.png").write_bytes(b"a")
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "a.png"))):
         reader(table(tmp_path, str(tmp_path / "a.png")))
 
 
@@ -99,7 +100,7 @@ def test_larger_than_any_image_is_refused_unread(tmp_path: Path, monkeypatch: py
         archive.writestr("big.png", bytes(100_001))
     assert contents(100_000) == reader(table(tmp_path))("fits.png")
     for root in (tmp_path, tmp_path / "big.zip"):
-        with pytest.raises(OSError, match="100,001 bytes, more than the 100,000"):
+        with pytest.raises(OSError, match=r"100,001 .*100,000"):
             reader(table(root))("big.png")
 
 
@@ -118,7 +119,7 @@ def test_a_damaged_or_locked_member_is_an_oserror(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b"0123456789", b"012345678X"))
     read = reader(table(path))
-    with pytest.raises(OSError, match="damaged or locked"):
+    with pytest.raises(OSError, match="damaged"):
         read("a.png")
     assert b"intact" == read("b.png")
     locked = data.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01")
@@ -131,9 +132,9 @@ def test_a_damaged_or_locked_member_is_an_oserror(tmp_path: Path) -> None:
 def test_a_root_that_is_no_zip_or_gone_is_told(tmp_path: Path) -> None:
     """The two sentences name the path."""
     (tmp_path / "no.zip").write_bytes(b"not a zip")
-    with pytest.raises(DataError, match=r"no\.zip is no zip archive"):
+    with pytest.raises(DataError, match=r"no\.zip"):
         reader(table(tmp_path / "no.zip"))
-    with pytest.raises(DataError, match=r"gone.* cannot be opened"):
+    with pytest.raises(DataError, match="gone"):
         reader(table(tmp_path / "gone"))
 
 

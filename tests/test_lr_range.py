@@ -116,7 +116,7 @@ def test_what_is_no_number_ends_the_curve_before_it(bad: float, monkeypatch: pyt
 def test_a_loss_that_is_no_number_at_the_lowest_rate_is_told(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """No rate could help, so the loss and the module are suspected."""
     scripted(monkeypatch, lambda _: bad)
-    with pytest.raises(ArgumentError, match=r"not finite at the first step, before any learning rate") as caught:
+    with pytest.raises(ArgumentError, match="not finite at the first step") as caught:
         tried()
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
 

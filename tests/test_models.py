@@ -280,9 +280,9 @@ def test_rungs_are_found_by_name() -> None:
     assert ["ink", "centroid-l2", "centroid-l1", "centroid-cosine"] == [
         rung.name for rung in named(["ink", "centroid-l2", "centroid"])
     ]
-    with pytest.raises(ArgumentError, match=r"no rung 'forest'.*centroid-l1"):
+    with pytest.raises(ArgumentError, match=r"'forest'.*centroid-l1"):
         named(["prior", "forest"])
-    with pytest.raises(ArgumentError, match="No rung was named"):
+    with pytest.raises(ArgumentError, match="rung"):
         named([])
 
 

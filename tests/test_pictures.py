@@ -251,7 +251,7 @@ def test_a_png_is_the_same_each_time() -> None:
 
 def test_saving_to_an_unknown_ending_writes_nothing(tmp_path: Path) -> None:
     """A sentence names the path and the endings."""
-    with pytest.raises(ArgumentError, match=r"balance\.gif ends in neither \.svg, \.png nor \.pdf"):
+    with pytest.raises(ArgumentError, match=r"balance\.gif .*\.svg, \.png .*\.pdf"):
         EVERY["balance"]().save(tmp_path / "balance.gif")
     assert [] == list(tmp_path.iterdir())
 
@@ -592,21 +592,21 @@ def test_a_thousand_classes_are_drawn_within_a_second(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: pictures.accuracies(["a"], [0.1, 0.2], [(0.0, 1.0)], [3]), "1 rungs and 2 accuracies and"),
-        (lambda: pictures.accuracies([], [], [], []), "0 rungs"),
-        (lambda: pictures.confusion(np.eye(3), ["a", "b"]), r"The matrix is \(3, 3\) for 2 classes"),
-        (lambda: pictures.reliability(PROBABILITIES, LABELS[:5]), "200 probabilities and 5 labels"),
-        (lambda: pictures.curves([]), "0 epochs"),
-        (lambda: pictures.lr_range([0.1], [], 0.1), "1 rates and 0 losses"),
-        (lambda: pictures.balance({}), "0 classes"),
-        (lambda: sheets.sizes([1, 2], [1]), "2 widths and 1 heights"),
-        (lambda: sheets.samples(IMAGES, LABELS, DIGITS[:5]), "of each of 5 classes has a label 9"),
-        (lambda: sheets.samples(IMAGES, LABELS, DIGITS, each=0), "A sheet of 0 images"),
-        (lambda: sheets.ideals(IDEALS, DIGITS[:2]), "10 images and 2 classes"),
-        (lambda: sheets.differences(IDEALS[:1], ["a"]), "One class has nothing to differ from"),
-        (lambda: sheets.weights(IDEALS[..., 0], DIGITS[:2]), "10 images and 2 classes"),
-        (lambda: sheets.explanation_maps(IMAGES[:2], IDEALS[:1, ..., 0], ["a"]), "2 images and 1 maps and 1 titles"),
-        (lambda: EVERY["balance"]().svg(style="crayon"), "style='crayon' is not known"),  # type: ignore[arg-type]
+        (lambda: pictures.accuracies(["a"], [0.1, 0.2], [(0.0, 1.0)], [3]), "1 rung.* 2 accuracies"),
+        (lambda: pictures.accuracies([], [], [], []), "0 rung"),
+        (lambda: pictures.confusion(np.eye(3), ["a", "b"]), r"\(3, 3\) .*2 classes"),
+        (lambda: pictures.reliability(PROBABILITIES, LABELS[:5]), "200 probabilities .*5 labels"),
+        (lambda: pictures.curves([]), "0 epoch"),
+        (lambda: pictures.lr_range([0.1], [], 0.1), "1 rate.* 0 loss"),
+        (lambda: pictures.balance({}), "0 class"),
+        (lambda: sheets.sizes([1, 2], [1]), "2 widths .*1 height"),
+        (lambda: sheets.samples(IMAGES, LABELS, DIGITS[:5]), "5 classes .*9"),
+        (lambda: sheets.samples(IMAGES, LABELS, DIGITS, each=0), "0 images"),
+        (lambda: sheets.ideals(IDEALS, DIGITS[:2]), "10 images .*2 classes"),
+        (lambda: sheets.differences(IDEALS[:1], ["a"]), "[Oo]ne class"),
+        (lambda: sheets.weights(IDEALS[..., 0], DIGITS[:2]), "10 images .*2 classes"),
+        (lambda: sheets.explanation_maps(IMAGES[:2], IDEALS[:1, ..., 0], ["a"]), "2 images .*1 map.* 1 title"),
+        (lambda: EVERY["balance"]().svg(style="crayon"), "style='crayon'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_drawn_is_told_in_one_sentence(make: Callable[[], object], sentence: str) -> None:

@@ -219,7 +219,7 @@ def test_an_exported_file_answers_as_its_run(run: Path, photos: Path, tmp_path: 
     np.testing.assert_allclose(
         [row["probability"] for row in actual], [row["probability"] for row in expected], atol=1e-5
     )
-    with pytest.raises(ArgumentError, match="leave --rung ink out"):
+    with pytest.raises(ArgumentError, match="--rung ink"):
         rows(tmp_path / "model.onnx", photos, rung="ink")
 
 
@@ -264,7 +264,7 @@ def test_a_split_is_chosen_where_folders_name_one(run: Path, digits: Path, tmp_p
             shutil.copy(digits / name, tmp_path / "data" / split / name)
     found = rows(run, tmp_path / "data", digits / "0" / "0010.png", split="validation")
     assert [f"{tmp_path}/data/valid/{key}" for key in ("0/0000.png", "1/0001.png")] == names(found)
-    with pytest.raises(DataError, match="no image in the test"):
+    with pytest.raises(DataError, match="test"):
         rows(run, tmp_path / "data", split="test")
 
 
@@ -474,10 +474,10 @@ def test_another_model_other_options_or_images_do_not_go_on(
         (run, Wanted("centroid-l2", out=begun.out, probabilities=True), photos, "options"),
         (run, begun, photos / "1", "images"),
     ):
-        with pytest.raises(RunError, match=rf"seen.parquet.parts holds .* another {what}.*; finish that one"):
+        with pytest.raises(RunError, match=rf"seen\.parquet\.parts .*{what}"):
             show_predictions(model, [str(named)], wanted)
     os.utime(photos / KEYS[0], ns=(1, 1))
-    with pytest.raises(RunError, match="another images"):
+    with pytest.raises(RunError, match="images"):
         show_predictions(run, [str(photos)], begun)
     assert before == sorted(path.name for path in (tmp_path / "seen.parquet.parts").iterdir())
 
@@ -488,13 +488,13 @@ def test_a_damaged_beginning_is_named(run: Path, photos: Path, begun: Wanted, tm
     (part,) = folder.glob("*-*.parquet")
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RunError, match=f"{part.name} is damaged; delete it"):
+    with pytest.raises(RunError, match=part.name):
         show_predictions(run, [str(photos)], begun)
     part.rename(folder / "000000000000-000000000005.parquet").write_bytes(whole)
-    with pytest.raises(RunError, match="has 6 rows, not those of its name"):
+    with pytest.raises(RunError, match=r"000000000000-000000000005\.parquet .*6"):
         show_predictions(run, [str(photos)], begun)
     (folder / "_about.json").write_text("{")
-    with pytest.raises(RunError, match=r"seen.parquet.parts is no beginning of a prediction"):
+    with pytest.raises(RunError, match=r"seen\.parquet\.parts"):
         show_predictions(run, [str(photos)], begun)
     shutil.rmtree(folder)
     assert 6 == show_predictions(run, [str(photos)], begun).images

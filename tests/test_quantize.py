@@ -151,7 +151,7 @@ def test_it_is_silent(exported: Path, tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_rung_without_weights_is_told_in_one_sentence(run: Run, tmp_path: Path, rung: str) -> None:
     """A centroid's sums are integers, and nothing is written."""
     path = fl.export(run, tmp_path / "model.onnx", rung=rung).path
-    with pytest.raises(ArgumentError, match="centroid-l2 has no float32 weights, so there is nothing to quantize"):
+    with pytest.raises(ArgumentError, match=r"centroid-l2 .*float32"):
         quantize(path, tmp_path / "int8.onnx", images=[noise(8, 8, 1)], labels=np.array([0]))
     assert ["model.onnx"] == [one.name for one in tmp_path.iterdir()]
 
@@ -159,19 +159,19 @@ def test_a_rung_without_weights_is_told_in_one_sentence(run: Run, tmp_path: Path
 def test_bad_input_gets_one_sentence(exported: Path, quantized: Quantized, tmp_path: Path) -> None:
     """Another ending, the file itself, twice, labels that do not fit, no image, a file that is no model."""
     one = {"images": [noise(8, 8, 1)], "labels": np.array([0])}
-    with pytest.raises(ArgumentError, match=r"the ending \.onnx"):
+    with pytest.raises(ArgumentError, match=r"model\.bin.*\.onnx"):
         quantize(exported, tmp_path / "model.bin", **one)
-    with pytest.raises(ArgumentError, match="is the model itself"):
+    with pytest.raises(ArgumentError, match=exported.name):
         quantize(exported, exported.parent / "." / exported.name, **one)
-    with pytest.raises(ArgumentError, match="nothing to quantize"):
+    with pytest.raises(ArgumentError, match=quantized.path.name):
         quantize(quantized.path, tmp_path / "again.onnx", **one)
     for labels in (np.array([0, 1]), np.array([-1]), np.zeros((1, 1), int)):
-        with pytest.raises(ArgumentError, match="a label for each image"):
+        with pytest.raises(ArgumentError, match="label"):
             quantize(exported, tmp_path / "int8.onnx", images=one["images"], labels=labels)
-    with pytest.raises(ArgumentError, match="a label for each image"):
+    with pytest.raises(ArgumentError, match="label"):
         quantize(exported, tmp_path / "int8.onnx", images=[], labels=np.zeros(0, int))
     (tmp_path / "no.onnx").write_bytes(b"no model")
-    with pytest.raises(RunError, match="no ONNX model"):
+    with pytest.raises(RunError, match="ONNX model"):
         quantize(tmp_path / "no.onnx", tmp_path / "int8.onnx", **one)
     assert ["no.onnx"] == [path.name for path in tmp_path.iterdir()]
 
@@ -184,7 +184,7 @@ def test_reading_the_test_images_is_counted_and_missing_ones_are_told(tmp_path: 
     labelled_images(run, run["centroid-l2"])
     assert 2 == read_run(tmp_path / "run").test_readings
     next((tmp_path / "images" / "test").rglob("*.png")).unlink()
-    with pytest.raises(RunError, match="1 of the 20 images that centroid-l2 was measured on are not in"):
+    with pytest.raises(RunError, match=r"1 of the 20 .*centroid-l2"):
         labelled_images(run, run["centroid-l2"])
     assert 2 == read_run(tmp_path / "run").test_readings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -114,13 +115,13 @@ def test_a_run_without_evidence_still_has_a_report(digits_run: Run) -> None:
 
 def test_a_run_that_goes_on_has_no_report(digits_run: Run) -> None:
     """Without advice there is nothing to say yet."""
-    with pytest.raises(RunError, match="not finished"):
+    with pytest.raises(RunError, match="finished"):
         render(Run(**{**vars(digits_run), "advice": {}}))
 
 
 def test_another_ending_is_refused(digits_run: Run, tmp_path: Path) -> None:
     """A report is a web page."""
-    with pytest.raises(ArgumentError, match=r"ending \.html"):
+    with pytest.raises(ArgumentError, match=r"report\.pdf.*\.html"):
         report(digits_run, tmp_path / "report.pdf")
 
 
@@ -133,7 +134,7 @@ def test_evidence_that_was_changed_is_refused(digits_run: Run, tmp_path: Path) -
     data = bytearray((folder / EVIDENCE).read_bytes())
     data[-1] ^= 1
     (folder / EVIDENCE).write_bytes(bytes(data))
-    with pytest.raises(RunError, match="changed"):
+    with pytest.raises(RunError, match=re.escape(EVIDENCE)):
         report(folder)
 
 

@@ -170,7 +170,7 @@ def test_a_disk_that_fills_while_the_state_is_written_costs_nothing(
         flush(path)
 
     monkeypatch.setattr(atomic, "_flush", filling)
-    with pytest.raises(RunError, match=r"could not be written: the disk is full; make room and run the same command"):
+    with pytest.raises(RunError, match=r"disk .*same command"):
         fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
     assert "training-0.safetensors" in calls[-1].name or "history.csv" in calls[-1].name
     assert [] == list((tmp_path / "run").rglob("*.part"))

@@ -166,9 +166,9 @@ def without_serving(monkeypatch: pytest.MonkeyPatch) -> list[uvicorn.Config]:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "a-computer", ""])  # noqa: S104
 def test_other_computers_need_a_token(run: Path, host: str, without_serving: list[Any]) -> None:
     """Bound to anything but loopback without one, it does not start."""
-    with pytest.raises(ArgumentError, match="pass a --token that they have to bring"):
+    with pytest.raises(ArgumentError, match="--token"):
         serve(run, Place(host, port=0))
-    with pytest.raises(ArgumentError, match="pass a --token that they have to bring"):
+    with pytest.raises(ArgumentError, match="--token"):
         serve(run, Place(host, port=0, token=""))
     assert [] == without_serving
 
@@ -205,12 +205,12 @@ def test_what_cannot_be_served_is_said_before_it_listens(run: Path, tmp_path: Pa
     with pytest.raises(ArgumentError, match="cnn"):
         serve(run, rung="cnn")
     for token in ("two words", "ü", "a\nb"):
-        with pytest.raises(ArgumentError, match="letters, digits"):
+        with pytest.raises(ArgumentError, match="token"):
             Place(token=token)
     for prefix in ("digits", "/digits/", "/"):
-        with pytest.raises(ArgumentError, match="pass /name"):
+        with pytest.raises(ArgumentError, match=re.escape(prefix)):
             Place(prefix=prefix)
-    refused = pytest.raises(FirstlightError, match="name another --port, or 0 for any that is free")
+    refused = pytest.raises(FirstlightError, match="--port")
     with socket.create_server(("127.0.0.1", 0)) as taken, refused:
         serve(run, Place(port=taken.getsockname()[1]))
     assert [] == without_serving

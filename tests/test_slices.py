@@ -159,7 +159,7 @@ def test_the_rarest_of_many_words_are_put_together() -> None:
     names, codes = parts_of(words)
     assert (12, "all others") == (len(names), names[-1])
     assert sum(range(1, 10)) == np.bincount(codes)[-1]
-    with pytest.raises(ArgumentError, match="a word of their own"):
+    with pytest.raises(ArgumentError, match="13"):
         parts_of(np.array([f"{n}.png" for n in range(13)]))
 
 
@@ -169,13 +169,13 @@ def test_images_without_a_class_are_left_out() -> None:
     partly = replace(seen, labels=np.array([0, -1, 0, 0]))
     found = fl.slices(partly, by=["a", "a", "b", "b"], name="place")
     assert [1, 2] == [part.n for part in found.parts]
-    with pytest.raises(ArgumentError, match="known class"):
+    with pytest.raises(ArgumentError, match="class"):
         fl.slices(replace(seen, labels=np.full(4, -1)), by=["a"] * 4, name="place")
-    with pytest.raises(ArgumentError, match="pass one for each"):
+    with pytest.raises(ArgumentError, match="each"):
         fl.slices(seen, by=["a"], name="place")
-    with pytest.raises(ArgumentError, match="no rung yet"):
+    with pytest.raises(ArgumentError, match="no rung"):
         fl.slices([], by=["a"], name="place")
-    with pytest.raises(ArgumentError, match="the same images in the same order"):
+    with pytest.raises(ArgumentError, match="same images"):
         fl.slices([Rung(seen), Rung(seen.select(np.arange(4)[::-1]))], by=["a"] * 4, name="place")
 
 
@@ -263,7 +263,7 @@ def test_thirds_are_those_of_both() -> None:
     found = simpson(a, b, by=(np.array([1.0, 2.0, 9.0]), np.array([2.0, 3.0, 4.0, 5.0, 8.0, 9.0])), name="size")
     assert ("low (1 to 2)", "high (8 to 9)") == found.parts
     assert (((2, 2), (1, 1)), ((1, 1), (2, 2)), 3) == (found.firsts, found.others, found.left_out)
-    with pytest.raises(ArgumentError, match="pass one for each"):
+    with pytest.raises(ArgumentError, match="each"):
         simpson(a, b, by=([1, 2, 3], [1]), name="size")
 
 
@@ -337,14 +337,14 @@ def test_images_that_the_list_does_not_name(photos: Path) -> None:
     assert ["left", *["not given"] * 3] == column(fl.scan(photos), "hand").tolist()
     (photos / "hands.csv").write_text("name,hand\nelsewhere.png,left\n")
     (photos / "empty.csv").write_text("")
-    with pytest.raises(ArgumentError, match=r"no column 'hand' .*\(name, hand\)"):
+    with pytest.raises(ArgumentError, match=r"'hand' .*name, hand"):
         column(fl.scan(photos), "hand")
 
 
 def test_a_list_that_cannot_be_read_is_one_sentence(photos: Path) -> None:
     """A folder that is called a list."""
     (photos / "hands.csv").mkdir()
-    with pytest.raises(DataError, match=r"hands.csv in .*photos cannot be read"):
+    with pytest.raises(DataError, match=r"hands\.csv"):
         column(fl.load(fl.scan(photos)).table, "hand")
 
 
@@ -376,7 +376,7 @@ def test_brightness_and_contrast_are_mean_and_deviation(photos: Path) -> None:
     pixels = fl.load(fl.scan(photos))
     assert (0.5, 0.5) == tuple(float(column(pixels.table, by, pixels)[0]) for by in ("brightness", "contrast"))
     assert [(photos / key).stat().st_size for key in KEYS] == column(pixels.table, "size").tolist()
-    with pytest.raises(ArgumentError, match="pass the pixels"):
+    with pytest.raises(ArgumentError, match="pixels"):
         column(pixels.table, "brightness")
 
 
@@ -429,17 +429,17 @@ def test_without_slices_the_command_compares_the_rungs(run: Path, capsys: pytest
 
 def test_the_command_says_what_is_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column that is none, a second run of other images without slices, images or the whole folder gone."""
-    with pytest.raises(ArgumentError, match=r"no column 'weather' .* hand"):
+    with pytest.raises(ArgumentError, match=r"'weather' .*hand"):
         compared(capsys, run, by="weather")
     gone = write_images(tmp_path / "gone", {f"{'ab'[n % 2]}/{n}.png": noise(4, 4, seed=n) for n in range(20)})
     other = fl.climb(gone, rungs=["prior"], out=tmp_path / "run")
     (gone / other["prior"].predictions.keys[0].as_py()).unlink()
-    with pytest.raises(DataError, match=r"1 of the \d+ images that the run measured on"):
+    with pytest.raises(DataError, match=r"1 of the \d+ images"):
         compared(capsys, tmp_path / "run", by="folder")
-    with pytest.raises(ArgumentError, match=r"image by image \(prior and prior were not measured on the same .* --by"):
+    with pytest.raises(ArgumentError, match=r"prior .*--by"):
         compared(capsys, run, tmp_path / "run")
     gone.rename(tmp_path / "moved")
-    with pytest.raises(DataError, match=r"gone, which the run was climbed from, is not there any more"):
+    with pytest.raises(DataError, match="gone"):
         compared(capsys, tmp_path / "run", by="folder")
 
 

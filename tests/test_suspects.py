@@ -82,7 +82,7 @@ def test_the_order_of_rows_and_classes_changes_nothing_but_the_order() -> None:
 
 def test_nothing_labelled_is_one_sentence() -> None:
     """There is nothing to doubt."""
-    with pytest.raises(ArgumentError, match="is labelled"):
+    with pytest.raises(ArgumentError, match="label"):
         fl.suspects(seen([[0.5, 0.5]], [-1]))
 
 

@@ -63,12 +63,12 @@ def test_the_description_states_each_shape_and_dtype() -> None:
     [
         (
             np.array([1.0, np.nan], np.float32),
-            "'x' of a centroid that shall be written holds NaN or infinity",
+            "'x' .*centroid .*NaN",
         ),
-        (np.array([np.inf]), "holds NaN or infinity"),
-        (np.array([{"a": 1}], object), "dtype object"),
-        (np.array(["text"]), "dtype <U4"),
-        (np.array([1j]), "dtype complex128"),
+        (np.array([np.inf]), "'x' .*infinity"),
+        (np.array([{"a": 1}], object), "'x' .*object"),
+        (np.array(["text"]), "'x' .*<U4"),
+        (np.array([1j]), "'x' .*complex128"),
     ],
 )
 def test_what_is_no_finite_number_is_not_written(array: np.ndarray, said: str) -> None:
@@ -99,7 +99,7 @@ def test_a_pickle_in_place_of_the_tensors_is_refused_and_never_run(tmp_path: Pat
         data = (tmp_path / "x.npy").read_bytes()
     elif wrap == "behind a safetensors header":
         data = save({"x": np.zeros(2)}) + data
-    with pytest.raises(RunError, match="no safetensors file"):
+    with pytest.raises(RunError, match=r"model\.safetensors"):
         unpack(described(data, {"x": {"dtype": "float64", "shape": [2]}}), data, WHERE)
     assert not mark.exists()
 
@@ -107,14 +107,14 @@ def test_a_pickle_in_place_of_the_tensors_is_refused_and_never_run(tmp_path: Pat
 @pytest.mark.parametrize(
     ("stated", "said"),
     [
-        ({"x": {"dtype": "float64", "shape": [3, 2]}}, r"tensor 'x' as .*\[2, 3\].* and not .*\[3, 2\]"),
-        ({"x": {"dtype": "float32", "shape": [2, 3]}}, "tensor 'x' as .*float64.* and not .*float32"),
+        ({"x": {"dtype": "float64", "shape": [3, 2]}}, r"'x' .*\[2, 3\].*\[3, 2\]"),
+        ({"x": {"dtype": "float32", "shape": [2, 3]}}, "'x' .*float64.*float32"),
         (
             {"x": {"dtype": "float64", "shape": [2, 3]}, "y": {"dtype": "int64", "shape": [1]}},
-            "no tensor 'y'",
+            "'y'",
         ),
-        ({}, "tensor 'x' as .* and not None"),
-        ({"x": 7}, "tensor 'x' as .* and not 7"),
+        ({}, "'x' .*None"),
+        ({"x": 7}, "'x' .*7"),
     ],
 )
 def test_a_tensor_that_differs_from_its_description_is_named(stated: dict[str, object], said: str) -> None:
@@ -127,14 +127,14 @@ def test_a_tensor_that_differs_from_its_description_is_named(stated: dict[str, o
 def test_a_number_that_is_not_finite_is_refused_when_read() -> None:
     """NaN in a file that is whole otherwise does not become a model."""
     data = save({"x": np.array([1.0, np.nan])})
-    with pytest.raises(RunError, match=r"Tensor 'x' of .*safetensors holds NaN"):
+    with pytest.raises(RunError, match=r"'x' .*NaN"):
         unpack(described(data, {"x": {"dtype": "float64", "shape": [2]}}), data, WHERE)
 
 
 def test_a_complex_tensor_is_refused_though_safetensors_knows_it() -> None:
     """Only the permitted dtypes are read, whatever the description says."""
     data = save({"x": np.zeros(2, np.complex64)})
-    with pytest.raises(RunError, match="tensor 'x'"):
+    with pytest.raises(RunError, match="'x'"):
         unpack(described(data, {"x": {"dtype": "complex64", "shape": [2]}}), data, WHERE)
 
 
@@ -144,7 +144,7 @@ def test_a_tampered_weight_is_noticed() -> None:
     for place in range(len(data)):
         changed = bytearray(data)
         changed[place] ^= 1
-        with pytest.raises(RunError, match="its digest differs"):
+        with pytest.raises(RunError, match="digest"):
             unpack(text, bytes(changed), WHERE)
 
 
@@ -153,7 +153,7 @@ def test_a_cut_off_file_is_noticed(kept: float) -> None:
     """A safetensors file that was cut off is told by its size."""
     text, data = pack(SavedModel(CONFIG, {"x": np.arange(4.0)}))
     end = int(kept * len(data)) if kept == 0.5 else int(kept)
-    with pytest.raises(RunError, match="bytes and not"):
+    with pytest.raises(RunError, match="bytes"):
         unpack(text, data[:end], WHERE)
 
 
@@ -162,5 +162,5 @@ def test_a_description_without_a_part_is_refused(missing: str) -> None:
     """A description that lacks a part is refused in one sentence."""
     text, data = pack(SavedModel(CONFIG, {"x": np.arange(4.0)}))
     content = {key: value for key, value in json.loads(text).items() if key not in ("format", "blake2b", missing)}
-    with pytest.raises(RunError, match="lacks the config, the tensors or the file"):
+    with pytest.raises(RunError, match=r"config, .*tensors or .*file"):
         unpack(seal("model", content), data, WHERE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 import stat
 import tarfile
 import tempfile
@@ -310,7 +311,7 @@ def test_an_archive_that_was_cut_off_is_refused(name: str, tmp_path: Path) -> No
         room = tmp_path / str(end)
         (room / "folder").mkdir(parents=True)
         (room / name).write_bytes(whole[:end])
-        with pytest.raises(DownloadError, match=r"damaged or was cut off|is no \.zip"):
+        with pytest.raises(DownloadError, match=re.escape(name)):
             unpack(room / name, room / "folder")
 
 
@@ -350,7 +351,7 @@ def test_a_full_disk_is_known_beforehand(tmp_path: Path, folder: Path, monkeypat
     """Where less is free than the archive weighs, unpacking does not begin."""
     usage: Callable[[Any], Any] = lambda _: type("Usage", (), {"free": 100})  # noqa: E731
     monkeypatch.setattr(unpacking.shutil, "disk_usage", usage)
-    with pytest.raises(DownloadError, match="100 free; make room"):
+    with pytest.raises(DownloadError, match="100 free"):
         unpack(archive_of(tmp_path / "photos.zip"), folder)
     assert found(folder) == {}
 
