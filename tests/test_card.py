@@ -236,7 +236,7 @@ def test_each_kind_is_told_as_what_it_is(run: Run, tmp_path: Path, rung: str, to
     assert told in text and "nothing was trained by SGD" in text
     assert "epochs" not in text
     assert ("temperature" in text) == (rung != "prior")
-    assert ("not like anything" in text) == (rung != "prior")
+    assert ("out-of-distribution" in text) == (rung != "prior")
 
 
 def test_measured_on_test_it_says_how_often_that_was_read(tmp_path: Path) -> None:

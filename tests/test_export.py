@@ -231,13 +231,13 @@ def test_a_file_that_differs_is_not_written(run: fl.Run, tmp_path: Path, monkeyp
     assert b"what was there" == path.read_bytes()
 
 
-def test_familiar_is_what_all_but_one_in_a_hundred_images_were(run: fl.Run) -> None:
+def test_in_distribution_is_what_all_but_one_in_a_hundred_images_were(run: fl.Run) -> None:
     """By NumPy: at most 1 % of the measured images lie beyond the document's values."""
     about = Session.of(run, "centroid-l2").about
     seen = run["centroid-l2"].predictions
-    assert 0.01 >= (seen.probabilities.max(axis=1) < about["familiar"]["probability"]).mean()
-    assert 0.01 >= (-seen.scores.max(axis=1) > about["familiar"]["distance"]).mean()
-    assert seen.probabilities.max(axis=1).min() <= about["familiar"]["probability"]
+    assert 0.01 >= (seen.probabilities.max(axis=1) < about["in_distribution"]["probability"]).mean()
+    assert 0.01 >= (-seen.scores.max(axis=1) > about["in_distribution"]["distance"]).mean()
+    assert seen.probabilities.max(axis=1).min() <= about["in_distribution"]["probability"]
 
 
 def test_a_session_answers_the_same_from_run_and_file(run: fl.Run, tmp_path: Path) -> None:

@@ -331,10 +331,10 @@ def test_what_is_like_nothing_known_is_told_so(address: str, session: Session) -
     assert answer.distances is not None
     with opened(address + "/") as shown:
         choose(shown.page, png(values))
-        said = shown.page.inner_text("#strange")
-        assert said.startswith("This is not like anything I was trained on")
+        said = shown.page.inner_text("#outside")
+        assert "out-of-distribution" in said
         assert f"{answer.distances.min():.3f}" in said
-        assert f"{session.about['familiar']['distance']:.3f}" in said
+        assert f"{session.about['in_distribution']['distance']:.3f}" in said
 
 
 def test_what_is_no_image_is_told_and_the_next_one_answered(address: str, mnist_sample: Path) -> None:

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 NUMBERS = itertools.count()
 RUNGS = ("centroid-l2", "linear", "mlp", "cnn")
-STRANGE = "not like anything it was trained on"
+OUTSIDE = "out-of-distribution"
 
 
 @pytest.fixture(scope="module")
@@ -285,14 +285,14 @@ def test_top_names_the_most_probable_classes(run: Path, digits: Path) -> None:
     assert 10 == len(row["top"]) and "distance" not in row
 
 
-def test_what_validation_never_showed_is_not_familiar(run: Path, digits: Path, tmp_path: Path) -> None:
+def test_what_validation_never_showed_is_out_of_distribution(run: Path, digits: Path, tmp_path: Path) -> None:
     """Of the digits nearly all are; a negative is not, nor is noise."""
-    share = np.mean([row["familiar"] for row in rows(run, digits)])
+    share = np.mean([row["in_distribution"] for row in rows(run, digits)])
     assert 0.97 < share < 1
     with Image.open(digits / "0" / "0000.png") as image:
         negative = 255 - np.asarray(image)
     folder = write_images(tmp_path / "odd", {"negative.png": negative, "noise.png": noise(40, 50)})
-    assert [False, False] == [row["familiar"] for row in rows(run, folder)]
+    assert [False, False] == [row["in_distribution"] for row in rows(run, folder)]
 
 
 def test_an_unreadable_image_is_a_row_with_its_reason(run: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
@@ -319,7 +319,7 @@ def test_an_unreadable_image_is_a_row_with_its_reason(run: Path, photos: Path, t
             if row["problem"] is not None:
                 assert {"path", "truth", "problem"} == {name for name, value in row.items() if value is not None}
     assert list(parquet[0]) == list(csv[0])
-    assert {"label_2", "probability_2", "distance", "familiar", "probability/7", "distance/7"} < set(parquet[0])
+    assert {"label_2", "probability_2", "distance", "in_distribution", "probability/7", "distance/7"} < set(parquet[0])
 
 
 def test_only_unreadable_images_are_rows_too(run: Path, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_measured_folder_says_its_accuracy(
 def test_the_table_has_a_line_for_each_image(
     run: Path, photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under the names of the columns; strange and unreadable images say so at the end."""
+    """Under the names of the columns; out-of-distribution and unreadable images say so at the end."""
     (photos / KEYS[1]).write_text("text")
     Image.fromarray(noise(9, 9)).save(photos / KEYS[4])
     monkeypatch.chdir(photos.parent)
@@ -357,7 +357,7 @@ def test_the_table_has_a_line_for_each_image(
     assert ["path", "label", "probability", "label_2", "probability_2", "distance", "truth"] == head.split()
     assert [f"photos/{key}" for key in KEYS] == [line.split()[0] for line in lines]
     assert lines[1].endswith("cannot be read: not an image (text)")
-    assert lines[4].endswith(STRANGE)
+    assert lines[4].endswith(OUTSIDE)
     assert ["0", "0"] == [lines[0].split()[at] for at in (1, -1)]
     assert {head.index("distance") + len("distance")} == {
         len(line[: head.index("truth")].rstrip()) for line in lines[2:4]

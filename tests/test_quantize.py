@@ -113,8 +113,8 @@ def test_the_file_tells_its_own_numbers(run: Run, exported: Path, quantized: Qua
     assert list(quantized.after.interval) == about["metrics"]["interval"]
     assert {"weights": "int8", "before": other["metrics"]} == about["quantized"]
     assert "parity" in other and "parity" not in about
-    assert 0.01 >= (sure < about["familiar"]["probability"]).mean()
-    assert about["familiar"]["probability"] in sure
+    assert 0.01 >= (sure < about["in_distribution"]["probability"]).mean()
+    assert about["in_distribution"]["probability"] in sure
     same = ("name", "classes", "shape", "preprocessing", "temperature", "outputs", "fingerprint")
     assert [other[name] for name in same] == [about[name] for name in same]
     assert json.loads(json.dumps(quantized.to_dict()))["comparison"]["verdict"] == quantized.comparison.verdict

@@ -92,7 +92,9 @@ def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Ses
     np.testing.assert_array_equal(expected, np.float32(one["probabilities"]))
 
 
-def test_what_is_far_from_the_validation_images_is_said_to_be_unfamiliar(run: fl.Run, session: Session) -> None:
+def test_what_is_far_from_the_validation_images_is_said_to_be_out_of_distribution(
+    run: fl.Run, session: Session
+) -> None:
     """By the bounds in the model's document, on either side of them."""
     answer = session.answer(noise(6, 6)[None, :, :, None])
     assert answer.distances is not None
@@ -105,10 +107,10 @@ def test_what_is_far_from_the_validation_images_is_said_to_be_unfamiliar(run: fl
     ]
     for bounds, expected in cases:
         changed = Session.of(run, "centroid-l2")
-        changed.about["familiar"] = {**bounds, "share": 0.01}
+        changed.about["in_distribution"] = {**bounds, "share": 0.01}
         with served(changed) as there:
             found = httpx.post(f"{there}/api/predict", files={"images": FILES["gray.png"]})
-        assert expected is found.json()["predictions"][0]["familiar"]
+        assert expected is found.json()["predictions"][0]["in_distribution"]
 
 
 def test_an_unreadable_file_among_others_is_a_row_with_its_reason(here: str) -> None:
@@ -117,7 +119,7 @@ def test_an_unreadable_file_among_others_is_a_row_with_its_reason(here: str) -> 
     found = httpx.post(f"{here}/api/predict", files=sent)
     first, second = found.json()["predictions"]
     assert "The image cannot be read: not an image (text)." == first["problem"]
-    assert {None} == {first[name] for name in ("label", "probability", "probabilities", "pixels", "familiar")}
+    assert {None} == {first[name] for name in ("label", "probability", "probabilities", "pixels", "in_distribution")}
     assert second["problem"] is None
     assert second["label"] in ("a", "b")
 

@@ -135,7 +135,7 @@ class Parts:
 def _parquet(out: Path, columns: Columns) -> Iterator[Write]:
     import pyarrow.parquet as parquet
 
-    about = {name: columns.about[name] for name in ("name", "classes", "fingerprint", "versions", "familiar")}
+    about = {name: columns.about[name] for name in ("name", "classes", "fingerprint", "versions", "in_distribution")}
     schema = columns.schema.with_metadata({b"firstlight.predicted": json.dumps(about).encode()})
     with new_file(out, RunError) as part, parquet.ParquetWriter(part, schema, compression="zstd") as writer:
         yield lambda rows: writer.write_table(rows.replace_schema_metadata(schema.metadata))

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.stream import Batch
 from firstlight.arrow import numbers, strings
-from firstlight.models.exporting.session import familiar
+from firstlight.models.exporting.session import in_distribution
 
 if TYPE_CHECKING:
     from firstlight.models.exporting.session import Answer
 
 WIDEST = 60  # characters; longer paths push their row to the right
-STRANGE = "not like anything it was trained on"
+OUTSIDE = "out-of-distribution"
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Columns:
     @property
     def schema(self) -> pa.Schema:
         """``path``, ``label``, ``probability``, ``label_2``, ``probability_2`` and so on, ``distance`` to the label's
-        ideal image, ``familiar``, ``truth``, ``problem``, ``probability/3`` and ``distance/3`` of a class 3."""
+        ideal image, ``in_distribution``, ``truth``, ``problem``, ``probability/3`` and ``distance/3`` of a class 3."""
         text, number = pa.string(), pa.float32()
         fields = [("path", text)]
         for place in range(min(self.top, len(self.classes))):
             fields += [(f"{name}{_place(place)}", kind) for name, kind in (("label", text), ("probability", number))]
         fields += [("distance", number)] * self.distances
-        fields += [("familiar", pa.bool_()), *[("truth", text)] * self.truth, ("problem", text)]
+        fields += [("in_distribution", pa.bool_()), *[("truth", text)] * self.truth, ("problem", text)]
         every = (["probability"] + ["distance"] * self.distances) * self.probabilities
         return pa.schema(fields + [(f"{kind}/{name}", number) for kind in every for name in self.classes])
 
@@ -81,7 +81,7 @@ class Columns:
             chosen = order[:, place]
             yield f"label{_place(place)}", [self.classes[label] for label in chosen]
             yield f"probability{_place(place)}", shares[rows, chosen]
-        yield "familiar", familiar(self.about, answer)
+        yield "in_distribution", in_distribution(self.about, answer)
         every = {"probability": shares} if self.probabilities else {}
         if answer.distances is not None:
             yield "distance", answer.distances[rows, labels]
@@ -102,7 +102,7 @@ class Columns:
             places = [_place(place) for place in range(min(self.top, len(self.classes)))]
             named = [{name: values[f"{name}{place}"] for name in ("label", "probability")} for place in places]
             plain["top"] = None if values["label"] is None else named
-        plain |= {name: values[name] for name in ("distance", "familiar", "truth") if name in values}
+        plain |= {name: values[name] for name in ("distance", "in_distribution", "truth") if name in values}
         for kind, name in (("probability", "probabilities"), ("distance", "distances")):
             every = {one: values[f"{kind}/{one}"] for one in self.classes if f"{kind}/{one}" in values}
             if every:
@@ -137,11 +137,11 @@ class Screen:
                 yield f"{path}  cannot be read: {row['problem']}"
                 continue
             cells = [self._cell(one, row[one.name]) for one in self._shown[1:]]
-            yield "  ".join([path, *cells, *[STRANGE] * (not row["familiar"])]).rstrip()
+            yield "  ".join([path, *cells, *[OUTSIDE] * (not row["in_distribution"])]).rstrip()
 
     @property
     def _shown(self) -> list[pa.Field]:
-        return [one for one in self.schema if one.name not in ("familiar", "problem")]
+        return [one for one in self.schema if one.name not in ("in_distribution", "problem")]
 
     def _how(self, field: pa.Field) -> str:
         if pa.types.is_floating(field.type):

@@ -20,14 +20,14 @@ class Tally:
     Attributes:
         images: how many rows went by.
         unreadable: of these, how many have a problem.
-        strange: how many are not familiar to the model.
+        out_of_distribution: how many are unlike the images that the model was measured on.
         known: how many have a true class that the model knows.
         correct: of these, how many were named so.
         named: the first few with a problem, each with its reason.
     """
 
     def __init__(self) -> None:
-        self.images = self.unreadable = self.strange = self.known = self.correct = 0
+        self.images = self.unreadable = self.out_of_distribution = self.known = self.correct = 0
         self.named: list[str] = []
 
     def add(self, rows: pa.Table) -> None:
@@ -36,7 +36,7 @@ class Tally:
         self.named += [f"{row['path']}: {row['problem']}" for row in bad.select(["path", "problem"]).to_pylist()]
         self.images += len(rows)
         self.unreadable += len(rows) - rows["problem"].null_count
-        self.strange += pc.sum(pc.invert(rows["familiar"])).as_py() or 0
+        self.out_of_distribution += pc.sum(pc.invert(rows["in_distribution"])).as_py() or 0
         if "truth" in rows.column_names:
             right = pc.equal(rows["label"], rows["truth"])
             self.known += len(rows) - right.null_count
@@ -44,7 +44,7 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values; ``measured`` is the accuracy where true classes are known, else None."""
-        about: dict[str, Any] = {"images": self.images, "unreadable": self.unreadable, "unfamiliar": self.strange}
+        about: dict[str, Any] = {name: getattr(self, name) for name in ("images", "unreadable", "out_of_distribution")}
         if not self.known:
             return about | {"measured": None}
         interval = [float(end) for end in wilson(self.correct, self.known)]
@@ -56,8 +56,8 @@ class Tally:
             more = "; ..." if self.unreadable > len(self.named) else ""
             first = "; ".join(map(printable, self.named))
             yield f"{self.unreadable:,} of {self.images:,} images cannot be read: {first}{more}"
-        if self.strange:
-            yield f"{self.strange:,} of {self.images:,} images are not like anything that {name} was trained on."
+        if self.out_of_distribution:
+            yield f"{self.out_of_distribution:,} of {self.images:,} images are out-of-distribution for {name}."
         if measured := self.to_dict()["measured"]:
             low, high = measured["interval"]
             yield f"{name}: accuracy {measured['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={self.known:,}"

@@ -24,7 +24,7 @@ class Prediction(BaseModel):
     distances: list[float] | None = Field(
         default=None, description="To each class's ideal image, where the model has any."
     )
-    familiar: bool | None = Field(
+    in_distribution: bool | None = Field(
         default=None, description="Whether it is like the images that the model was measured on."
     )
     pixels: Picture | None = None
@@ -45,8 +45,8 @@ class Refusal(BaseModel):
     detail: str
 
 
-class Familiar(BaseModel):
-    """Beyond which values an image is not like those that the model was measured on."""
+class InDistribution(BaseModel):
+    """The limits beyond which an image is out-of-distribution."""
 
     probability: float
     distance: float | None
@@ -63,7 +63,7 @@ class About(BaseModel):
     classes: list[str]
     shape: list[int]
     preprocessing: dict[str, Any]
-    familiar: Familiar
+    in_distribution: InDistribution
 
 
 class Ideals(BaseModel):

@@ -18,7 +18,7 @@ from firstlight.apps.web.reading import Sent
 from firstlight.data.decoding.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
 from firstlight.data.decoding.resize import to_shape
-from firstlight.models.exporting.session import Answer, Session, familiar
+from firstlight.models.exporting.session import Answer, Session, in_distribution
 
 # A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
 # file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
@@ -71,10 +71,10 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
         many = f"None of the {len(sent)} images can be read; of the first: " * (len(sent) > 1)
         raise HTTPException(unreadable[0].status, f"{many}{unreadable[0]}")
     answer = session.answer(np.stack(images))  # (N, h, w, c)
-    alike = familiar(about, answer)
+    inside = in_distribution(about, answer)
     for row, prediction in enumerate(one for one in found if one.problem is None):
         _fill(prediction, about, answer, row)
-        prediction.familiar = bool(alike[row])
+        prediction.in_distribution = bool(inside[row])
     return found
 
 

@@ -12,9 +12,9 @@ from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 
 FORMAT = 1
-NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "familiar"}  # by whoever answers
+NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "in_distribution"}  # by whoever answers
 OF_DISTANCES = {"centroid": ("distances", "ideal"), "prototypes": ("distances",)}
-SHARE = 0.01  # of the measured images, which by definition count as strange
+SHARE = 0.01  # of the measured images, which by definition count as out-of-distribution
 
 
 def document(run: Run, rung: str) -> dict[str, Any]:
@@ -27,9 +27,9 @@ def document(run: Run, rung: str) -> dict[str, Any]:
     Returns:
         Plain values: ``format``, ``name``, ``classes``, ``shape`` [h, w, c], ``preprocessing``, ``temperature``,
         ``seed``, ``fingerprint``, ``versions``, ``outputs`` (of the graph), ``metrics`` (split, n, accuracy and its
-        interval), ``familiar`` (the top probability and the nearest distance beyond which 1 in 100 of the measured
-        images lay; an image beyond them is not like anything that the model was trained on) and ``look`` (of the
-        training images, where they are drawings on an even ground).
+        interval), ``in_distribution`` (the top probability and the nearest distance beyond which 1 in 100 of the
+        measured images are; an image beyond them is out-of-distribution) and ``look`` (of the training images, where
+        they are drawings on an even ground).
 
     Raises:
         ArgumentError: where the run has no such rung.
@@ -53,7 +53,7 @@ def document(run: Run, rung: str) -> dict[str, Any]:
             **{name: config[name] for name in told},
             "outputs": outputs,
             "metrics": {"split": run.split} | {name: result.metrics[name] for name in ("n", "accuracy", "interval")},
-            "familiar": {
+            "in_distribution": {
                 "probability": np.quantile(seen.probabilities.max(axis=1), SHARE, method="lower"),
                 "distance": None if nearest is None else np.quantile(nearest, 1 - SHARE, method="higher"),
                 "share": SHARE,

@@ -236,7 +236,7 @@ def what_was_not_tried(run: Run, rung: RungResult, about: Mapping[str, Any]) -> 
     )
     yield (
         f"An image of none of the {len(run.classes):,} classes is given one of them all the same."
-        + _familiar(about, rung.model.config["kind"])
+        + _distribution_note(about, rung.model.config["kind"])
     )
     few = sum(one["n"] < FEW for one in rung.metrics["recall"].values())
     if few:
@@ -251,14 +251,14 @@ def what_was_not_tried(run: Run, rung: RungResult, about: Mapping[str, Any]) -> 
         yield "An audit of the images found:\n\n" + "\n".join([*told, *more])
 
 
-def _familiar(about: Mapping[str, Any], kind: str) -> str:
+def _distribution_note(about: Mapping[str, Any], kind: str) -> str:
     if kind == "prior":
         return ""
-    strange = about["familiar"]
-    far = "" if strange["distance"] is None else f", or a distance above {strange['distance']:.4f}"
+    limits = about["in_distribution"]
+    far = "" if limits["distance"] is None else f", or a distance above {limits['distance']:.4f}"
     return (
-        f" Of the measured images 1 in {1 / strange['share']:.0f} had a highest probability below "
-        f"{strange['probability']:.4f}{far}: take such an answer as 'not like anything it was trained on'."
+        f" Of the measured images 1 in {1 / limits['share']:.0f} had a highest probability below "
+        f"{limits['probability']:.4f}{far}: treat an image beyond these limits as out-of-distribution."
     )
 
 

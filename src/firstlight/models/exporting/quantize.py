@@ -259,10 +259,10 @@ def _described(
     """The document of the quantized model: what was measured is its own, and the parity of the other is left out."""
     import onnx
 
-    sure = np.quantile(seen.probabilities.max(axis=1), about["familiar"]["share"], method="lower")
+    sure = np.quantile(seen.probabilities.max(axis=1), about["in_distribution"]["share"], method="lower")
     told = {name: value for name, value in about.items() if name != "parity"} | {
         "metrics": {"split": about["metrics"]["split"], "n": n, "accuracy": accuracy[0], "interval": accuracy[1]},
-        "familiar": about["familiar"] | {"probability": sure},
+        "in_distribution": about["in_distribution"] | {"probability": sure},
         "quantized": {"weights": TYPE, "before": about["metrics"]},
     }
     onnx.helper.set_model_props(model, {METADATA: json.dumps(plain(told))})

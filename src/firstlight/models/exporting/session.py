@@ -43,13 +43,16 @@ class Answer:
     pixels: np.ndarray
 
 
-def familiar(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
-    """(N,) bool: whether an image is no stranger than all but 1 in 100 of the measured images were."""
-    beyond = about["familiar"]
-    alike = answer.probabilities.max(axis=1) >= beyond["probability"]
-    if answer.distances is not None and beyond["distance"] is not None:
-        alike &= answer.distances.min(axis=1) <= beyond["distance"]
-    return alike
+def in_distribution(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
+    """(N,) bool: whether each image is within the limits that all but 1 in 100 of the measured images met.
+
+    A low top probability is the baseline for out-of-distribution images (Hendrycks and Gimpel 2017, arXiv 1610.02136).
+    """
+    limits = about["in_distribution"]
+    inside = answer.probabilities.max(axis=1) >= limits["probability"]
+    if answer.distances is not None and limits["distance"] is not None:
+        inside &= answer.distances.min(axis=1) <= limits["distance"]
+    return inside
 
 
 class Engine(Protocol):

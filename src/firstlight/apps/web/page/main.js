@@ -99,15 +99,15 @@ function busy(now) {
 function forget() {
   $("verdict").textContent = "Nothing yet.";
   $("bars").replaceChildren();
-  $("strange").hidden = $("steps").hidden = $("why").hidden = $("all").hidden = true;
+  $("outside").hidden = $("steps").hidden = $("why").hidden = $("all").hidden = true;
 }
 
 function show(answer) {
   const name = document.createElement("b");
   name.textContent = answer.label;
   $("verdict").replaceChildren("It looks like ", name, `, ${percent(answer.probability)} sure.`);
-  $("strange").textContent = strange(answer);
-  $("strange").hidden = !$("strange").textContent;
+  $("outside").textContent = outside(answer);
+  $("outside").hidden = !$("outside").textContent;
   bars($("bars"), $("all"), about.classes, answer.probabilities);
   const { shape, data } = answer.pixels;
   pixels($("seen").querySelector("canvas"), shape, data);
@@ -121,9 +121,9 @@ function show(answer) {
   }
 }
 
-/** Why the image is not like those that the model was measured on; empty where it is. */
-function strange({ probability, distances }) {
-  const { probability: least, distance: furthest, share } = about.familiar;
+/** Why the image is out-of-distribution; empty where it is not. */
+function outside({ probability, distances }) {
+  const { probability: least, distance: furthest, share } = about.in_distribution;
   const often = `${(100 * share).toFixed(0)} in 100`;
   const said = [];
   if (probability < least) said.push(`it is ${percent(probability)} sure, and was below ${percent(least)} for only ${often}`);
@@ -131,7 +131,7 @@ function strange({ probability, distances }) {
   if (distances && furthest !== null && nearest > furthest) {
     said.push(`the nearest ideal image is at ${nearest.toFixed(3)}, and was beyond ${furthest.toFixed(3)} for only ${often}`);
   }
-  return said.length ? `This is not like anything I was trained on: ${said.join(", and ")} of the images I was measured on.` : "";
+  return said.length ? `This image is out-of-distribution: ${said.join(", and ")} of the images I was measured on.` : "";
 }
 
 const paper = sheet(
