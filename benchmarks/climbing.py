@@ -14,7 +14,7 @@ from PIL import Image
 from firstlight import climb, scan
 from firstlight.models.rungs import CLOSED_FORM
 from folders import files, folder, read
-from rounds import Benchmark, Target
+from rounds import Benchmark
 
 
 def chapter(root: Path) -> tuple[float, float]:
@@ -76,9 +76,5 @@ def whole() -> Benchmark:
         "climb of a table, from the cache": from_a_table,
         "only reading (floor)": reading,
     }
-    targets = (
-        Target("the chapter's way", "climb, first time", 4.0),
-        Target("the chapter's way", "climb, from the cache", 30.0),
-    )
     about = "mnist_sample from the folder to prior, ink and the nearest mean by l1, l2, cosine, without imports"
-    return Benchmark("climb", about, contenders, targets, check)
+    return Benchmark("climb", about, contenders, check)

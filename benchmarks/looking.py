@@ -51,7 +51,7 @@ def reports() -> Benchmark:
 
     def figures() -> dict[str, Figure]:
         size = (Path(str(run.path)) / "report.html").stat().st_size / 1e6
-        return {"size of the page": Figure(size, "MB", at_most=3.0)}
+        return {"size of the page": Figure(size, "MB")}
 
     contenders = {
         "firstlight report": report,

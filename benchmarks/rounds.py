@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
+import fnmatch
 import gc
 import math
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from targets import Bound, Ratio, Targets
+
 LEAST = 5
 
 
 @dataclass(frozen=True)
-class Target:
-    """A ratio to reach: ``slow`` takes at least ``times`` as long as ``fast``."""
-
-    slow: str
-    fast: str
-    times: float
-
-
-@dataclass(frozen=True)
 class Figure:
-    """A number beside the times, and its bound where it has one."""
+    """A measured number other than the times."""
 
     measured: float
     unit: str = ""
-    at_most: float | None = None
-    at_least: float | None = None
     note: str = ""
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether it keeps its bound; None where there is none."""
-        if self.at_most is None and self.at_least is None:
-            return None
-        low = -math.inf if self.at_least is None else self.at_least
-        high = math.inf if self.at_most is None else self.at_most
-        return low <= self.measured <= high
 
 
 @dataclass(frozen=True)
@@ -51,31 +34,29 @@ class Benchmark:
     """What is measured.
 
     Attributes:
-        name: as it is named on the command line.
+        name: the one on the command line.
         about: what the contenders do, in one sentence.
         contenders: by name, each a function that does the work once and returns its seconds, or None where
-            its own time is to be taken; the first is ours.
-        targets: ratios to reach.
+            it is to be timed; the first is ours.
         check: run once before measuring; raises where the contenders do not do the same work.
-        figures: other figures by name, asked for after the last round.
-        versions: what the contenders bring besides `machine`'s own list, asked for after the last round.
+        figures: other figures by name, read after the last round.
+        versions: what the contenders bring besides `machine`'s own list, read after the last round.
         once: takes minutes, so it is one round without the unmeasured one before it.
     """
 
     name: str
     about: str
     contenders: Mapping[str, Callable[[], float | None]]
-    targets: tuple[Target, ...] = ()
     check: Callable[[], None] = lambda: None
     figures: Callable[[], dict[str, Figure]] = field(default=dict)
     versions: Callable[[], dict[str, str]] = field(default=dict)
     once: bool = False
 
 
-def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
+def measure(benchmark: Benchmark, rounds: int, targets: Targets) -> dict[str, Any]:
     """Runs every contender once unmeasured and then ``rounds`` times in turn, or only once where it says so."""
     if rounds < LEAST:
-        raise SystemExit(f"{rounds} rounds were asked for; at least {LEAST} are needed for a median worth telling.")
+        raise SystemExit(f"--rounds {rounds} is too few for a median; pass at least {LEAST}.")
     benchmark.check()
     seconds: dict[str, list[float]] = {name: [] for name in benchmark.contenders}
     numbers = range(1) if benchmark.once else range(-1, rounds)
@@ -88,21 +69,7 @@ def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
             taken = time.perf_counter() - started if own is None else own
             if number >= 0:
                 seconds[name].append(taken)
-    ratios = []
-    for target in benchmark.targets:
-        each = [slow / fast for slow, fast in zip(seconds[target.slow], seconds[target.fast], strict=True)]
-        ratios.append(
-            {
-                "slow": target.slow,
-                "fast": target.fast,
-                "ratio": median(each),
-                "lowest": min(each),
-                "highest": max(each),
-                "target": target.times,
-                "reached": median(each) >= target.times,
-            }
-        )
-    figures = {name: asdict(one) | {"reached": one.reached} for name, one in benchmark.figures().items()}
+    figures = {name: asdict(one) for name, one in benchmark.figures().items()}
     about = machine()
     return {
         "name": benchmark.name,
@@ -111,10 +78,50 @@ def measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
         "seconds": {
             name: {"median": median(values), "min": min(values), "max": max(values)} for name, values in seconds.items()
         },
-        "ratios": ratios,
         "figures": figures,
+        "targets": [*_ratios(targets.ratios, seconds), *_bounds(targets.bounds, seconds, figures)],
         "machine": about | {"versions": about["versions"] | benchmark.versions()},
     }
+
+
+def _ratios(ratios: tuple[Ratio, ...], seconds: Mapping[str, list[float]]) -> list[dict[str, Any]]:
+    """Each ratio's verdict, from the ratios within the rounds."""
+    found = []
+    for one in ratios:
+        row = {"name": f"{one.slow} / {one.fast}", "unit": "times", "target": f"at least {one.times:.3g}"}
+        if one.needs and not {one.slow, one.fast} <= seconds.keys():
+            found.append(row | {"measured": None, "verdict": "not measured", "why": f"{one.needs} is missing"})
+            continue
+        each = [slow / fast for slow, fast in zip(seconds[one.slow], seconds[one.fast], strict=True)]
+        row |= {"measured": median(each), "lowest": min(each), "highest": max(each)}
+        found.append(row | _verdict(median(each) >= one.times, one.given_up))
+    return found
+
+
+def _bounds(
+    bounds: tuple[Bound, ...], seconds: Mapping[str, list[float]], figures: Mapping[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The verdict on each figure and each contender's median that a bound names."""
+    known = {name: (median(values), "s") for name, values in seconds.items()}
+    known |= {name: (one["measured"], one["unit"]) for name, one in figures.items()}
+    found = []
+    for bound in bounds:
+        names = fnmatch.filter(known, bound.figure)
+        if not names:
+            raise SystemExit(f"The target {bound.figure!r} names no figure; there are {', '.join(known)}.")
+        limits = {"at least": bound.at_least, "at most": bound.at_most}
+        target = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
+        for name in names:
+            measured, unit = known[name]
+            row = {"name": name, "measured": measured, "unit": unit, "target": target}
+            found.append(row | _verdict(bound.at_least <= measured <= bound.at_most, bound.given_up))
+    return found
+
+
+def _verdict(reached: bool, given_up: str) -> dict[str, str]:
+    if given_up:
+        return {"verdict": "given up", "why": given_up}
+    return {"verdict": "reached" if reached else "MISSED", "why": ""}
 
 
 def machine() -> dict[str, Any]:
@@ -158,17 +165,31 @@ def table(result: dict[str, Any]) -> str:
     for name, value in result["seconds"].items():
         figures = " ".join(f"{value[key] * 1e3:10.2f}" for key in ("median", "min", "max"))
         lines.append(f"  {name:<{wide}} {figures}")
-    for one in result["ratios"]:
-        verdict = "reached" if one["reached"] else "NOT REACHED"
-        lines.append(
-            f"  {one['slow']} / {one['fast']}: {one['ratio']:.2f} times "
-            f"[{one['lowest']:.2f}, {one['highest']:.2f}], asked for {one['target']:g}: {verdict}"
-        )
     for name, one in result["figures"].items():
         text = f"  {name}: {one['measured']:.4g} {one['unit']}".rstrip()
-        text += f" ({one['note']})" if one["note"] else ""
-        for key in ("at_most", "at_least"):
-            if one[key] is not None:
-                text += f", {key.replace('_', ' ')} {one[key]:g}: {'reached' if one['reached'] else 'NOT REACHED'}"
-        lines.append(text)
+        lines.append(text + (f" ({one['note']})" if one["note"] else ""))
+    lines += [f"  {words}" for words in map(target_line, result["targets"])]
     return "\n".join(lines)
+
+
+def target_line(one: Mapping[str, Any]) -> str:
+    """A target with what was measured and its verdict, on one line."""
+    measured = "" if one["measured"] is None else f"{one['measured']:.4g}"
+    limits = f" [{one['lowest']:.3g}, {one['highest']:.3g}]" if "lowest" in one else ""
+    why = f": {one['why']}" if one["why"] else ""
+    return f"{one['name']}: {measured}{limits} {one['unit']}, target {one['target']}, {one['verdict']}{why}"
+
+
+def check_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """All targets of all results: name, measured, target, verdict; below it why some are not checked."""
+    rows = [("benchmark", "what", "measured", "target", "verdict")]
+    remarks = []
+    for result in results:
+        for one in result["targets"]:
+            measured = "" if one["measured"] is None else f"{one['measured']:.4g} {one['unit']}"
+            rows.append((result["name"], one["name"], measured, one["target"], one["verdict"]))
+            if one["why"]:
+                remarks.append(f"{one['verdict']}: {result['name']}, {one['name']}: {one['why']}")
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *remarks])
