@@ -323,7 +323,7 @@ def test_a_missing_package_is_named(run: Run, tmp_path: Path, monkeypatch: pytes
 
 def test_a_run_that_lies_in_memory_and_many_classes_have_a_card(run: Run, tmp_path: Path) -> None:
     """Without the evidence that a run folder holds; the rest of the classes is counted."""
-    from test_contract import blobs
+    from blobs import blobs
 
     many = fl.climb(blobs((4, 4, 1), 150, count=600), rungs=["centroid-l2"])
     folder = write_folder(many, tmp_path / "many")

@@ -15,11 +15,11 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import firstlight as fl
+from blobs import Own, blobs, fit
 from firstlight.errors import ArgumentError, FirstlightError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.runs.tensors import SavedModel, pack, unpack
-from test_contract import Own, blobs, fit
 
 NETWORKS = ("linear", "mlp", "cnn")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,16 +16,9 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
+from command import COMMAND, firstlight, refused
 
 CLOSED_FORM = ("--rungs", "prior,ink,centroid")  # the rungs that are trained take longer
-COMMAND = str(Path(sys.executable).with_name("firstlight"))
-
-
-def firstlight(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a folder, as a shell would."""
-    command = [COMMAND, *map(str, words)]
-    settings = os.environ | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"} | environment
-    return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8")
 
 
 def grow(root: Path, **counts: int) -> Path:
@@ -43,16 +35,6 @@ def grow(root: Path, **counts: int) -> Path:
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return grow(tmp_path / "photos", dark=60, light=60)
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One sentence on standard error that holds the words, nothing on standard output, exit status 1."""
-    assert (1, "") == (done.returncode, done.stdout), done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("firstlight: ")]
-    assert 1 == len(lines), done.stderr
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in lines[0]
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from PIL import Image
 from firstlight.data.decoding import decode as module
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
-from test_decode_property import PROFILE, chunk, exif_of, oracle, png, saved, told
+from image_files import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 LIMIT = "the limit is 89,478,485)"
 GRAY = np.array([[0, 40, 90], [200, 255, 7]], np.uint8)

@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 import firstlight as fl
+from classifiers import classifier_of, closed, names, network
 from firstlight.apps.explaining import Wanted, show_explanations
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
@@ -27,7 +28,6 @@ from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
 from firstlight.models.explaining import neighbours as looking
 from firstlight.models.explaining.explain import Explanation, explain
-from firstlight.models.training.architectures import build
 from firstlight.models.training.network import Network, views_of
 from firstlight.runs.results import RungResult
 from tables import noise
@@ -49,35 +49,6 @@ def pixels_of(
     )
     color = "gray" if images.shape[3] == 1 else "rgb"
     return Pixels(images, table, table.select(np.zeros(count, bool)), images.shape[1:3], color, "squish")  # type: ignore[arg-type]
-
-
-def names(classes: int) -> tuple[str, ...]:
-    return tuple("abcdefghij"[:classes])
-
-
-def classifier_of(model: Model, shape: tuple[int, int, int], classes: int, name: str = "") -> Classifier:
-    return Classifier(name or type(model).__name__.lower(), model, names(classes), 1.0, shape)
-
-
-def closed(kind: str, shape: tuple[int, int, int], classes: int) -> Classifier:
-    """A rung without training whose class sums are random, and of every class another number of images."""
-    size, counts = int(np.prod(shape)), np.arange(3, 3 + classes)
-    sums = noise(classes, size, seed=1).astype(np.int64) * counts[:, None] - counts[:, None] // 2
-    sums = sums.clip(min=0)
-    if kind == "ink":
-        return classifier_of(Ink(sums.sum(axis=1), counts * size), shape, classes)
-    return classifier_of(Centroid(sums, counts, kind), shape, classes, f"centroid-{kind}")
-
-
-def network(name: str, shape: tuple[int, int, int], classes: int, views: Any = ((0, 0, False),)) -> Classifier:
-    """A network of the ladder with random weights and biases."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        module = build(name, shape, classes, {})
-        for part in module.parameters():
-            if part.ndim == 1 and part.requires_grad:
-                nn.init.uniform_(part, 0.1, 1)
-    return classifier_of(Network(module.eval(), 0.4, 0.3, views=views), shape, classes, name)
 
 
 def own(module: nn.Module, shape: tuple[int, int, int], classes: int = 2) -> Classifier:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
 import firstlight as fl
+from blobs import blobs, fit
+from classifiers import classifier_of, closed, network
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
@@ -31,8 +33,6 @@ from firstlight.models.exporting.parity import odd_images
 from firstlight.models.exporting.session import InPython, Runtime, Session
 from firstlight.runs.tensors import SavedModel
 from tables import gray_folder, noise
-from test_contract import blobs, fit
-from test_explain import classifier_of, closed, network
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep
 from firstlight.runs.history import COLUMNS, from_csv, to_csv
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import SavedModel
-from test_runs import everything, made
+from run_folders import everything, made
 
 EPOCH = {
     **{"seed": 0, "epoch": 1, "epochs": 2, "train_loss": 0.5, "validation_loss": None, "accuracy": 0.1 + 0.2},

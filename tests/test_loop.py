@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import firstlight as fl
+from blobs import Own, blobs, pixels_of
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.uncertainty import wilson
 from firstlight.models.checkpoint import restore, save
@@ -21,7 +22,6 @@ from firstlight.models.training.loop import Training
 from firstlight.models.training.network import Network
 from firstlight.models.training.recipes import Recipe
 from firstlight.models.training.setting import Epoch
-from test_contract import Own, blobs, pixels_of
 
 PLAIN: dict[str, Any] = {
     **{"loss": "l1", "batch_size": 256, "optimizer": "sgd", "schedule": "constant"},

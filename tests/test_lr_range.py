@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import firstlight as fl
+from blobs import Own, blobs
 from firstlight.errors import ArgumentError
 from firstlight.models.checkpoint import save
 from firstlight.models.closed_form.training_set import TrainingSet
@@ -22,7 +23,6 @@ from firstlight.models.training.lr_range import RangeTest, find_lr
 from firstlight.models.training.network import Network
 from firstlight.models.training.recipes import Recipe
 from firstlight.runs.tensors import pack, unpack
-from test_contract import Own, blobs
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ import firstlight as fl
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.models.exporting.folder import write_folder
 from serving import runtime
-from test_no_code_from_data import ways_to_run_code
+from unsafe_loaders import ways_to_run_code
 
 PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 NUMPY = b"\x93NUMPY"

@@ -12,19 +12,11 @@ import torch
 from PIL import Image
 
 import firstlight as fl
+from chapter import CHAPTER
 from firstlight.data.numbers import Numbers, ink
 from firstlight.errors import ArgumentError, DataError, MissingExtraError
 from tables import noise
 
-# fastbook, chapter 4: im3_t[4:10, 4:10]
-CHAPTER = [
-    [0, 0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 0, 29],
-    [0, 0, 0, 48, 166, 224],
-    [0, 93, 244, 249, 253, 187],
-    [0, 107, 253, 253, 230, 48],
-    [0, 3, 20, 20, 15, 0],
-]
 TURNED = 6  # Exif's orientation of a camera held upright: a quarter turn to the right shows it as it was
 
 

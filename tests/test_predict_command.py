@@ -25,13 +25,13 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
+from command import firstlight, refused
 from firstlight.apps import predicting
 from firstlight.apps.predicted import parts
 from firstlight.apps.predicting import Wanted, show_predictions
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, DataError, FirstlightError, RunError
 from tables import noise, write_images
-from test_cli import firstlight, refused
 
 pytestmark = pytest.mark.slow
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import firstlight as fl
+from blobs import blobs
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.errors import RunError
 from firstlight.models.training import loop as training
 from firstlight.runs.results import Run
-from test_contract import blobs
 
 RUNGS = ("prior", "linear", "cnn")
 OPTIONS: dict[str, Any] = {"effort": "quick", "rungs": RUNGS, "epochs": 3, "batch_size": 12}  # 3 steps an epoch

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from bombs import Bomb
 from firstlight.errors import RunError
 from firstlight.runs import folder as runs
 from firstlight.runs.folder import read_run, write_run
 from firstlight.runs.seal import digest
-from test_runs import edit, everything, made, needs_links, sentence
-from test_tensors import Bomb
+from run_folders import edit, everything, made, needs_links, sentence
 
 
 def damages(data: bytes) -> dict[str, bytes | None]:

@@ -23,11 +23,11 @@ import segno
 import uvicorn
 
 import firstlight as fl
+from bombs import bomb, header_only
 from firstlight.apps import serving
 from firstlight.apps.serving import Place, serve
 from firstlight.errors import ArgumentError, FirstlightError, RunError
 from tables import gray_folder, noise
-from test_serve_limits import bomb, header_only
 from wire import encoded, head, raw, received
 
 IMAGE = encoded(noise(6, 6))

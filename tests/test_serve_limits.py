@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import struct
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +14,7 @@ import httpx
 import pytest
 
 import firstlight as fl
+from bombs import bomb, header_only
 from firstlight.apps.web.limits import Limits
 from firstlight.apps.web.predicting import SCANS
 from firstlight.models.exporting.session import Session
@@ -106,29 +105,6 @@ def test_too_many_images_are_refused(here: str) -> None:
     assert 200 == httpx.post(f"{here}/api/predict", files=parts).status_code
     answer = httpx.post(f"{here}/api/predict", files=[*parts, ("images", IMAGE)])
     assert (413, "More than 4 parts were sent; send fewer at once.") == refusal(answer)
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def bomb(side: int) -> bytes:
-    """A PNG of side x side white pixels of one bit, a thousandth of their size."""
-    rows = zlib.compressobj(9)
-    row = b"\0" + b"\xff" * (side // 8)
-    data = b"".join(rows.compress(row) for _ in range(side)) + rows.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-def header_only(side: int) -> list[bytes]:
-    """What says to be side x side pixels, and has none."""
-    gif = b"GIF89a" + struct.pack("<HHBBB", side, side, 0, 0, 0) + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0)
-    bmp = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
-    tall = bytearray(encoded(noise(8, 8, 3), "JPEG"))
-    at = tall.index(b"\xff\xc0") + 5
-    tall[at : at + 4] = struct.pack(">HH", side, side)
-    return [gif + b"\x02\x00;", bmp, f"P5 {side} {side} 255 ".encode(), f"P1 {side} {side} 1".encode(), bytes(tall)]
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(here: str) -> None:

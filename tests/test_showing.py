@@ -18,11 +18,11 @@ from PIL import Image
 from rich.console import Console
 
 import firstlight as fl
+from chapter import CHAPTER
 from firstlight.apps.showing import FRAME, blocks, draw, show_numbers
 from firstlight.data.numbers import Numbers
 from firstlight.errors import ArgumentError
 from tables import noise
-from test_numbers import CHAPTER
 
 COMMAND = str(Path(sys.executable).with_name("firstlight"))
 CELL = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m\s*(\d+) \x1b\[0m")

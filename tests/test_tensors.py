@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from bombs import Bomb
 from firstlight.errors import RunError
 from firstlight.runs.seal import digest, seal
 from firstlight.runs.tensors import DTYPES, SavedModel, pack, unpack
@@ -75,16 +76,6 @@ def test_what_is_no_finite_number_is_not_written(array: np.ndarray, said: str) -
     """Objects, text and numbers that are not finite are refused by the tensor's name."""
     with pytest.raises(RunError, match=said):
         pack(SavedModel(CONFIG, {"x": array}))
-
-
-class Bomb:
-    """Writes a file as soon as it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return Path.write_text, (self.path, "it ran")
 
 
 @pytest.mark.parametrize("wrap", ["bare", "numpy", "behind a safetensors header"])
