@@ -273,7 +273,7 @@ def test_hashes_are_those_of_imagehash() -> None:
     """Bit for bit the perceptual hash of that library, of an image and of its mirror image."""
     imagehash = pytest.importorskip("imagehash")
     thumbs = np.concatenate([noise(20, 32, 32), np.stack([np.asarray(photo(s, 32).convert("L")) for s in range(20)])])
-    plain, mirrored = hashes(thumbs)
+    plain, mirrored = hashes(thumbs, np.arange(len(thumbs)))
     for row, thumb in enumerate(thumbs):
         image = Image.fromarray(thumb)
         for picture, value in ((image, plain[row]), (ImageOps.mirror(image), mirrored[row])):

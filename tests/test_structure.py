@@ -117,6 +117,18 @@ def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
     assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
+def test_a_climb_with_its_evidence_loads_no_pandas(tmp_path: Path, digits: str) -> None:
+    """The audit and the gathering at the end of a climb leave pandas alone, whose import costs time and memory."""
+    code = (
+        "import sys, firstlight as fl\n"
+        "fl.climb(sys.argv[1], rungs=['prior', 'centroid'], out=sys.argv[2])\n"
+        "print([name for name in ('torch', 'pandas', 'sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, digits, str(tmp_path / "run")]
+    assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_the_watch_over_slow_imports_sees_them(tmp_path: Path) -> None:
     """A module that is loaded is named."""
     assert {"torch", "pandas"} == loaded("import torch, pandas", tmp_path)

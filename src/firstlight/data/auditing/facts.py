@@ -136,7 +136,7 @@ def _blank(count: int) -> Facts:
 
 def _spans(table: Table) -> Iterator[range]:
     """Runs of rows whose files together have about `AT_ONCE` bytes, so that photos are shared out one by one."""
-    sizes = to_numpy(table.rows["size"].fill_null(UNKNOWN))
+    sizes = to_numpy(table.rows["size"], null=UNKNOWN)
     first, ends = 0, np.cumsum(sizes)
     while first < len(sizes):
         full = np.searchsorted(ends, (ends[first - 1] if first else 0) + AT_ONCE, side="right")

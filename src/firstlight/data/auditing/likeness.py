@@ -24,7 +24,7 @@ MEANT = 20  # images of a class, from which on its own strangers say how like tw
 FLAT = 4.0  # standard deviation of a thumb in gray levels, below which nothing can be recognised
 FINE, COARSE = 2, 4  # px of a thumb along each side that are taken together: to judge, and for a first look
 SLACK = 2  # times the distance allowed, up to which the first look keeps a pair
-AT_ONCE = 20_000  # pairs whose thumbs are compared at a time: 160 MB
+AT_ONCE = 2_000  # pairs whose thumbs are compared at a time: 16 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
     ]
     if len(rows) < 2:
         return Likes(np.zeros((0, 2), np.int64), np.zeros(0, bool), 1.0), []
-    plain, mirrored = hashes(thumbs[rows])
+    plain, mirrored = hashes(thumbs, rows)
     order = np.argsort(plain, kind="stable")  # so that what is found does not depend on the order of the rows
     rows, plain, mirrored = rows[order], plain[order], mirrored[order]
     least = _least(thumbs, rows, labels[rows], plain)
@@ -119,8 +119,8 @@ def _pooled(thumbs: np.ndarray, pool: int) -> np.ndarray:
     return np.asarray(sum(wide[..., column] for column in range(pool))) / pool**2
 
 
-def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The perceptual hash of each thumb and of its mirror image.
+def hashes(thumbs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The perceptual hash of the chosen thumbs and of their mirror images.
 
     A bit says whether a low frequency of the cosine transform is above the median of these (Zauner 2010,
     "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Mirroring turns the sign of
@@ -128,21 +128,23 @@ def hashes(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         thumbs: uint8 (N, 32, 32).
+        rows: (n,) row numbers of the thumbs.
 
     Returns:
-        Both, (N,) uint64.
+        Both, (n,) uint64.
 
     Raises:
         MissingExtraError: where SciPy is not installed.
     """
     with require("audit", purpose="Searches for nearly equal images"):
         from scipy.fft import dctn
-    plain, mirrored = np.empty(len(thumbs), np.uint64), np.empty(len(thumbs), np.uint64)
+    plain, mirrored = np.empty(len(rows), np.uint64), np.empty(len(rows), np.uint64)
     signs = np.tile(np.array([1, -1], np.float32), LOW // 2)
-    for part in _parts(np.arange(len(thumbs))):
-        low = dctn(thumbs[part].astype(np.float32), axes=(1, 2), workers=cores())[:, :LOW, :LOW]
-        for out, values in ((plain, low), (mirrored, low * signs)):
-            flat = values.reshape(len(part), -1)
+    for part in _parts(np.arange(len(rows))):
+        values = thumbs[rows[part]].astype(np.float32)
+        low = dctn(values, axes=(1, 2), workers=cores(), overwrite_x=True)[:, :LOW, :LOW]
+        for out, each in ((plain, low), (mirrored, low * signs)):
+            flat = each.reshape(len(part), -1)
             bits = np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
             out[part] = bits.view(">u8")[:, 0]
     return plain, mirrored
