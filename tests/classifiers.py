@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.closed_form.centroid import Centroid, Ink
+from firstlight.models.closed_form.baselines import Ink
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.training.architectures import build
 from firstlight.models.training.network import Network
 from tables import noise

@@ -253,7 +253,7 @@ def test_a_forged_side_is_refused_in_a_sentence(side: Any, fitted: dict[str, Cla
 @pytest.mark.parametrize("sizes", [None, [], "hidden", 7, {"units": 30}, {"shape": [1]}, {"classes": 2}], ids=str)
 def test_sizes_that_are_no_sizes_are_refused(sizes: Any, fitted: dict[str, Classifier]) -> None:
     """Another type, or names that the network does not take."""
-    refused(changed(save(fitted["mlp"]), options={"sizes": sizes}), "not whole")
+    refused(changed(save(fitted["mlp"]), options={"sizes": sizes}), "invalid")
 
 
 def test_a_forged_size_takes_no_memory(fitted: dict[str, Classifier]) -> None:
@@ -275,23 +275,23 @@ def test_a_forged_size_takes_no_memory(fitted: dict[str, Classifier]) -> None:
         ({"options": {"module": "linear", "sizes": {}}}, r"'head\.layer\.weight'.* float32 \(3, 30\)"),
         ({"options": {"views": []}}, " 0 "),
         ({"options": {"views": [[0, 0, False]] * 65}}, " 65 "),
-        ({"options": {"views": [[0, 0]]}}, "not whole"),
-        ({"options": {"views": [["a", 0, False]]}}, "not whole"),
-        ({"options": {"views": None}}, "not whole"),
+        ({"options": {"views": [[0, 0]]}}, "invalid"),
+        ({"options": {"views": [["a", 0, False]]}}, "invalid"),
+        ({"options": {"views": None}}, "invalid"),
         ({"classes": ["a", "b", "c", "d"]}, r"'head\.layer\.bias'.* float32 \(3,\) .*float32 \(4,\)"),
         ({"classes": ["a", "b"]}, r"'head\.layer\.bias'.* float32 \(3,\) .*float32 \(1,\)"),
-        ({"classes": 3}, "not whole"),
+        ({"classes": 3}, "invalid"),
         ({"shape": [8, 9, 1]}, r"'hidden\.weight'.* float32 \(30, 64\) .*float32 \(30, 72\)"),
         ({"shape": [10**6, 10**6, 1]}, r"'hidden\.weight'"),
         ({"shape": [10**30, 8, 1]}, "mlp"),
         ({"shape": [-8, 8, 1]}, "mlp"),
-        ({"shape": [8, 8]}, "not whole"),
-        ({"shape": [float("inf"), 8, 1]}, "not whole"),
+        ({"shape": [8, 8]}, "invalid"),
+        ({"shape": [float("inf"), 8, 1]}, "invalid"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": float("nan")}, "temperature nan"),
-        ({"temperature": 10**400}, "not whole"),
-        ({"seed": None}, "not whole"),
-        ({"training": 3}, "not whole"),
+        ({"temperature": 10**400}, "invalid"),
+        ({"seed": None}, "invalid"),
+        ({"training": 3}, "invalid"),
         ({"kind": "forest"}, "'forest'"),
     ],
     ids=lambda value: str(value)[:40],

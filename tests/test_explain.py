@@ -25,9 +25,11 @@ from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.baselines import Ink, Prior
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.explaining import neighbours as looking
-from firstlight.models.explaining.explain import Explanation, explain
+from firstlight.models.explaining.explain import explain
+from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.training.network import Network, views_of
 from firstlight.runs.results import RungResult
 from tables import noise
@@ -129,7 +131,7 @@ def test_ink_brighter_than_both_classes_is_shared_evenly_by_equal_pixels() -> No
 
 
 @pytest.mark.parametrize("kind", CENTROIDS)
-def test_a_pixel_that_does_not_matter_argues_for_nothing(kind: str) -> None:
+def test_a_pixel_that_does_not_matter_contributes_nothing(kind: str) -> None:
     """Where both ideal images, or the image and both of them by cosine, are black, the map is 0, and not elsewhere."""
     sums = noise(2, 16, seed=5).astype(np.int64) + 1
     sums[:, [3, 9]] = 0
@@ -137,7 +139,7 @@ def test_a_pixel_that_does_not_matter_argues_for_nothing(kind: str) -> None:
     assert [3, 9] == np.flatnonzero(one.map == 0).tolist()
 
 
-def test_a_pixel_without_weight_argues_for_nothing() -> None:
+def test_a_pixel_without_weight_contributes_nothing() -> None:
     """In a linear network without biases."""
     classifier = network("linear", (4, 4, 1), 3)
     with torch.no_grad():
@@ -162,12 +164,12 @@ def test_an_image_that_is_both_ideals_has_no_difference() -> None:
     assert (0.0, 0.0) == (np.abs(one.map).max(), one.difference)
 
 
-def test_no_pixel_argues_for_the_prior() -> None:
-    """Its map is empty, and the whole difference, here log(6 / 3), is told as the remainder."""
+def test_no_pixel_contributes_to_the_prior() -> None:
+    """Its map is empty, and the whole difference, here log(6 / 3), is the remainder."""
     (one,) = explain(classifier_of(Prior(np.array([2, 5])), (4, 4, 1), 2), pixels_of(noise(1, 4, 4, 1)))
     assert ("b", "a", False, 0.0) == (one.predicted, one.against, one.exact, np.abs(one.map).max())
     assert np.log(2) == pytest.approx(one.remainder) == one.difference
-    assert "no pixel argues for the difference 0.693" in str(one)
+    assert "no pixel contributes" in str(one) and "0.693" in str(one)
 
 
 @pytest.mark.parametrize("kind", ["l1", "ink"])
@@ -209,10 +211,10 @@ def test_the_class_argued_against(label: int, asked: str | None, expected: str) 
 @pytest.mark.parametrize(
     ("label", "asked", "words"),
     [
-        (-1, None, "l1 says a and not b (prob"),
-        (0, None, "l1 says a, which it is, and not b (prob"),
-        (2, None, "l1 says a and not c, which it is (prob"),
-        (2, "b", "l1 says a and not b; it is c (prob"),
+        (-1, None, "l1 predicts a, not b (prob"),
+        (0, None, "l1 predicts a, not b and is right (prob"),
+        (2, None, "l1 predicts a, not c; the true class is c (prob"),
+        (2, "b", "l1 predicts a, not b; the true class is c (prob"),
     ],
 )
 def test_the_account_in_words(label: int, asked: str | None, words: str) -> None:
@@ -221,8 +223,8 @@ def test_the_account_in_words(label: int, asked: str | None, words: str) -> None
     (one,) = explain(classifier, pixels_of(np.full((1, 1, 2, 1), 10, np.uint8), label, 3), against=asked)
     assert words in str(one)
     if one.against == "b":  # |10 - 0| = 10 twice; |10 - 100| and |10 - 0|
-        assert "distance to the ideal a 0.039, to the ideal b 0.196; the difference 0.157" in str(one)
-        assert "is the sum of the map's 2 pixels: +0.157 for a, +0 for b" in str(one)
+        said = re.findall(r"[+]?\d[.\d]*\d|[+]0", str(one).splitlines()[1])
+        assert ["0.039", "0.196", "0.157", "+0.157", "+0"] == said
 
 
 def test_which_images_are_explained() -> None:
@@ -286,8 +288,8 @@ def test_an_explanation_as_rows_and_as_plain_values(channels: int) -> None:
     (one,) = explain(closed("l1", (3, 5, channels), 2), pixels)
     rows = one.frame()
     colors = ["value"] if channels == 1 else ["red", "green", "blue"]
-    assert ["row", "column", *colors, "argues"] == list(rows)
-    assert one.map[2, 4] == rows.query("row == 2 and column == 4")["argues"].item()
+    assert ["row", "column", *colors, "contribution"] == list(rows)
+    assert one.map[2, 4] == rows.query("row == 2 and column == 4")["contribution"].item()
     assert pixels.values[0].reshape(15, channels).tolist() == rows[colors].to_numpy().tolist()
     document = json.loads(json.dumps(one.to_dict(), allow_nan=False))
     assert one.map.tolist() == document["map"] and one.difference == document["difference"]
@@ -399,7 +401,7 @@ def test_an_image_is_explained_alone_as_among_many(monkeypatch: pytest.MonkeyPat
     classifier, images = network("cnn", (12, 12, 1), 3), noise(5, 12, 12, 1)
     classifier.model.module.train()  # type: ignore[attr-defined]
     many = explain(classifier, pixels_of(images, classes=3))
-    monkeypatch.setattr("firstlight.models.explaining.network.VALUES_AT_ONCE", 300)  # two images of 144 px
+    monkeypatch.setattr("firstlight.models.training.attribution.VALUES_AT_ONCE", 300)  # two images of 144 px
     again = explain(classifier, pixels_of(images, classes=3))
     alone = explain(classifier, pixels_of(images[3:4], classes=3))
     for one, other in ((many[3], again[3]), (many[3], alone[0])):
@@ -501,8 +503,8 @@ def test_the_command_explains_the_files_named(
     shutil.copy(next((folder / "7").glob("*.png")), elsewhere)
     show(run, next((folder / "3").glob("*.png")), elsewhere, count=1)
     said = capsys.readouterr().out
-    assert 2 == said.count("centroid-l1 says") == said.count("is the sum of the map's 64 pixels")
-    assert 2 == said.count("Nearest of") and "mine.png: centroid-l1 says 7 and not 3" in said
+    assert 2 == said.count("centroid-l1 predicts") == said.count("the sum of the 64 pixels")
+    assert 2 == said.count("nearest neighbours") and "mine.png: centroid-l1 predicts 7, not 3" in said
     assert "\x1b" not in said
 
 
@@ -524,10 +526,10 @@ def test_the_command_takes_the_advised_rung_and_the_runs_own_images(
     """As many of validation as were asked for; the prior is always wrong on one class."""
     run = fl.read_run(digits[1])
     show(digits[1], rung=None, count=2)
-    assert 2 == capsys.readouterr().out.count(f"{run.advice['rung']} says")
+    assert 2 == capsys.readouterr().out.count(f"{run.advice['rung']} predicts")
     show(digits[1], rung="prior", most="wrong", count=3)
     said = capsys.readouterr().out
-    assert 3 == said.count("prior says") == said.count("no pixel argues for")
+    assert 3 == said.count("prior predicts") == said.count("no pixel contributes to")
     seen = {key for key in run["prior"].predictions.keys.to_pylist() if key in said}
     assert 3 == len(seen)
 
@@ -595,7 +597,7 @@ def test_a_run_whose_images_are_no_longer_there_still_explains_what_is_named(
     capsys.readouterr()
     show(run, named, quiet=False)
     said = capsys.readouterr()
-    assert "centroid-l1 says" in said.out and "Nearest" not in said.out
+    assert "centroid-l1 predicts" in said.out and "nearest neighbours" not in said.out
     assert "Without the nearest training images" in said.err
 
 
@@ -614,7 +616,7 @@ def test_looking_at_the_test_split_is_counted(tmp_path: Path, capsys: pytest.Cap
     show(run, count=1, split="test")
     assert 1 == fl.read_run(run).test_readings
     said = capsys.readouterr().out
-    assert "test/3/" in said and 2 == said.count("Nearest of")
+    assert "test/3/" in said and 2 == said.count("nearest neighbours")
     show(run, folder, count=1, split="test")
     assert 2 == fl.read_run(run).test_readings
     show(run, folder, count=1, split="train")

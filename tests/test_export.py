@@ -23,7 +23,8 @@ from classifiers import classifier_of, closed, network
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
-from firstlight.models.closed_form.centroid import Centroid, Prior
+from firstlight.models.closed_form.baselines import Prior
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import prototypes
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.exporting import export as exporting

@@ -17,7 +17,8 @@ from firstlight.models.calibration import fit_temperature
 from firstlight.models.checkpoint import restore, save
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form import distances, l1_kernel
-from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.baselines import Ink, Prior
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.distances import DISTANCES, to_centres
 from firstlight.models.closed_form.sums import class_sums
 from firstlight.models.closed_form.training_set import TrainingSet
@@ -260,7 +261,7 @@ def test_a_saved_classifier_comes_back_with_the_same_scores(rung, digits: Traini
         (lambda c, t: t.update(sums=t["sums"][:, 1:]), "'sums'"),
         (lambda c, t: t.update(counts=-t["counts"]), "'counts'"),
         (lambda c, t: t.update(counts=t["counts"].astype(float)), "'counts'"),
-        (lambda c, t: c.pop("classes"), "not whole"),
+        (lambda c, t: c.pop("classes"), "invalid"),
         (lambda c, t: c.update(kind="oracle"), "'oracle'"),
         (lambda c, t: c.update(options={"distance": "l7"}), "'l7'"),
         (lambda c, t: c.update(temperature=0), "temperature"),

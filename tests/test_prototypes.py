@@ -10,7 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 import firstlight as fl
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
-from firstlight.models.closed_form.centroid import Centroid, counted
+from firstlight.models.closed_form.baselines import counted
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import prototypes
 from firstlight.models.closed_form.training_set import TrainingSet
 from tables import noise

@@ -8,7 +8,8 @@ import numpy as np
 
 from firstlight.errors import ArgumentError, require
 from firstlight.models.calibration import fit_temperature
-from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
+from firstlight.models.closed_form.baselines import Ink, Prior
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.sums import ClassSums
 from firstlight.models.closed_form.training_set import HELD_OUT, TrainingSet
 from firstlight.models.rungs import centroid_name

@@ -12,7 +12,6 @@ from firstlight.apps.screen import drawn, print_json
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.ladder import climb
 from firstlight.models.checkpoint import restore
-from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.rungs import CLOSED_FORM, climbed
 from firstlight.reporting.report import REPORT
 from firstlight.runs.growing import Numbered
@@ -94,5 +93,6 @@ def _free(folder: Path, name: str) -> Numbered:
 def _ideal(run: Run) -> str:
     classifier = restore(run["centroid-l1"].model)
     height, width, _ = classifier.shape
-    assert isinstance(classifier.model, Centroid)
-    return drawn(classifier.model.ideal.reshape(-1, height, width), [f"class {name}" for name in run.classes])
+    ideal = classifier.model.ideal
+    assert ideal is not None
+    return drawn(ideal.reshape(-1, height, width), [f"class {name}" for name in run.classes])

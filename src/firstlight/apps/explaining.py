@@ -21,8 +21,8 @@ from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError, FirstlightError, RunError
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
-from firstlight.models.closed_form.centroid import Ink, Prior
-from firstlight.models.explaining.explain import Explanation, explain
+from firstlight.models.explaining.explain import explain
+from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
 from firstlight.progress import Meter
 from firstlight.reporting.picture import LIGHT
@@ -99,8 +99,8 @@ def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: 
         explained += _explain(classifier, pixels, count, wanted)
         chosen = pixels.splits == SPLITS.index("test")
         read |= wanted["split"] in (None, "test") and bool((chosen & (pixels.labels >= 0)).any())
-    if isinstance(classifier.model, Prior | Ink):
-        return explained, read  # which compare no images
+    if not explained or classifier.model.search_space(explained[0].image[None]) is None:
+        return explained, read  # the model compares no images
     try:
         own = _own(run, classifier, wanted["quiet"])[0]
     except FirstlightError as error:

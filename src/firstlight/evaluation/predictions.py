@@ -102,9 +102,7 @@ class Predictions:
     @cached_property
     def log_probabilities(self) -> np.ndarray:
         """(N, K) float64: log softmax(scores / temperature); -inf where float64 cannot hold the ratio."""
-        with np.errstate(over="ignore"):
-            scaled = (self.scores - self.scores.max(axis=1, keepdims=True)) / self.temperature
-        return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        return log_softmax(self.scores, self.temperature)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -178,6 +176,18 @@ class Predictions:
             raise RunError(
                 f"{path} does not hold whole predictions of Firstlight's; make them anew with firstlight predict."
             ) from error
+
+
+def log_softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """(N, K) float64: log softmax(scores / temperature); -inf where float64 cannot represent the ratio.
+
+    Example:
+        >>> np.exp(log_softmax(np.array([[2.0, 0.0]]), 2.0)).round(3).tolist()
+        [[0.731, 0.269]]
+    """
+    with np.errstate(over="ignore"):
+        scaled = (scores - scores.max(axis=1, keepdims=True)) / temperature
+    return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
 
 
 def _chunked(keys: Any) -> pa.ChunkedArray:

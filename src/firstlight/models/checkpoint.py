@@ -1,16 +1,16 @@
-"""A classifier as plain data and back: module, classes, preprocessing and fingerprint as JSON and arrays."""
+"""`save()` and `restore()`: a classifier as a model file and back, its description as JSON, its numbers as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.classifier import Classifier, Model
-from firstlight.models.closed_form.centroid import Centroid, Ink, Prior
-from firstlight.models.closed_form.distances import DISTANCES
+from firstlight.models.closed_form.baselines import Ink, Prior
+from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.runs.results import versions
 from firstlight.runs.tensors import SavedModel
@@ -18,8 +18,15 @@ from firstlight.runs.tensors import SavedModel
 if TYPE_CHECKING:
     from torch import nn
 
-KINDS: dict[str, type] = {"prior": Prior, "ink": Ink, "centroid": Centroid, "prototypes": Prototypes}
-NETWORK = "network"  # any module of torch, whose name and sizes stand in the options
+# From options, tensors, (H, W, C) and the number of classes to the model.
+Restore = Callable[[Mapping[str, Any], Mapping[str, np.ndarray], tuple[int, ...], int], Model]
+CLOSED_FORM: dict[str, Restore] = {
+    Prior.kind: Prior.restored,
+    Ink.kind: Ink.restored,
+    Centroid.kind: Centroid.restored,
+    Prototypes.kind: Prototypes.restored,
+}
+NETWORK = "network"  # the kind of `firstlight.models.training.network.Network`, which needs torch
 
 
 def save(classifier: Classifier) -> SavedModel:
@@ -28,18 +35,8 @@ def save(classifier: Classifier) -> SavedModel:
     Returns:
         A `SavedModel`, which a run folder writes as model.json and model.safetensors.
     """
-    model = classifier.model
-    kind = next((name for name, one in KINDS.items() if isinstance(model, one)), NETWORK)
-    if kind == NETWORK:
-        from firstlight.models.training.network import Network
-
-        assert isinstance(model, Network)
-        options, tensors = {**model.about, "views": [list(view) for view in model.views]}, model.tensors()
-    else:
-        options = {name: value for name, value in vars(model).items() if isinstance(value, str)}
-        tensors = {name: value for name, value in vars(model).items() if isinstance(value, np.ndarray)}
     config: dict[str, Any] = {
-        "kind": kind,
+        "kind": classifier.model.kind,
         "name": classifier.name,
         "classes": list(classifier.classes),
         "temperature": classifier.temperature,
@@ -48,23 +45,23 @@ def save(classifier: Classifier) -> SavedModel:
         "fingerprint": classifier.fingerprint,
         "seed": classifier.seed,
         "versions": versions(),
-        "options": options,
+        "options": classifier.model.options(),
         "training": dict(classifier.training),
     }
-    return SavedModel(config, tensors)
+    return SavedModel(config, classifier.model.tensors())
 
 
 def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier:
-    """The classifier that was saved.
+    """The classifier of a model file.
 
     Args:
-        saved: what `save` gave, or a run holds: ``run["cnn"].model``.
-        module: one of the same class and sizes, where the user's own was trained: a model file holds no code. Its
-            copy takes the weights.
+        saved: as `save` returns it, or a model of a run: ``run["cnn"].model``.
+        module: for a network of your own class: a module of the same class and sizes, since a model file contains no
+            code. Its copy gets the weights.
 
     Raises:
-        ArgumentError: where a module of the user's is needed and missing.
-        RunError: where the file's parts do not belong together; the sentence names the tensor that differs.
+        ArgumentError: where your own module is needed and missing.
+        RunError: where the parts of the file do not fit together; the sentence names the tensor that differs.
 
     Example:
         >>> import firstlight as fl
@@ -78,13 +75,17 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
         temperature = float(config["temperature"])
         if not 0 < temperature < float("inf"):
             raise ValueError(f"temperature {temperature}")
-        model: Model
-        if config["kind"] == NETWORK:
+        kind, options = config["kind"], config["options"]
+        if kind == NETWORK:
             from firstlight.models.training.network import restored
 
-            model = restored(config["options"], saved.tensors, shape, len(classes), module)
+            model: Model = restored(options, saved.tensors, shape, len(classes), module)
+        elif kind in CLOSED_FORM:
+            model = CLOSED_FORM[kind](options, saved.tensors, shape, len(classes))
         else:
-            model = _model(config, saved.tensors, len(classes), int(np.prod(shape)))
+            raise RunError(
+                f"The model is of the kind {kind!r}; this version reads {', '.join([*CLOSED_FORM, NETWORK])}."
+            )
         height, width, channels = shape
         return Classifier(
             name=str(config["name"]),
@@ -98,48 +99,6 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             training=dict(config["training"]),
         )
     except ArgumentError:
-        raise  # a module was not passed, which is no fault of the file
+        raise  # the module was not passed; the file is all right
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise RunError(f"The model's description is not whole ({error}); fit it anew.") from error
-
-
-def _model(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], classes: int, pixels: int) -> Model:
-    kind = config["kind"]
-    known: dict[str, dict[str, tuple[int, ...]]] = {
-        "prior": {"counts": (classes,)},
-        "ink": {"totals": (classes,), "pixels": (classes,)},
-        "centroid": {"sums": (classes, pixels), "counts": (classes,)},
-        "prototypes": _of_prototypes(tensors, classes, pixels),
-    }
-    shapes = known.get(kind)
-    if shapes is None:
-        raise RunError(f"The model is of the kind {kind!r}; this version knows {', '.join([*KINDS, NETWORK])}.")
-    if tensors.keys() != shapes.keys():
-        raise RunError(f"The model has the tensors {sorted(tensors)}; {kind} has {sorted(shapes)}; fit it anew.")
-    for name, expected in shapes.items():
-        found = tensors[name]
-        if found.shape != expected or found.dtype != np.int64 or found.min(initial=0) < 0:
-            raise RunError(
-                f"The tensor {name!r} is {found.dtype} {found.shape}; {kind} has int64 {expected}, none negative; "
-                "fit it anew."
-            )
-    options = config["options"]
-    if kind in ("prior", "ink"):
-        measure = options.get("measure", "mean")  # of ink
-        if measure not in ("mean", "count"):
-            raise RunError(f"The model measures ink by {measure!r}; expected mean or count; fit it anew.")
-        return Prior(**tensors) if kind == "prior" else Ink(**tensors, measure=measure)
-    distance = config["options"]["distance"]
-    if distance not in DISTANCES:
-        raise RunError(f"The model's distance is {distance!r}; expected one of {', '.join(DISTANCES)}; fit it anew.")
-    made: Model = KINDS[kind](**tensors, distance=distance)
-    return made
-
-
-def _of_prototypes(tensors: Mapping[str, np.ndarray], classes: int, pixels: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of prototypes, whose number each model has for itself."""
-    owners = tensors.get("owners", np.zeros(0, np.int64))
-    if owners.ndim != 1 or owners.max(initial=0) >= classes:
-        raise RunError("The tensor 'owners' names a class that the model does not have; fit it anew.")
-    count = len(owners)
-    return {"sums": (count, pixels), "counts": (count,), "owners": (count,), "classes": (classes,)}
+        raise RunError(f"The model's description is invalid ({error}); fit it anew.") from error

@@ -1,20 +1,71 @@
-"""`Classifier`: a fitted model with what it needs to be used: its classes, temperature and preprocessing."""
+"""`Classifier`: a fitted model with its classes and preprocessing; and `Model`: what every kind of model provides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from firstlight.models.attribution import Attribution
+
+
+class SearchSpace(NamedTuple):
+    """The space in which the nearest neighbours of n images are searched.
+
+    Attributes:
+        distances: (M, H, W, C) uint8 candidates -> (n, M) float64.
+        description: how the distance is computed, to follow "1,000 training images".
+    """
+
+    distances: Callable[[np.ndarray], np.ndarray]
+    description: str
+
 
 class Model(Protocol):
-    """Anything that scores images."""
+    """Every kind of model: subclass it, implement the methods, and name the kind in `firstlight.models.checkpoint`.
+
+    Attributes:
+        kind: its name in model files.
+    """
+
+    kind: ClassVar[str]
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, higher is better."""
         ...
+
+    def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
+        """How much each pixel adds to the score of one class over another.
+
+        Args:
+            images: (n, H, W, C) uint8.
+            pairs: (n, 2) integers, the predicted class and the class it is compared with.
+            scores: (n, K) float64, the scores of these images.
+        """
+        ...
+
+    def options(self) -> dict[str, Any]:
+        """The plain values that the model file saves."""
+        ...
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays that the model file saves, by name."""
+        ...
+
+    @property
+    def ideal(self) -> np.ndarray | None:
+        """(K, P) float64 in [0, 1]: each class's ideal image; None for a model that has no such images."""
+        return None
+
+    def distances(self, scores: np.ndarray) -> np.ndarray | None:
+        """(N, K) float64 scores -> the distances to ideal images behind them; None for a model without such images."""
+        return None
+
+    def search_space(self, images: np.ndarray) -> SearchSpace | None:
+        """Where nearest neighbours of images (n, H, W, C) are searched; None for a model that compares no images."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -23,15 +74,15 @@ class Classifier:
 
     Attributes:
         name: the rung's name.
-        model: what scores the images.
+        model: computes the scores.
         classes: the class names, in the order of the scores.
         temperature: probabilities are softmax(scores / temperature).
         shape: (H, W, C) of the images that it was fitted on.
-        preprocessing: how an image is brought to that shape: ``{"size": [H, W], "color": ..., "fit": ...}``.
+        preprocessing: how an image is brought to that shape: ``{"size": [H, W], "color": ..., "resize": ...}``.
         fingerprint: of the table that it was fitted on.
-        seed: what the randomness of its fitting came from.
-        training: of a trained rung, what was used and decided: recipe, device, parameters, reasons.
-        history: of a trained rung, its epochs as dicts; what a checkpoint holds ends here.
+        seed: the random seed of its fit.
+        training: of a trained rung: its recipe, device, number of parameters, and the reasons for each choice.
+        history: of a trained rung: its epochs as dicts. A checkpoint does not save them.
 
     Example:
         >>> import firstlight as fl

@@ -1,4 +1,4 @@
-"""`predict()`: a fitted classifier and pixels -> `Predictions`, the currency of everything after the model."""
+"""`predict()`: from a fitted classifier and pixels to `Predictions`, the input of everything after the model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def predict(
     classifier: Classifier | RungResult | SavedModel, pixels: Pixels, *, split: str | None = None
 ) -> Predictions:
-    """Scores every image.
+    """Scores images.
 
     Args:
-        classifier: what `fit` gave, or a rung of a run: ``run["centroid-l1"]``.
+        classifier: as `fit` returns it, or a rung of a run: ``run["centroid-l1"]``.
         pixels: images of the shape that the classifier was fitted on.
-        split: ``"train"``, ``"validation"`` or ``"test"``: only those; everything where it is left out.
+        split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default.
 
     Returns:
-        One row per image: its key, its label as an index into the classifier's classes (-1 where the image
-        has none, or one that the classifier does not know) and its scores (N, K).
+        One row per image: its key, its label as an index into the classifier's classes (-1 if the image has no class,
+        or one that the classifier does not know) and its scores (N, K).
 
     Raises:
         ArgumentError: where the images have another shape, or the split has no images.
@@ -41,13 +41,11 @@ def predict(
         >>> seen.scores.shape == (len(seen), 10)
         True
     """
-    if isinstance(classifier, RungResult):
-        classifier = classifier.model
-    if isinstance(classifier, SavedModel):
-        classifier = restore(classifier)
+    classifier = classifier_of(classifier)
     chosen = pixels if split is None else pixels.select(split)
     if not len(chosen):
-        raise ArgumentError(f"There is no image in the {split or 'pixels'}; choose a split that has some.")
+        missing = "are no images here" if split is None else f"is no {split} split here"
+        raise ArgumentError(f"There {missing}; choose a split that has images.")
     shape = tuple(chosen.values.shape[1:])
     if shape != classifier.shape:
         raise ArgumentError(
@@ -66,8 +64,14 @@ def predict(
     )
 
 
+def classifier_of(source: Classifier | RungResult | SavedModel) -> Classifier:
+    """The classifier itself, restored from a rung or a model file if needed."""
+    saved = source.model if isinstance(source, RungResult) else source
+    return restore(saved) if isinstance(saved, SavedModel) else saved
+
+
 def _labels(pixels: Pixels, classes: tuple[str, ...]) -> np.ndarray:
-    """The labels as indices into ``classes``, which may be another list than the folder's own."""
+    """The labels as indices into ``classes``, which may differ from the folder's own."""
     if pixels.classes == classes:
         return pixels.labels
     index = {name: number for number, name in enumerate(classes)}

@@ -14,7 +14,8 @@ import numpy as np
 from firstlight.errors import ArgumentError, require
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.classifier import Model
-from firstlight.models.closed_form.centroid import CENTRES, Centroid, Ink, Prior, counted
+from firstlight.models.closed_form.baselines import Ink, Prior, counted
+from firstlight.models.closed_form.centroid import CENTRES, Centroid
 from firstlight.models.closed_form.distances import DISTANCES
 from firstlight.models.closed_form.sums import ClassSums, class_sums
 from firstlight.models.closed_form.training_set import TrainingSet

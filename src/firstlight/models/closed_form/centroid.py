@@ -1,70 +1,29 @@
-"""The closed-form models: prior, ink and centroid; each is a few sums of the training images, no training loop."""
+"""`Centroid`: the class of the nearest mean (or median) image; a few sums of the training images, no training loop."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from firstlight.models.closed_form.distances import to_centres
+from firstlight.models.attribution import Attribution
+from firstlight.models.classifier import Model, SearchSpace
+from firstlight.models.closed_form.contributions import METHODS, contributions, exact_attribution
+from firstlight.models.closed_form.distances import NEVER, to_centres
+from firstlight.models.closed_form.saved import check_tensors, checked_distance
 from firstlight.models.closed_form.sums import ClassSums
 
 CENTRES = ("mean", "median")
-COUNTED = 128  # the middle of black and white
-NEVER = -2.0  # the score of a class without training images: every distance is at most 1
 
 
 @dataclass(frozen=True)
-class Prior:
-    """The commonest training class, whatever the image: what is reached without looking.
-
-    Attributes:
-        counts: (K,) int64, the training images of each class.
-    """
-
-    counts: np.ndarray
-
-    def scores(self, images: np.ndarray) -> np.ndarray:
-        """Logarithms of the class shares, each class counted once more than seen (Laplace), (N, K) float64."""
-        shares = (self.counts + 1) / (self.counts + 1).sum()
-        return np.tile(np.log(shares), (len(images), 1))
-
-
-@dataclass(frozen=True)
-class Ink:
-    """The class whose images have, on average, as bright a mean pixel as this one.
-
-    Attributes:
-        totals: (K,) int64, the sum of all pixels of the class's training images.
-        pixels: (K,) int64, how many pixels that were.
-        measure: ``"mean"`` pixel, or ``"count"``: a pixel from `COUNTED` on counts as 255 and another one as 0.
-    """
-
-    totals: np.ndarray
-    pixels: np.ndarray
-    measure: str = "mean"
-
-    def scores(self, images: np.ndarray) -> np.ndarray:
-        """Minus the distance of the mean pixel to each class's, (N, K) float64 in [-1, 0]."""
-        flat = images.reshape(len(images), math.prod(images.shape[1:]))
-        flat = flat if self.measure == "mean" else counted(flat)
-        inks = flat.sum(axis=1, dtype=np.int64) / flat.shape[1]  # (N,)
-        classes = self.totals / np.maximum(self.pixels, 1)  # (K,)
-        distances = np.abs(inks[:, None] - classes) / 255
-        return np.where(self.pixels > 0, -distances, NEVER)
-
-
-def counted(values: np.ndarray) -> np.ndarray:
-    """uint8 of the same shape: 255 where a pixel counts as ink that is light on dark, else 0."""
-    return np.where(values >= COUNTED, 255, 0).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Centroid:
+class Centroid(Model):
     """The class whose mean (or median) image is nearest.
 
-    Under L2 this is a linear classifier: argmin |x - m|^2 = argmax 2 m.x - |m|^2.
+    By L2 this is a linear classifier: argmin |x - m|^2 = argmax 2 m.x - |m|^2.
 
     Attributes:
         sums: (K, P) int64, the numerators of the centres.
@@ -72,6 +31,7 @@ class Centroid:
         distance: ``"l1"``, ``"l2"`` or ``"cosine"``.
     """
 
+    kind: ClassVar[str] = "centroid"
     sums: np.ndarray
     counts: np.ndarray
     distance: str
@@ -84,7 +44,63 @@ class Centroid:
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Minus the distance to each class's centre, (N, K) float64."""
         scores = np.full((len(images), len(self.counts)), NEVER)
-        there = self.counts > 0
-        flat = np.ascontiguousarray(images.reshape(len(images), math.prod(images.shape[1:])))
-        scores[:, there] = -to_centres(flat, self.sums[there], self.counts[there], self.distance)
+        known = self.counts > 0
+        scores[:, known] = -to_centres(flattened(images), self.sums[known], self.counts[known], self.distance)
         return scores
+
+    def distances(self, scores: np.ndarray) -> np.ndarray:
+        """(N, K) float64, the distances to the centres."""
+        return -scores
+
+    def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
+        """Exact maps: the shares of the pixels in the difference of the two distances."""
+        return exact_attribution(
+            images,
+            pairs=pairs,
+            scores=scores,
+            known=self.counts > 0,
+            contributions=lambda row: self.contributions(images[row], *pairs[row]),
+            method=METHODS[self.distance],
+        )
+
+    def contributions(self, image: np.ndarray, predicted: int, other: int) -> np.ndarray:
+        """(P,) float64: what each pixel of one image (H, W, C) adds to one class's score minus another's."""
+        rows = [predicted, other]
+        first, second = self.sums[rows] / self.counts[rows][:, None]
+        return contributions(image.reshape(-1).astype(np.float64), first, second, self.distance)
+
+    def search_space(self, images: np.ndarray) -> SearchSpace:
+        """The pixels, by the model's own distance."""
+        return pixel_space(images, self.distance)
+
+    def options(self) -> dict[str, Any]:
+        """The distance."""
+        return {"distance": self.distance}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Numerators and denominators of the centres."""
+        return {"sums": self.sums, "counts": self.counts}
+
+    @classmethod
+    def restored(
+        cls, options: Mapping[str, Any], tensors: Mapping[str, np.ndarray], shape: tuple[int, ...], classes: int
+    ) -> Centroid:
+        """The model of a model file; raises `RunError` where its parts do not fit together."""
+        check_tensors(cls.kind, tensors, {"sums": (classes, math.prod(shape)), "counts": (classes,)})
+        return cls(tensors["sums"], tensors["counts"], checked_distance(options["distance"]))
+
+
+def flattened(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) -> (N, P), C-contiguous."""
+    return np.ascontiguousarray(images.reshape(len(images), math.prod(images.shape[1:])))
+
+
+def pixel_space(images: np.ndarray, distance: str) -> SearchSpace:
+    """The distance between the pixels of two images."""
+    own = flattened(images)
+
+    def distances(candidates: np.ndarray) -> np.ndarray:
+        sums = candidates.reshape(len(candidates), -1).astype(np.int64)
+        return to_centres(own, sums, np.ones(len(sums), np.int64), distance)
+
+    return SearchSpace(distances, f"by the {distance} distance of their pixels")

@@ -11,6 +11,7 @@ import numpy as np
 
 DISTANCES = ("l1", "l2", "cosine")
 
+NEVER = -2.0  # the score of a class without training images: no distance is above 1
 FRACTION = 1 << 16  # centres are rounded to 1/65536 of a gray level, which moves a mean L1 by less than 3e-8
 COMPILED_FROM = 500_000_000  # pixel differences; NumPy takes 1 to 1.5 ns for each, Numba 0.7 s to start
 NUMPY_BYTES = 1 << 18  # of a temporary array, so that it stays in the second-level cache

@@ -1,15 +1,21 @@
-"""`Prototypes`: several ideal images a class, found by k-means; a new image belongs to the class of the nearest."""
+"""`Prototypes`: several mean images per class, found by k-means; an image belongs to the class of the nearest."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from firstlight.errors import require
-from firstlight.models.closed_form.centroid import NEVER, Centroid
-from firstlight.models.closed_form.distances import to_centres
+from firstlight.errors import RunError, require
+from firstlight.models.attribution import Attribution
+from firstlight.models.classifier import Model, SearchSpace
+from firstlight.models.closed_form.centroid import Centroid, flattened, pixel_space
+from firstlight.models.closed_form.contributions import METHODS, exact_attribution
+from firstlight.models.closed_form.distances import NEVER, to_centres
+from firstlight.models.closed_form.saved import check_tensors, checked_distance
 from firstlight.models.closed_form.sums import class_sums
 from firstlight.models.closed_form.training_set import TrainingSet
 
@@ -17,17 +23,18 @@ ROUNDS = 100  # of k-means at most
 
 
 @dataclass(frozen=True)
-class Prototypes:
+class Prototypes(Model):
     """The class of the nearest prototype.
 
     Attributes:
         sums: (M, P) int64, the numerators of the prototypes.
         counts: (M,) int64, their denominators, all above 0.
         owners: (M,) int64, the class of each.
-        classes: (K,) int64, how many prototypes each class has; 0 for one without training images.
+        classes: (K,) int64, the number of prototypes of each class; 0 for one without training images.
         distance: ``"l1"``, ``"l2"`` or ``"cosine"``.
     """
 
+    kind: ClassVar[str] = "prototypes"
     sums: np.ndarray
     counts: np.ndarray
     owners: np.ndarray
@@ -36,15 +43,19 @@ class Prototypes:
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Minus the distance to each class's nearest prototype, (N, K) float64."""
-        distances = self._distances(images)
+        distances = self._to_prototypes(images)
         scores = np.full((len(images), len(self.classes)), NEVER)
         for label in np.unique(self.owners):
             scores[:, label] = -distances[:, self.owners == label].min(axis=1)
         return scores
 
+    def distances(self, scores: np.ndarray) -> np.ndarray:
+        """(N, K) float64, the distances to each class's nearest prototype."""
+        return -scores
+
     def nearest(self, image: np.ndarray) -> Centroid:
-        """Each class's prototype that is nearest to one image (H, W, C), as the ideal images of a centroid."""
-        distances = self._distances(image[None])[0]
+        """Each class's prototype that is nearest to one image (H, W, C), as the mean images of a centroid."""
+        distances = self._to_prototypes(image[None])[0]
         sums = np.zeros((len(self.classes), self.sums.shape[1]), np.int64)
         counts = np.zeros(len(self.classes), np.int64)
         for label in np.unique(self.owners):
@@ -53,9 +64,44 @@ class Prototypes:
             sums[label], counts[label] = self.sums[chosen], self.counts[chosen]
         return Centroid(sums, counts, self.distance)
 
-    def _distances(self, images: np.ndarray) -> np.ndarray:
-        flat = np.ascontiguousarray(images.reshape(len(images), math.prod(images.shape[1:])))
-        return to_centres(flat, self.sums, self.counts, self.distance)
+    def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
+        """Exact maps, by the nearest prototypes of the two classes."""
+        return exact_attribution(
+            images,
+            pairs=pairs,
+            scores=scores,
+            known=self.classes > 0,
+            contributions=lambda row: self.nearest(images[row]).contributions(images[row], *pairs[row]),
+            method=METHODS[self.distance],
+        )
+
+    def search_space(self, images: np.ndarray) -> SearchSpace:
+        """The pixels, by the model's own distance."""
+        return pixel_space(images, self.distance)
+
+    def options(self) -> dict[str, Any]:
+        """The distance."""
+        return {"distance": self.distance}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Numerators and denominators of the prototypes, their classes, and the number of each class."""
+        return {"sums": self.sums, "counts": self.counts, "owners": self.owners, "classes": self.classes}
+
+    @classmethod
+    def restored(
+        cls, options: Mapping[str, Any], tensors: Mapping[str, np.ndarray], shape: tuple[int, ...], classes: int
+    ) -> Prototypes:
+        """The model of a model file; raises `RunError` where its parts do not fit together."""
+        owners = tensors.get("owners", np.zeros(0, np.int64))
+        if owners.ndim != 1 or owners.max(initial=0) >= classes:
+            raise RunError("The tensor 'owners' names a class that the model does not have; fit it anew.")
+        count = len(owners)
+        shapes: dict[str, tuple[int, ...]] = {"sums": (count, math.prod(shape)), "counts": (count,)}
+        check_tensors(cls.kind, tensors, shapes | {"owners": (count,), "classes": (classes,)})
+        return cls(**tensors, distance=checked_distance(options["distance"]))
+
+    def _to_prototypes(self, images: np.ndarray) -> np.ndarray:
+        return to_centres(flattened(images), self.sums, self.counts, self.distance)
 
 
 def prototypes(training: TrainingSet, count: int, distance: str, *, seed: int = 0) -> Prototypes:
@@ -63,16 +109,16 @@ def prototypes(training: TrainingSet, count: int, distance: str, *, seed: int = 
 
     Args:
         training: the images.
-        count: prototypes a class; fewer where it has fewer different images.
-        distance: by which new images are compared.
-        seed: of where the clusters begin.
+        count: prototypes per class; fewer where a class has fewer different images.
+        distance: with which new images are compared.
+        seed: random seed of the first cluster centres.
 
     Raises:
         MissingExtraError: where scikit-learn is not installed.
     """
-    with require("sklearn", purpose="Several ideal images a class"):
+    with require("sklearn", purpose="Several mean images per class"):
         from sklearn.cluster import KMeans
-    flat = training.images.reshape(len(training.images), math.prod(training.images.shape[1:]))
+    flat = flattened(training.images)
     sums, counts, owners = [], [], []
     for label in range(training.classes):
         of_class = flat[training.labels == label]
@@ -80,10 +126,10 @@ def prototypes(training: TrainingSet, count: int, distance: str, *, seed: int = 
         if not most:
             continue
         found = KMeans(most, n_init=1, max_iter=ROUNDS, random_state=seed).fit_predict(of_class.astype(np.float32))
-        clusters = class_sums(of_class, found, most)  # the means in integers, as everywhere
-        there = clusters.counts > 0
-        sums.append(clusters.sums[there])
-        counts.append(clusters.counts[there])
-        owners.append(np.full(there.sum(), label))
+        clusters = class_sums(of_class, found, most)  # exact, in integers
+        filled = clusters.counts > 0
+        sums.append(clusters.sums[filled])
+        counts.append(clusters.counts[filled])
+        owners.append(np.full(filled.sum(), label))
     of_each = np.bincount(np.concatenate(owners), minlength=training.classes)
     return Prototypes(np.concatenate(sums), np.concatenate(counts), np.concatenate(owners), of_each, distance)

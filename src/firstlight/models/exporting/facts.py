@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.models.checkpoint import NETWORK
-from firstlight.models.closed_form.centroid import COUNTED
+from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
 from firstlight.runs.evidence import kept_evidence
 from firstlight.runs.results import Run, RungResult

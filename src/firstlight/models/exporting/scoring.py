@@ -8,7 +8,7 @@ from itertools import count
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.closed_form.centroid import COUNTED
+from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.distances import FRACTION
 from firstlight.runs.tensors import SavedModel
 

@@ -14,10 +14,9 @@ import numpy as np
 from firstlight.data.decoding.align import aligned
 from firstlight.data.decoding.resize import to_shape
 from firstlight.errors import RunError, require
+from firstlight.evaluation.predictions import log_softmax
 from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.classifier import Classifier
-from firstlight.models.closed_form.centroid import Centroid
-from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
@@ -151,17 +150,19 @@ class InPython:
         shaped = [to_shape(image, size=(height, width), color=how["color"], resize=how["resize"]) for image in images]
         pixels = aligned(np.stack(shaped), how.get("align", "none"))
         scores = self.classifier.model.scores(pixels)  # (N, K)
-        shares = np.exp((scores - scores.max(axis=1, keepdims=True)) / self.classifier.temperature)
-        probabilities = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-        distances = -scores.astype(np.float32) if isinstance(self.classifier.model, Centroid | Prototypes) else None
-        return Answer(scores.argmax(axis=1), probabilities, distances, pixels)
+        probabilities = np.exp(log_softmax(scores, self.classifier.temperature)).astype(np.float32)
+        distances = self.classifier.model.distances(scores)
+        return Answer(
+            labels=scores.argmax(axis=1),
+            probabilities=probabilities,
+            distances=None if distances is None else distances.astype(np.float32),
+            pixels=pixels,
+        )
 
     def ideal(self) -> np.ndarray | None:
         """(K, h, w, c) float32, 0 to 255."""
-        model = self.classifier.model
-        if not isinstance(model, Centroid):
-            return None
-        return (model.ideal * 255).reshape(-1, *self.classifier.shape).astype(np.float32)
+        ideal = self.classifier.model.ideal
+        return None if ideal is None else (ideal * 255).reshape(-1, *self.classifier.shape).astype(np.float32)
 
 
 class Runtime:

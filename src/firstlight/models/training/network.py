@@ -6,13 +6,15 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError, RunError
+from firstlight.models.attribution import Attribution
+from firstlight.models.classifier import Model, SearchSpace
 from firstlight.models.training.architectures import build
 from firstlight.models.training.augmentation import reflected
 
@@ -24,7 +26,7 @@ PIXELS_MEASURED = 2**23  # that mean and standard deviation are taken of, from i
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(Model):
     """A module that scores images.
 
     Attributes:
@@ -37,6 +39,7 @@ class Network:
         device: where it computes.
     """
 
+    kind: ClassVar[str] = "network"
     module: nn.Module
     mean: float
     spread: float
@@ -59,6 +62,22 @@ class Network:
                 views = [self.module(moved(floats.clone(), *view)).float() for view in self.views]  # (B, K) each
                 parts.append((sum(views[1:], views[0]) / len(views)).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
+
+    def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
+        """Exact maps for linear; else integrated gradients and occlusion."""
+        from firstlight.models.training.attribution import attribute
+
+        return attribute(self, images, pairs)
+
+    def search_space(self, images: np.ndarray) -> SearchSpace | None:
+        """The inputs of the last fully connected layer; None for a module without one."""
+        from firstlight.models.training.embedding import last_layer_space
+
+        return last_layer_space(self, images)
+
+    def options(self) -> dict[str, Any]:
+        """The module's name and sizes, and the views."""
+        return {**self.about, "views": [list(view) for view in self.views]}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
@@ -135,7 +154,7 @@ def restored(
             with torch.device("meta"):  # shapes without memory: whatever sizes a file claims, they cost nothing
                 made = build(str(about["module"]), shape, classes, about["sizes"])
         except ArgumentError as error:
-            raise RunError(f"The model's description is not whole ({str(error).rstrip('.')}); fit it anew.") from error
+            raise RunError(f"The model's description is invalid ({str(error).rstrip('.')}); fit it anew.") from error
     weights = {name.removeprefix(MODULE): value for name, value in tensors.items() if name.startswith(MODULE)}
     load_weights(made, {name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     found = tensors.get("normalize")

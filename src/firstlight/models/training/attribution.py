@@ -1,4 +1,4 @@
-"""Maps of the trained rungs: exact for linear; integrated gradients and occlusion by Captum for the others."""
+"""Attribution of networks: exact for linear; for others integrated gradients and occlusion, by Captum."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.errors import require
-from firstlight.models.explaining.closed import Account
+from firstlight.models.attribution import Attribution
 from firstlight.models.training.architectures import Linear
 from firstlight.models.training.network import Network, evaluating, moved
 
-STEPS = (32, 64, 128, 256, 512)  # of the integral; the next number is taken where the last was too coarse
-OF_DIFFERENCE, OF_MAP = 1e-2, 1e-3  # completeness error that is small enough: this share of the difference that is
-# explained, or, where pixels cancel each other out, of the sum of the map's absolute values
-VALUES_AT_ONCE = 2**19  # float32 values of the images, all views, in one batch with gradients: 2 MiB, and some
-# hundred times that for what the layers keep for the gradient
-WINDOW = 5  # windows of occlusion side by side on the shorter side, each of which moves by half of itself
+STEPS = (32, 64, 128, 256, 512)  # of the integral; the next number is tried where the last was too coarse
+OF_DIFFERENCE, OF_MAP = 1e-2, 1e-3  # largest completeness error: this share of the difference that is explained, or,
+# where pixels cancel each other out, of the sum of the map's absolute values
+VALUES_AT_ONCE = 2**19  # float32 values of the images, with all views, in one batch with gradients: 2 MiB, and about
+# a hundred times that for the activations that the gradient needs
+WINDOW = 5  # occlusion windows along the shorter side; they move by half their size
 
-Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, classes argued for, classes argued against -> (B,)
+Scorer = Callable[[Tensor, Tensor, Tensor], Tensor]  # images, predicted classes, other classes -> (B,)
 TIMES_WEIGHT = (
-    "each normalized pixel times the difference of its two weights; the difference of the two biases is spread evenly "
-    "over all pixels"
+    "each normalized pixel times the difference of its two weights; the difference of the two biases is divided evenly "
+    "among all pixels"
 )
 
 
-def account_of(network: Network, images: np.ndarray, pairs: np.ndarray) -> Account:
-    """Why a network gave one class a higher score than another.
+def attribute(network: Network, images: np.ndarray, pairs: np.ndarray) -> Attribution:
+    """How much each pixel adds to the score of one class over another.
 
     Args:
-        network: what scored the images; where it looks in several views, the mean over them is explained.
+        network: with test-time augmentation the mean over its views is explained.
         images: (n, H, W, C) uint8.
-        pairs: (n, 2) the predicted class and the one argued against.
+        pairs: (n, 2) the predicted class and the class it is compared with.
 
     Returns:
         For linear the exact map; else integrated gradients from a flat image of the mean training value, and
         occlusion by that value.
 
     Raises:
-        MissingExtraError: where a network has to be explained and Captum is not installed.
+        MissingExtraError: where the network is not linear and Captum is not installed.
     """
     if isinstance(network.module, Linear):
         return _linear(network, images, pairs)
@@ -64,7 +64,7 @@ def account_of(network: Network, images: np.ndarray, pairs: np.ndarray) -> Accou
             floats = network.floats(values.permute(0, 3, 1, 2))
             classes = tuple(one.to(network.device) for one in _classes(pairs[rows]))
             maps[rows], baseline[rows], steps[rows] = _integrated(score, floats, classes, at_once)
-            covered = Occlusion(score).attribute(
+            change = Occlusion(score).attribute(
                 floats,
                 sliding_window_shapes=(channels, side, side),
                 strides=(channels, step, step),
@@ -72,20 +72,20 @@ def account_of(network: Network, images: np.ndarray, pairs: np.ndarray) -> Accou
                 additional_forward_args=classes,
                 perturbations_per_eval=max(1, at_once // len(floats)),
             )
-            hidden[rows] = _array(covered[:, 0])  # a window covers all channels: each holds the same
-    start_of = f"from a flat image of the mean training value{_seen(network)}"
-    covered_by = f"occlusion by that value, {side} x {side} px at a time"
-    methods = [f"integrated gradients in {number} steps {start_of}; {covered_by}" for number in steps]
-    return Account(pairs, maps, methods, np.zeros(n, bool), baseline, occlusion=hidden)
+            hidden[rows] = _array(change[:, 0])  # a window covers all channels, so all have the same value
+    start_of = f"from a flat image of the mean training value{_views(network)}"
+    hidden_by = f"occlusion by that value, {side} x {side} px at a time"
+    methods = [f"integrated gradients in {number} steps {start_of}; {hidden_by}" for number in steps]
+    return Attribution(maps, methods, exact=np.zeros(n, bool), baseline=baseline, occlusion=hidden)
 
 
 def _integrated(
     score: Scorer, floats: Tensor, classes: tuple[Tensor, ...], at_once: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Integrated gradients (n, H, W), the score of the flat image (n,), and the steps that were taken (n,).
+    """Integrated gradients (n, H, W), the score of the flat image (n,), and the number of steps (n,).
 
-    Each image gets twice the steps as long as its integral is not good enough: along the way a ReLU network's gradient
-    jumps, so no rule of integration is exact.
+    Each image gets twice the steps until its integral is accurate enough: the gradient of a ReLU network jumps along
+    the path, so no rule of integration is exact.
     """
     from captum.attr import IntegratedGradients
 
@@ -111,10 +111,10 @@ def _integrated(
     return maps, flat, taken
 
 
-def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Account:
+def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Attribution:
     """Gradient times pixel in float64; the gradient of a linear function is its weights, whatever the views.
 
-    The scores are computed anew in float64: those in float32 are rounded by some 1e-6.
+    The scores are computed again in float64: in float32 they are rounded by about 1e-6.
     """
     n, height, width, _ = images.shape
     module = copy.deepcopy(network.module).cpu().double()
@@ -127,24 +127,24 @@ def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Account:
         maps = (weights * pixels).sum(dim=1).numpy()
     bias = biases[pairs[:, 0]] - biases[pairs[:, 1]]
     maps = maps + bias[:, None, None] / (height * width)
-    methods = [TIMES_WEIGHT + _seen(network)] * n
-    return Account(pairs, maps, methods, np.ones(n, bool), np.zeros(n), scores=_array(scores))
+    methods = [TIMES_WEIGHT + _views(network)] * n
+    return Attribution(maps, methods, exact=np.ones(n, bool), baseline=np.zeros(n), scores=_array(scores))
 
 
 def _scores(module: nn.Module, images: Tensor, views: Sequence[tuple[int, int, bool]]) -> Tensor:
-    """(B, C, H, W) normalized -> (B, K): the mean over the views, as `Network.scores` has it, with its gradient."""
-    # A copy for each view, since a module may write into what it is given.
+    """(B, C, H, W) normalized -> (B, K): the mean over the views, as in `Network.scores`, with its gradient."""
+    # A copy for each view, since a module may write into its input.
     each = [module(moved(images.clone(), *view)) for view in views]
     return sum(each[1:], each[0]) / len(each)
 
 
 def _difference(scores: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """(B,): by how much the first class's score is higher than the second's."""
+    """(B,): the first class's score minus the second's."""
     return (scores.gather(1, first[:, None]) - scores.gather(1, second[:, None]))[:, 0]
 
 
 def _classes(pairs: np.ndarray) -> tuple[Tensor, Tensor]:
-    """(n,) the predicted classes, (n,) those argued against."""
+    """(n,) the predicted classes, (n,) the other classes."""
     first, second = torch.from_numpy(pairs.T.astype(np.int64))
     return first, second
 
@@ -153,5 +153,5 @@ def _array(values: Tensor) -> np.ndarray:
     return values.detach().cpu().double().numpy()  # mps has no float64
 
 
-def _seen(network: Network) -> str:
+def _views(network: Network) -> str:
     return f", the mean over the network's {len(network.views)} views of the image" if len(network.views) > 1 else ""
