@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from firstlight.data.loading import Preprocessing
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink
 from firstlight.models.closed_form.centroid import Centroid
@@ -21,7 +22,8 @@ def names(classes: int) -> tuple[str, ...]:
 
 
 def classifier_of(model: Model, shape: tuple[int, int, int], classes: int, name: str = "") -> Classifier:
-    return Classifier(name or type(model).__name__.lower(), model, names(classes), 1.0, shape)
+    how = Preprocessing(shape[:2], "gray" if shape[2] == 1 else "rgb")
+    return Classifier(name or type(model).__name__.lower(), model, names(classes), 1.0, shape, how)
 
 
 def closed(kind: str, shape: tuple[int, int, int], classes: int) -> Classifier:

@@ -94,8 +94,8 @@ def test_a_run_brings_new_images_to_the_same_alignment(tmp_path: object) -> None
 
     folder = Path(str(tmp_path))
     gray_folder(folder / "images", side=9)
-    pixels = fl.load(fl.split(fl.scan(folder / "images"))).aligned("mass")
-    assert {"size": [9, 9], "color": "gray", "resize": "squish", "align": "mass"} == pixels.preprocessing
+    pixels = fl.load(fl.split(fl.scan(folder / "images")), align="mass")
+    assert {"size": [9, 9], "color": "gray", "resize": "squish", "align": "mass"} == pixels.preprocessing.to_dict()
     plain = fl.load(pixels.table)
     np.testing.assert_array_equal(aligned(plain.values, "mass"), pixels.values)
     run = fl.climb(pixels, rungs=["centroid-l2"], out=folder / "run")

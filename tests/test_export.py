@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageOps
 import firstlight as fl
 from blobs import blobs, fit
 from classifiers import classifier_of, closed, network
+from firstlight.data.loading import Preprocessing
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
@@ -60,7 +61,7 @@ def with_preprocessing(classifier: Classifier, resize: str = "squish") -> Classi
     height, width, channels = classifier.shape
     return replace(
         classifier,
-        preprocessing={"size": [height, width], "color": "gray" if channels == 1 else "rgb", "resize": resize},
+        preprocessing=Preprocessing((height, width), "gray" if channels == 1 else "rgb", resize),
     )
 
 
@@ -159,7 +160,7 @@ def test_pixels_are_those_of_pillow_to_the_bit(
 def test_framing_in_the_graph_is_that_of_python(align: str, channels: int) -> None:
     """Drawings, noise, even images and a single pixel, from another size."""
     plain = with_preprocessing(closed("l2", (11, 7, channels), 2))
-    classifier = replace(plain, preprocessing={**plain.preprocessing, "align": align})
+    classifier = replace(plain, preprocessing=replace(plain.preprocessing, align=align))
     drawn = np.zeros((4, 11, 7, channels), np.uint8)
     drawn[0, 2:5, 1:3], drawn[1, 9, 6], drawn[2] = 250, 90, 77
     drawn[3] = np.eye(11, 7, dtype=np.uint8)[..., None] * 200

@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestCentroid
 
+from firstlight.data.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.checkpoint import restore, save
@@ -240,7 +241,7 @@ def test_temperature_of_scores_that_tell_nothing_or_everything_is_finite() -> No
 
 def fitted(rung, digits: TrainingSet) -> Classifier:
     model, temperature = fit(rung, digits)
-    preprocessing = {"size": [8, 8], "color": "gray", "resize": "squish"}
+    preprocessing = Preprocessing((8, 8), "gray")
     return Classifier(rung.name, model, tuple("0123456789"), temperature, (8, 8, 1), preprocessing, "abc", 3)
 
 

@@ -131,7 +131,7 @@ def test_the_color_that_is_asked_for_is_given(tmp_path: Path, color: str, mode: 
     pixels = load(table_of(tmp_path), color=color, cache=False)
     expected = by_pillow(tmp_path, pixels.keys, mode)
     np.testing.assert_array_equal(expected, pixels.values if mode == "RGB" else pixels.values[..., 0])
-    assert pixels.reasons[1] == f"Color {color} as asked."
+    assert pixels.reasons[1] == f"Color {color} as requested."
 
 
 @pytest.mark.parametrize("resize", ["squish", "crop", "pad"])
@@ -152,7 +152,7 @@ def test_a_height_and_width_may_be_asked_for(tmp_path: Path) -> None:
     pixels = load(table, size=(8, 12), cache=False)
     assert pixels.values.shape == (4, 8, 12, 1)
     assert pixels.size == (8, 12)
-    assert pixels.reasons[0] == "Size 12 x 8 px as asked."
+    assert pixels.reasons[0] == "Size 12 x 8 px as requested."
     assert load(table, size=[8, 12]).size == load(table, size=(8, 12)).size
 
 

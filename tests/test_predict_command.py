@@ -96,7 +96,7 @@ def test_the_answers_are_those_that_the_run_kept(run: Path, digits: Path, rung: 
 
 def test_framed_images_are_framed_once(digits: Path, tmp_path: Path) -> None:
     """The frame belongs to the model, so that the command applies it too."""
-    pixels = fl.load(fl.split(fl.scan(digits), validation=0.2)).aligned("deskew")
+    pixels = fl.load(fl.split(fl.scan(digits), validation=0.2), align="deskew")
     fl.climb(pixels, rungs=["centroid-l2"], out=tmp_path / "run")
     held(tmp_path / "run", digits, "centroid-l2")
 

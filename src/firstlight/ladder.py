@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from firstlight.data.arrange import arrange, load_for
+from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
@@ -118,6 +119,7 @@ def climb(
     rungs: Iterable[str] | None = None,
     effort: str = "standard",
     split: str = "validation",
+    loading: Loading | None = None,
     out: str | Path | Numbered | None = None,
     seed: int | Sequence[int] = 0,
     callbacks: Callbacks | None = None,
@@ -133,6 +135,7 @@ def climb(
         split: what is measured on. ``"validation"`` is made from the training images where the folder has
             none. ``"test"`` has to be asked for: then everything else is fitted on, but for a fifth, at most
             1,000 images, that is watched during training.
+        loading: size, color, resize, align and allow_unreadable of the images; of pixels they are given already.
         out: the run folder; nothing is written where it is left out. It is readable at every moment, and the same
             climb, interrupted anywhere, goes on from there; once finished it is only read. What a `report` shows
             is gathered into it at the end: findings, images, explanations.
@@ -162,9 +165,12 @@ def climb(
         raise ArgumentError("No seed was given; pass a number, or several.")
     trained = [rung for rung in chosen if rung.recipe]
     recipe_for("module", effort, options)  # says now what is wrong with the options
-    pixels = load_for(data, split=split, seed=seeds[0])
+    callbacks = callbacks or Callbacks()
+    pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=callbacks.on_decode)
+    if callbacks.on_load is not None:
+        callbacks.on_load(pixels)
     training = training_set(pixels)
-    steps = _Climb(pixels, training, split, effort, seeds, options, callbacks or Callbacks())
+    steps = _Climb(pixels, training, split, effort, seeds, options, callbacks)
     run = _begun(chosen, steps)
     if out is not None:
         run = begin_run(run, out)
@@ -236,10 +242,10 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
     """The run before its first rung: what was asked, and what was decided."""
     pixels = climb.pixels
     asked: dict[str, Any] = {
-        "data": pixels.table.root,
+        "data": pixels.table.source or pixels.table.root,
         "rungs": [rung.name for rung in chosen],
         "split": climb.split,
-        "pixels": pixels.preprocessing,
+        "loading": pixels.loading.to_dict(),
         "seeds": climb.seeds,
     }
     packages = dict(versions())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from firstlight.apps.screen import (
     climb_header,
@@ -16,9 +15,8 @@ from firstlight.apps.screen import (
     remark,
     training_lines,
 )
-from firstlight.data.arrange import arrange, needed
-from firstlight.data.pixels import load_as
-from firstlight.data.sources import scan
+from firstlight.data.loading import Loading
+from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.ladder import climb
 from firstlight.models.training.recipes import Options
@@ -40,7 +38,7 @@ class Asked:
         seeds: where all randomness comes from; networks are trained once with each.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         options: fields of `Recipe` in the place of the recipes' own.
-        loading: how images are brought to one shape: size, color, fit, align; and allow_unreadable.
+        loading: how the images are loaded.
         out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
@@ -51,31 +49,33 @@ class Asked:
     seeds: Sequence[int] = (0,)
     effort: str = "standard"
     options: Options = field(default_factory=lambda: Options())
-    loading: Mapping[str, Any] = field(default_factory=dict)
+    loading: Loading = field(default_factory=Loading)
     out: Path | Numbered | None = None
     as_json: bool = False
     quiet: bool = False
 
 
 def show_climb(data: str | Path, asked: Asked) -> Run:
-    """Scans, splits, loads, climbs, prints, and writes the run folder."""
+    """Climbs, prints what happens, and writes the run folder."""
     out = asked.out or Numbered(Path("runs") / Path(data).absolute().stem)
-    table = arrange(scan(data), split=asked.split, seed=asked.seeds[0])
-    with Meter("decoding", asked.quiet) as meter:
-        how = dict(asked.loading)
-        allow = how.pop("allow_unreadable", False)
-        pixels = load_as(table.select(needed(table, asked.split)), how, allow_unreadable=allow, progress=meter)
-    if not asked.quiet:
-        remark(*table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
-    with _Screen(asked, pixels.classes) as screen:
+    with _Screen(asked) as screen:
         run = climb(
-            pixels,
+            data,
             rungs=asked.rungs,
             effort=asked.effort,
             split=asked.split,
+            loading=asked.loading,
             out=out,
             seed=asked.seeds,
-            callbacks=Callbacks(screen.rung, screen.epoch, screen.step, screen.advice, screen.look),
+            callbacks=Callbacks(
+                on_rung=screen.rung,
+                on_epoch=screen.epoch,
+                on_step=screen.step,
+                on_advice=screen.advice,
+                on_look=screen.look,
+                on_decode=screen.decode,
+                on_load=screen.load,
+            ),
             **asked.options,
         )
     page = report(run)
@@ -90,9 +90,10 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
 class _Screen:
     """A row for each rung as soon as it is there, below it what a training decided; its epochs go by in between."""
 
-    def __init__(self, asked: Asked, classes: Sequence[str]) -> None:
-        self.asked, self.classes, self.started = asked, classes, False
-        self.meter: Meter | None = None  # of the training or the audit under way
+    def __init__(self, asked: Asked) -> None:
+        self.asked, self.started = asked, False
+        self.classes: Sequence[str] = ()
+        self.meter: Meter | None = None  # of the decoding, the training or the audit under way
 
     def __enter__(self) -> _Screen:
         return self
@@ -102,10 +103,16 @@ class _Screen:
             self.meter.__exit__()
             self.meter = None
 
+    def decode(self, done: int, total: int) -> None:
+        self._meter("decoding", done, total)
+
+    def load(self, pixels: Pixels) -> None:
+        self.__exit__()
+        self.classes = pixels.classes
+        self.remark(*pixels.table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
+
     def step(self, done: int, total: int) -> None:
-        if self.meter is None:
-            self.meter = Meter("training", self.asked.quiet, "steps")
-        self.meter(done, total)
+        self._meter("training", done, total, "steps")
 
     def rung(self, result: RungResult) -> None:
         self.__exit__()
@@ -131,8 +138,11 @@ class _Screen:
         print(f"\n{run.advice['sentence']}", flush=True)
 
     def look(self, done: int, total: int) -> None:
+        self._meter("looking at the data for the report", done, total)
+
+    def _meter(self, work: str, done: int, total: int, unit: str = "images") -> None:
         if self.meter is None:
-            self.meter = Meter("looking at the data for the report", self.asked.quiet)
+            self.meter = Meter(work, self.asked.quiet, unit)
         self.meter(done, total)
 
     def remark(self, *lines: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from firstlight.apps.screen import print_json
 from firstlight.data.columns import STATISTICS, column
+from firstlight.data.loading import Loading
 from firstlight.data.pixels import load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
@@ -74,7 +75,9 @@ def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
     if by not in STATISTICS:
         return column(table, by)
     with Meter("decoding", quiet) as meter:
-        pixels = load(table, **run.asked["pixels"], allow_unreadable=True, progress=meter)
+        pixels = load(
+            table, loading=replace(Loading.from_dict(run.asked["loading"]), allow_unreadable=True), progress=meter
+        )
     if len(pixels) < len(table):
         raise DataError(f"{len(table) - len(pixels)} of the run's images cannot be read any more; mend them first.")
     return column(pixels.table, by, pixels)

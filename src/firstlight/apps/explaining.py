@@ -14,7 +14,7 @@ import numpy as np
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.screen import print_json, remark
 from firstlight.data.arrange import arrange, needed
-from firstlight.data.pixels import Pixels, load_as
+from firstlight.data.pixels import Pixels, load
 from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
@@ -139,7 +139,7 @@ def _load(table: Table, classifier: Classifier, quiet: bool) -> Pixels:
     if not len(table):
         raise DataError(f"{table.root} has no image in the split that was asked for; choose another.")
     with Meter("decoding", quiet) as meter:
-        pixels = load_as(table, classifier.preprocessing, allow_unreadable=True, progress=meter)
+        pixels = load(table, loading=classifier.preprocessing.loading(allow_unreadable=True), progress=meter)
     if not quiet and len(pixels.unreadable):
         remark(*unreadable_lines(pixels.unreadable))
     return pixels
@@ -155,7 +155,7 @@ def _own(run: Run, classifier: Classifier, quiet: bool) -> tuple[Pixels, Table]:
     table = arrange(scan(data), split=run.split, seed=run.seed)
     with Meter("decoding", quiet) as meter:
         rows = table.select(needed(table, run.split))
-        pixels = load_as(rows, classifier.preprocessing, allow_unreadable=True, progress=meter)
+        pixels = load(rows, loading=classifier.preprocessing.loading(allow_unreadable=True), progress=meter)
     if pixels.table.fingerprint != run.fingerprint:
         raise RunError(
             f"{data} does not hold the images and splits that the run was made from; name the images to explain, or "

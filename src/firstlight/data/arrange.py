@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlight.data.decoding.stack import Progress
+from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.splits import rest_to_train
@@ -15,13 +17,27 @@ from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
 
-def load_for(data: str | Path | Table | Pixels, *, split: str, seed: int) -> Pixels:
-    """The labelled pixels of the two splits that a climb needs, scanned, split and loaded where they are not."""
+def load_for(
+    data: str | Path | Table | Pixels,
+    *,
+    split: str,
+    seed: int,
+    loading: Loading | None = None,
+    progress: Progress | None = None,
+) -> Pixels:
+    """The labelled pixels of the two splits that a climb needs, scanned, split and loaded where they are not yet.
+
+    Raises:
+        ArgumentError: where pixels are passed, which are loaded already, and a loading.
+        DataError: where the images cannot be found, split or loaded.
+    """
     if isinstance(data, Pixels):
+        if loading is not None:
+            raise ArgumentError("The pixels are loaded already; pass their table to load them in another way.")
         table = arrange(data.table, split=split, seed=seed)
         return replace(data, table=table).select(needed(table, split))
     table = arrange(data if isinstance(data, Table) else scan(data), split=split, seed=seed)
-    return load(table.select(needed(table, split)))
+    return load(table.select(needed(table, split)), loading=loading, progress=progress)
 
 
 def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:

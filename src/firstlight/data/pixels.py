@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Unpack
 
 import numpy as np
 import pyarrow.compute as pc
@@ -12,15 +12,13 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.decoding import cache as kept
 from firstlight.data.decoding.align import Align, aligned
-from firstlight.data.decoding.plan import Options
-from firstlight.data.decoding.resize import RESIZES, Color, Resize
+from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
+from firstlight.data.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
-COLORS = ("auto", "gray", "rgb")
 MOST_UNREADABLE = 0.05  # above this share it is not a few bad files: something is wrong with the folder
-LARGEST = 4096  # px; a slip of the keyboard in ``size`` should not ask for terabytes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +36,7 @@ class Pixels:
         resize: ``"squish"``, ``"crop"`` or ``"pad"``.
         reasons: why this size and this color, and what went wrong with the cache, a sentence each.
         align: ``"none"``, ``"box"``, ``"mass"`` or ``"deskew"``.
+        allow_unreadable: whether more than 5 % of the images may be unreadable.
 
     Example:
         >>> import firstlight as fl
@@ -56,6 +55,7 @@ class Pixels:
     resize: Resize
     reasons: tuple[str, ...] = ()
     align: Align = "none"
+    allow_unreadable: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -66,10 +66,14 @@ class Pixels:
         return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.color}{left_out}>"
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
-        """How an image is brought to these: what `load_as` has to be told to do the same with others."""
-        how: dict[str, Any] = {"size": list(self.size), "color": self.color, "resize": self.resize}
-        return how if self.align == "none" else how | {"align": self.align}
+    def preprocessing(self) -> Preprocessing:
+        """What every image went through, and a new image goes through."""
+        return Preprocessing(self.size, self.color, self.resize, self.align)
+
+    @property
+    def loading(self) -> Loading:
+        """How these images are loaded again, with the size and the color that were chosen."""
+        return self.preprocessing.loading(allow_unreadable=self.allow_unreadable)
 
     def aligned(self, align: Align) -> Pixels:
         """Drawings brought to one place by their ink, in memory.
@@ -84,7 +88,7 @@ class Pixels:
         Example:
             >>> import firstlight as fl
             >>> pixels = fl.load(fl.scan(digits))
-            >>> pixels.aligned("deskew").preprocessing["align"]
+            >>> pixels.aligned("deskew").preprocessing.align
             'deskew'
         """
         if align == "none":
@@ -142,12 +146,10 @@ class Pixels:
 def load(
     table: Table,
     *,
-    size: int | Sequence[int] | Literal["auto"] = "auto",
-    color: Color | Literal["auto"] = "auto",
-    resize: Resize = "squish",
-    allow_unreadable: bool = False,
+    loading: Loading | None = None,
     cache: bool = True,
     progress: Progress | None = None,
+    **options: Unpack[LoadingOptions],
 ) -> Pixels:
     """Decodes the images of a table into one array, or maps what was decoded before.
 
@@ -156,21 +158,17 @@ def load(
 
     Args:
         table: what `scan` or `split` gave. Rows with a ``problem`` are not read.
-        size: the side of the square in px, or (height, width), each 1 to 4096. ``"auto"`` keeps the size that
-            all images have where its shorter side is at most 512 px; else the median of the shorter sides is
-            rounded down to 32, 64, 128 or 224.
-        color: ``"gray"`` or ``"rgb"``; ``"auto"`` is gray where every image is.
-        resize: ``"squish"``, ``"crop"`` or ``"pad"``; `to_shape` says what they do.
-        allow_unreadable: go on where more than 5 % of the images cannot be read.
+        loading: size, color, resize, align and allow_unreadable in one value.
         cache: look into the cache, and keep there what is decoded.
         progress: called with (images done, images in all) now and then while decoding; the first number falls
             back when an image shows that the choice of size or color has to be made anew.
+        options: the fields of `Loading` by name, such as ``size=32``, instead of ``loading``.
 
     Returns:
         The images that could be read, with the others in ``unreadable``.
 
     Raises:
-        ArgumentError: where an option is not one of those above.
+        ArgumentError: where an option has no such value, or is passed next to ``loading``.
         DataError: where there is no image, none that can be read, or more than 5 % that cannot.
 
     Example:
@@ -183,25 +181,26 @@ def load(
         >>> fl.load(fl.scan(digits), size=32, color="rgb").values.shape
         (1797, 32, 32, 3)
     """
-    options = Options(_sides(size), None if color == "auto" else color, resize)
-    _check(color, resize)
+    if loading is not None and options:
+        raise ArgumentError(f"{next(iter(options))} and loading were both passed; put it into the Loading.")
+    loading = loading or Loading(**options)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
     if not len(usable):
-        _refuse(table, allow_unreadable)
+        _refuse(table, loading.allow_unreadable)
 
     def checked(failures: dict[int, str]) -> Table:
         found = _with_problems(table, failures)
-        _refuse(found, allow_unreadable)
+        _refuse(found, loading.allow_unreadable)
         return found
 
     stacked: Stack | None = None
     reasons: tuple[str, ...] = ()
     if cache:
-        stacked, reasons = _through_cache(usable, options, checked, progress)
+        stacked, reasons = _through_cache(usable, loading, checked, progress)
     if stacked is None:
-        stacked = stack(usable, options, progress=progress)
+        stacked = stack(usable, loading, progress=progress)
     table = checked(stacked.failures)
     unreadable = replace(table, rows=table.rows.slice(0, 0))
     if table.rows["problem"].null_count < len(table):
@@ -209,53 +208,32 @@ def load(
         table, unreadable = table.select(~bad), table.select(bad)
     height, width = stacked.values.shape[1:3]
     return Pixels(
-        stacked.values, table, unreadable, (height, width), stacked.color, resize, (*stacked.reasons, *reasons)
-    )
-
-
-def load_as(
-    table: Table, preprocessing: Mapping[str, Any], *, allow_unreadable: bool = False, progress: Progress | None = None
-) -> Pixels:
-    """Loads images as others were: in the size, color, resize and align that `Pixels.preprocessing` told."""
-    how = {name: value for name, value in preprocessing.items() if name != "align"}
-    pixels = load(table, **how, allow_unreadable=allow_unreadable, progress=progress)
-    return pixels.aligned(preprocessing.get("align", "none"))
-
-
-def _sides(size: object) -> tuple[int, int] | None:
-    """(height, width) in px as asked for; None where the images shall decide."""
-    if size == "auto":
-        return None
-    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    whole = (isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= LARGEST for side in sides)
-    if len(sides) != 2 or not all(whole):
-        raise ArgumentError(
-            f'size={size!r} is no size; pass "auto", a whole number of px from 1 to {LARGEST}, or two of them.'
-        )
-    return sides
-
-
-def _check(color: object, resize: object) -> None:
-    if color not in COLORS:
-        raise ArgumentError(f"color={color!r} is not known; choose from {', '.join(COLORS)}.")
-    if resize not in RESIZES:
-        raise ArgumentError(f"resize={resize!r} is not known; choose from {', '.join(RESIZES)}.")
+        values=stacked.values,
+        table=table,
+        unreadable=unreadable,
+        size=(height, width),
+        color=stacked.color,
+        resize=loading.resize,
+        reasons=(*stacked.reasons, *reasons),
+        allow_unreadable=loading.allow_unreadable,
+    ).aligned(loading.align)
 
 
 def _through_cache(
-    table: Table, options: Options, check: Callable[[dict[int, str]], object], progress: Progress | None
+    table: Table, loading: Loading, check: Callable[[dict[int, str]], object], progress: Progress | None
 ) -> tuple[Stack | None, tuple[str, ...]]:
     """What the cache has, or will have from now on; or None and the reason why it has not."""
     if table.rows["modified"].null_count or table.rows["size"].null_count:
         return None, ("Not kept in the cache, since the table does not say when the files were written.",)
-    key = kept.key_of(table, options.size, options.color, options.resize)
+    color = None if loading.color == "auto" else loading.color
+    key = kept.key_of(table, loading.sides, color, loading.resize)
     stacked = _read(key, table)
     if stacked is not None:
         return stacked, ()
     about: dict[str, object] = {}
     try:
         with kept.write(key, table.root, about) as path:
-            stacked = stack(table, options, path=path, progress=progress)
+            stacked = stack(table, loading, path=path, progress=progress)
             check(stacked.failures)  # before it is kept: what is refused is not
             about["shape"] = (len(table) - len(stacked.failures), *stacked.values.shape[1:])
             about |= {"color": stacked.color, "reasons": stacked.reasons}

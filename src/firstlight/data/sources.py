@@ -56,11 +56,15 @@ def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
         >>> folder.cleanup()
     """
     path = os.path.abspath(root)  # noqa: PTH100 - a root that is a link keeps the name it was given
+    return replace(_scanned(path, str(root), follow_links), source=path)
+
+
+def _scanned(path: str, typed: str, follow_links: bool) -> Table:
     kind = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if os.path.isdir(path):  # noqa: PTH112
         return _table(path, entries_of_folder(path, follow_links=follow_links))
     if not os.path.exists(path):  # noqa: PTH110
-        raise DataError(f"{root} does not exist; pass a folder of images, a .zip, a .csv or a .parquet.")
+        raise DataError(f"{typed} does not exist; pass a folder of images, a .zip, a .csv or a .parquet.")
     if kind == ".parquet":
         return Table.from_parquet(path)
     if kind == ".zip":
@@ -69,7 +73,7 @@ def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
         folder, name = os.path.split(path)
         return _table(folder, entries_of_folder(folder, follow_links=follow_links), only=name)
     raise DataError(
-        f"{root} is a file, but a folder of images, a .zip, a .csv or a .parquet was expected; "
+        f"{typed} is a file, but a folder of images, a .zip, a .csv or a .parquet was expected; "
         "pass the folder that holds it."
     )
 

@@ -48,6 +48,8 @@ class Table:
         layout: how the folder was understood, such as ``"root/split/class"``.
         notes: what a person should know of the folder, a sentence each.
         skipped: how many entries were left out, by reason.
+        source: what `scan` was given, as an absolute path: the root, or the list or saved table in it. Empty where
+            the table comes from elsewhere.
 
     Example:
         >>> import firstlight as fl
@@ -64,6 +66,7 @@ class Table:
     layout: str = "root/class"
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
 
     @classmethod
     def build(
@@ -86,7 +89,7 @@ class Table:
             labels: (N,) integers, index into ``classes``; -1 where the class is not known.
             splits: (N,) integers, index into `SPLITS`; -1 where there is no split.
             columns: any of ``size``, ``modified``, ``digest``, ``problem``; the rest is null.
-            about: ``layout``, ``notes``, ``skipped``.
+            about: ``layout``, ``notes``, ``skipped``, ``source``.
 
         Returns:
             The table, rows in the order given.

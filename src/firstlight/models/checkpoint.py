@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.data.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior
@@ -41,7 +42,7 @@ def save(classifier: Classifier) -> SavedModel:
         "classes": list(classifier.classes),
         "temperature": classifier.temperature,
         "shape": list(classifier.shape),
-        "preprocessing": dict(classifier.preprocessing),
+        "preprocessing": classifier.preprocessing.to_dict(),
         "fingerprint": classifier.fingerprint,
         "seed": classifier.seed,
         "versions": versions(),
@@ -93,7 +94,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             classes=classes,
             temperature=temperature,
             shape=(height, width, channels),
-            preprocessing=dict(config["preprocessing"]),
+            preprocessing=_preprocessing(config["preprocessing"]),
             fingerprint=str(config["fingerprint"]),
             seed=int(config["seed"]),
             training=dict(config["training"]),
@@ -102,3 +103,10 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
         raise  # the module was not passed; the file is all right
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"The model's description is invalid ({error}); fit it anew.") from error
+
+
+def _preprocessing(plain: Mapping[str, Any]) -> Preprocessing:
+    try:
+        return Preprocessing.from_dict(plain)
+    except ArgumentError as error:  # which in `restore` is about what was passed
+        raise ValueError(str(error)) from error

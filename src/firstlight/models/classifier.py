@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from firstlight.data.loading import Preprocessing
 from firstlight.models.attribution import Attribution
 
 
@@ -78,7 +79,7 @@ class Classifier:
         classes: the class names, in the order of the scores.
         temperature: probabilities are softmax(scores / temperature).
         shape: (H, W, C) of the images that it was fitted on.
-        preprocessing: how an image is brought to that shape: ``{"size": [H, W], "color": ..., "resize": ...}``.
+        preprocessing: what an image goes through to have that shape.
         fingerprint: of the table that it was fitted on.
         seed: the random seed of its fit.
         training: of a trained rung: its recipe, device, number of parameters, and the reasons for each choice.
@@ -87,8 +88,8 @@ class Classifier:
     Example:
         >>> import firstlight as fl
         >>> classifier = fl.fit("centroid", fl.load(fl.scan(digits)), distance="l2")
-        >>> classifier.name, classifier.shape, classifier.preprocessing["size"]
-        ('centroid-l2', (8, 8, 1), [8, 8])
+        >>> classifier.name, classifier.shape, classifier.preprocessing.size
+        ('centroid-l2', (8, 8, 1), (8, 8))
     """
 
     name: str
@@ -96,7 +97,7 @@ class Classifier:
     classes: tuple[str, ...]
     temperature: float
     shape: tuple[int, int, int]
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing
     fingerprint: str = ""
     seed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)

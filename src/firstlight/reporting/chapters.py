@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.data.loading import Loading
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
 from firstlight.runs.evidence import Evidence
@@ -206,6 +207,18 @@ def _varied(augment: Mapping[str, Any]) -> str:
     return f"training images varied: {', '.join(words)}" if words else "no variation"
 
 
+def _loading_options(loading: Loading) -> list[str]:
+    """Options of the command line; it has none for images that are not square."""
+    height, width = loading.sides or (0, 1)
+    return [
+        *(["--size", str(height)] if height == width else []),
+        *["--color", loading.color],
+        *(["--resize", loading.resize] if loading.resize != "squish" else []),
+        *(["--align", loading.align] if loading.align != "none" else []),
+        *(["--allow-unreadable"] if loading.allow_unreadable else []),
+    ]
+
+
 def _again(run: Run) -> dict[str, Any]:
     """How to make the run anew."""
     asked = run.asked
@@ -216,11 +229,8 @@ def _again(run: Run) -> dict[str, Any]:
     parts += ["--effort", asked["effort"]] if asked.get("effort", "standard") != "standard" else []
     parts += ["--seed", str(run.seed)] if run.seed else []
     parts += ["--seeds", str(len(seeds))] if len(seeds) > 1 else []
-    pixels = asked.get("pixels", {})
-    if pixels:
-        height, width = pixels["size"]
-        parts += ["--size", str(height)] if height == width else []
-        parts += ["--color", str(pixels["color"])]
+    if "loading" in asked:
+        parts += _loading_options(Loading.from_dict(asked["loading"]))
     rows = [("seed", ", ".join(map(str, seeds))), ("fingerprint of the images", run.fingerprint)]
     rows += [(name, str(version)) for name, version in run.versions.items()]
     return {"command": shlex.join(parts), "rows": rows, "options": dict(asked.get("options", {}))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,9 @@ from firstlight.apps.options import (
     Unreadable,
     Weights,
 )
+
+if TYPE_CHECKING:
+    from firstlight.data.loading import Loading
 
 
 @command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
@@ -137,10 +140,12 @@ def climb(
     show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
 
 
-def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> dict[str, Any]:
-    """The options of `load`, which says what is wrong with them."""
-    side = int(size) if size.isdecimal() else size
-    return {"size": side, "color": color, "resize": resize, "align": align, "allow_unreadable": allow_unreadable}
+def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> Loading:
+    """The options of loading, which says what is wrong with them."""
+    from firstlight.data.loading import Loading
+
+    chosen: Any = {"size": int(size) if size.isdecimal() else size, "color": color, "resize": resize, "align": align}
+    return Loading(**chosen, allow_unreadable=allow_unreadable)
 
 
 @command("firstlight compare runs/photos --against centroid")

@@ -16,7 +16,6 @@ from firstlight.apps.predicted.inputs import Source
 from firstlight.arrow import to_numpy
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.plan import WORTH_A_THREAD
-from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import read_all
 from firstlight.data.decoding.threads import SPAN, cores, in_order, keys_of, median_bytes
 from firstlight.data.files import Read, reader
@@ -85,7 +84,6 @@ def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[
     problems: list[str | None] = source.table.rows["problem"].slice(span.start, len(span)).to_pylist()
     keys = keys_of(source.table, span)
     files = iter(read_all(read, [key for key, problem in zip(keys, problems, strict=True) if problem is None]))
-    how = session.about["preprocessing"]
     images = np.empty((len(span), *session.shape), np.uint8)
     count = 0
     for at, problem in enumerate(problems):
@@ -97,7 +95,7 @@ def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[
             problems[at] = image
             continue
         # At once: decoded photos are a hundred times as large as the files, and only one a thread shall be held.
-        images[count] = to_shape(image, size=tuple(how["size"]), color=how["color"], resize=how["resize"])
+        images[count] = session.preprocessing.shaped(image)
         count += 1
     return span, images[:count], problems
 

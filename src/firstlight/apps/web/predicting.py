@@ -17,7 +17,7 @@ from firstlight.apps.web.answers import Picture, Prediction
 from firstlight.apps.web.reading import Sent
 from firstlight.data.decoding.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
-from firstlight.data.decoding.resize import to_shape
+from firstlight.data.loading import Preprocessing
 from firstlight.models.exporting.session import Answer, Session, in_distribution
 
 # A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
@@ -63,7 +63,7 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
             )
         found.append(Prediction(name=one.name))
         try:
-            images.append(_shaped(one.data, about["preprocessing"], pixels))
+            images.append(_shaped(one.data, session.preprocessing, pixels))
         except _UnreadableError as error:
             unreadable.append(error)
             found[-1].problem = str(error)
@@ -86,14 +86,13 @@ def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row:
     prediction.pixels = Picture(shape=list(seen.shape), data=base64.b64encode(seen.tobytes()).decode())
 
 
-def _shaped(data: bytes, preprocessing: Mapping[str, Any], most: int) -> np.ndarray:
+def _shaped(data: bytes, preprocessing: Preprocessing, most: int) -> np.ndarray:
     """uint8 (h, w, c), as `firstlight predict` hands an image to the model."""
     _refuse_costly(data, choose_path(data).removesuffix("-gray").upper(), most)
     image = decode(data)
     if isinstance(image, str):
         raise _UnreadableError(415 if image.startswith(NOT_READ) or image.endswith(EXTRA) else 422, image)
-    size, color, resize = (preprocessing[name] for name in ("size", "color", "resize"))
-    return to_shape(image, size=(size[0], size[1]), color=color, resize=resize)
+    return preprocessing.shaped(image)
 
 
 def _refuse_costly(data: bytes, kind: str, most: int) -> None:

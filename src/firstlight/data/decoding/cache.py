@@ -21,7 +21,7 @@ from firstlight.data.table import Table
 from firstlight.errors import FirstlightError
 
 # Counted up whenever the same file and options would give other pixels or another about.json.
-FORMAT = 1
+FORMAT = 2
 
 # The only names that are ever removed: an entry is its key, an unfinished one what `new_folder` makes of it.
 ENTRY = re.compile(r"[0-9a-f]{32}")

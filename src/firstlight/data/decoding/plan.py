@@ -14,6 +14,7 @@ from firstlight.data.decoding.header import choose_path
 from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read
+from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 
 SIDES = (32, 64, 128, 224)  # px; what "auto" rounds down to
@@ -26,22 +27,13 @@ WORTH_A_THREAD = 16 << 10  # bytes
 
 
 @dataclass(frozen=True)
-class Options:
-    """What was asked for; None where the images shall decide."""
-
-    size: tuple[int, int] | None
-    color: Color | None
-    resize: Resize
-
-
-@dataclass(frozen=True)
 class Plan:
     """How each image is to come out, and what has to be true of each image for that.
 
     Attributes:
         size: (height, width) in px.
         color: ``"gray"`` or ``"rgb"``.
-        resize: as asked.
+        resize: as requested.
         reasons: why this size and why this color.
         threads: how many pay for such files.
         common: the size that each image must have as it is, or None.
@@ -66,7 +58,7 @@ class Plan:
         return (self.common is None or self.common == shape[:2]) and not (self.gray and shape[2] == 3)
 
 
-def first_plan(table: Table, options: Options, read: Read) -> Plan | None:
+def first_plan(table: Table, loading: Loading, read: Read) -> Plan | None:
     """The choice that the first few images that can be read make likely; None where none can be read."""
     shapes, paths = [], []
     for key in table.rows["key"]:
@@ -82,13 +74,16 @@ def first_plan(table: Table, options: Options, read: Read) -> Plan | None:
         return None
     large = median_bytes(table) >= WORTH_A_THREAD
     threads = cores() if large or sum(path.startswith("jpeg") for path in paths) > len(paths) / 2 else 1
-    color: Color = options.color or ("gray" if all(shape[2] == 1 for shape in shapes) else "rgb")
-    why = f"Color {color} as asked." if options.color else _why_color(color)
-    gray = options.color is None and color == "gray"
-    if options.size is not None:
-        asked = f"Size {_px(options.size)} as asked."
-        return Plan(options.size, color, options.resize, (asked, why), threads, None, gray)
-    plan = Plan(shapes[0][:2], color, options.resize, ("", why), threads, shapes[0][:2], gray)
+    if loading.color == "auto":
+        color: Color = "gray" if all(shape[2] == 1 for shape in shapes) else "rgb"
+        why = _why_color(color)
+    else:
+        color, why = loading.color, f"Color {loading.color} as requested."
+    gray = loading.color == "auto" and color == "gray"
+    if loading.sides is not None:
+        requested = f"Size {_px(loading.sides)} as requested."
+        return Plan(loading.sides, color, loading.resize, (requested, why), threads, None, gray)
+    plan = Plan(shapes[0][:2], color, loading.resize, ("", why), threads, shapes[0][:2], gray)
     return _same_size(plan) if len({shape[:2] for shape in shapes}) == 1 else _by_median(plan, table, read)
 
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from firstlight.atomic import told
 from firstlight.data.decoding.decode import decode_all
-from firstlight.data.decoding.plan import Options, Plan, first_plan, next_plan
+from firstlight.data.decoding.plan import Plan, first_plan, next_plan
 from firstlight.data.decoding.resize import Color, to_shape
 from firstlight.data.decoding.threads import in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read, reader
+from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 from firstlight.errors import DataError
 
@@ -53,12 +54,12 @@ class _DiffersError(Exception):
         self.shape = shape
 
 
-def stack(table: Table, options: Options, *, path: Path | None = None, progress: Progress | None = None) -> Stack:
+def stack(table: Table, loading: Loading, *, path: Path | None = None, progress: Progress | None = None) -> Stack:
     """Decodes the images of a table.
 
     Args:
         table: the images, none with a problem that is known already.
-        options: the size, color and resize that were asked for.
+        loading: the size, color and resize that are requested; aligning comes after this.
         path: the .npy file to be written. Without it the result is in memory, or in a temporary file where it
             is larger than `IN_MEMORY`.
         progress: called with (images done, images in all).
@@ -71,7 +72,7 @@ def stack(table: Table, options: Options, *, path: Path | None = None, progress:
         OSError: where ``path`` cannot be written.
     """
     read = reader(table)
-    plan = first_plan(table, options, read)
+    plan = first_plan(table, loading, read)
     if plan is None:
         return Stack(np.zeros((0, 1, 1, 1), np.uint8), "gray", (), failures_of(table, range(len(table))))
     while True:

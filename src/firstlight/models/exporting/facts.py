@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.data.loading import Preprocessing
 from firstlight.models.checkpoint import NETWORK
 from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
@@ -106,13 +107,13 @@ def classes_of(classes: Sequence[str]) -> str:
 
 def what_an_image_goes_through(about: Mapping[str, Any]) -> str:
     """The preprocessing of a model's document, in words."""
-    how = about["preprocessing"]
-    (height, width), color = how["size"], "gray (ITU-R BT.601)" if how["color"] == "gray" else "RGB"
+    how = Preprocessing.from_dict(about["preprocessing"])
+    (height, width), color = how.size, "gray (ITU-R BT.601)" if how.color == "gray" else "RGB"
     told = (
         f"It is turned upright, laid over white where it is transparent, made {color}, and brought to {height} x "
-        f"{width} px (antialiased bilinear): {RESIZES[how.get('resize', 'squish')]}."
+        f"{width} px (antialiased bilinear): {RESIZES[how.resize]}."
     )
-    return " ".join([told, *([ALIGNMENTS[how["align"]]] if how.get("align", "none") != "none" else [])])
+    return " ".join([told, *([ALIGNMENTS[how.align]] if how.align != "none" else [])])
 
 
 def how_it_was_made(run: Run, rung: RungResult) -> Iterator[str]:

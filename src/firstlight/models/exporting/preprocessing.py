@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from firstlight.data.loading import Preprocessing
 from firstlight.models.exporting.align import aligning
 
 # Pillow resizes in two passes and rounds after each. A pass is a product with a matrix of weights k / 2**22, k whole.
@@ -245,9 +246,9 @@ def preprocessing(config: Mapping[str, Any]) -> str:
         ``firstlight.preprocessed`` and the functions that it calls, whose names are their own.
     """
     height, width, channels = config["shape"]
-    box, around = RESIZES[config["preprocessing"].get("resize", "squish")]
-    align = config["preprocessing"].get("align", "none")
-    return f"""{FUNCTIONS if align == "none" else FUNCTIONS + aligning(align, config["shape"])}
+    how = Preprocessing.from_dict(config["preprocessing"])
+    box, around = RESIZES[how.resize]
+    return f"""{FUNCTIONS if how.align == "none" else FUNCTIONS + aligning(how.align, config["shape"])}
 <domain: "firstlight", opset_import: ["" : 18, "firstlight" : 1]>
 preprocessed (images) => (pixels)
 {{
@@ -297,6 +298,6 @@ preprocessed (images) => (pixels)
     }}
   >
   {THREE if channels == 3 else ONE}
-  pixels = {"Identity" if align == "none" else "firstlight.aligned"} (shaped)
+  pixels = {"Identity" if how.align == "none" else "firstlight.aligned"} (shaped)
 }}
 """

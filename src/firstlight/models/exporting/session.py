@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from firstlight.data.decoding.align import aligned
-from firstlight.data.decoding.resize import to_shape
+from firstlight.data.loading import Preprocessing
 from firstlight.errors import RunError, require
 from firstlight.evaluation.predictions import log_softmax
 from firstlight.models.checkpoint import NETWORK, restore
@@ -85,6 +85,10 @@ class Session:
         self.about = dict(about)
         self.classes = tuple(map(str, about["classes"]))
         self.shape = tuple(map(int, about["shape"]))
+        try:
+            self.preprocessing = Preprocessing.from_dict(about["preprocessing"])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise RunError(f"The description of {about['name']} is not whole ({error}); export it anew.") from error
         self.ideal = engine.ideal()
         self._engine = engine
 
@@ -146,9 +150,7 @@ class InPython:
     def answer(self, images: np.ndarray) -> Answer:
         """uint8 (N, H, W, C) -> N answers."""
         how = self.classifier.preprocessing
-        height, width = how["size"]
-        shaped = [to_shape(image, size=(height, width), color=how["color"], resize=how["resize"]) for image in images]
-        pixels = aligned(np.stack(shaped), how.get("align", "none"))
+        pixels = aligned(np.stack([how.shaped(image) for image in images]), how.align)
         scores = self.classifier.model.scores(pixels)  # (N, K)
         probabilities = np.exp(log_softmax(scores, self.classifier.temperature)).astype(np.float32)
         distances = self.classifier.model.distances(scores)

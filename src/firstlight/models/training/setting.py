@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from firstlight.data.pixels import Pixels
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.recipes import Recipe
@@ -73,6 +74,8 @@ class Callbacks:
         on_step: with (steps done, steps in all) of a training, after every step.
         on_advice: with the run, as soon as its advice is there.
         on_look: with (images looked at, images in all), while the data is audited for the report.
+        on_decode: with (images decoded, images in all), while the images are loaded.
+        on_load: with the pixels of the climb, as soon as they are loaded.
 
     Example:
         >>> import firstlight as fl
@@ -87,6 +90,8 @@ class Callbacks:
     on_step: Callable[[int, int], None] | None = None
     on_advice: Callable[[Run], None] | None = None
     on_look: Callable[[int, int], None] | None = None
+    on_decode: Callable[[int, int], None] | None = None
+    on_load: Callable[[Pixels], None] | None = None
 
 
 @dataclass(frozen=True)
