@@ -111,7 +111,7 @@ def by_pillow(image: np.ndarray, size: tuple[int, int], channels: int, resize: s
         if resize == "squish":
             picture = picture.resize(wanted, Image.Resampling.BILINEAR)
         elif resize == "crop":
-            picture = ImageOps.resize(picture, wanted, Image.Resampling.BILINEAR)
+            picture = ImageOps.fit(picture, wanted, Image.Resampling.BILINEAR)
         else:
             scale = min(size[0] / picture.height, size[1] / picture.width)
             inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -176,8 +176,8 @@ def test_large_images_are_resized_as_by_pillow(preprocessors: dict[tuple[str, in
     """Up to 4,000 px a side, long and narrow ones too."""
     for image in odd_images():
         for to in (1, 3):
-            actual = preprocessors[fit, to].answer(image[None]).pixels[0]
-            np.testing.assert_array_equal(by_pillow(image, (11, 7), to, fit), actual)
+            actual = preprocessors[resize, to].answer(image[None]).pixels[0]
+            np.testing.assert_array_equal(by_pillow(image, (11, 7), to, resize), actual)
 
 
 @pytest.fixture(scope="module")

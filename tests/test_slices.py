@@ -17,7 +17,7 @@ import firstlight as fl
 from firstlight.apps.comparing import show_comparison
 from firstlight.data.columns import column
 from firstlight.data.fetching.catalog import write_digits
-from firstlight.errors import ArgumentError, DataError
+from firstlight.errors import ArgumentError, DataError, RunError
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.simpson import mantel_haenszel, simpson
 from firstlight.evaluation.slices import fisher
@@ -434,12 +434,12 @@ def test_the_command_says_what_is_missing(run: Path, tmp_path: Path, capsys: pyt
     gone = write_images(tmp_path / "gone", {f"{'ab'[n % 2]}/{n}.png": noise(4, 4, seed=n) for n in range(20)})
     other = fl.climb(gone, rungs=["prior"], out=tmp_path / "run")
     (gone / other["prior"].predictions.keys[0].as_py()).unlink()
-    with pytest.raises(DataError, match=r"1 of the \d+ images"):
+    with pytest.raises(RunError, match=r"1 of \d+ measured images"):
         compared(capsys, tmp_path / "run", by="folder")
     with pytest.raises(ArgumentError, match=r"prior .*--by"):
         compared(capsys, run, tmp_path / "run")
     gone.rename(tmp_path / "moved")
-    with pytest.raises(DataError, match="gone"):
+    with pytest.raises(RunError, match="gone"):
         compared(capsys, tmp_path / "run", by="folder")
 
 

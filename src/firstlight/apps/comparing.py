@@ -10,17 +10,14 @@ import numpy as np
 
 from firstlight.apps.screen import print_json
 from firstlight.data.columns import STATISTICS, column
-from firstlight.data.loading import Loading
-from firstlight.data.pixels import load
-from firstlight.data.sources import scan
-from firstlight.data.table import Table
-from firstlight.errors import ArgumentError, DataError
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparison, Comparisons, compare
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.simpson import simpson
 from firstlight.evaluation.slices import slices
 from firstlight.progress import Meter
 from firstlight.runs.folder import read_run
+from firstlight.runs.images import own_images
 from firstlight.runs.results import Run
 
 
@@ -29,7 +26,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
 
     Raises:
         ArgumentError: where two runs without ``by`` were not measured on the same images, or there is no such column.
-        DataError: where slices are asked for and the images are no longer where the run was climbed from.
+        RunError: where slices are requested and the images are no longer where the run was climbed from.
     """
     first = read_run(run)
     if by is None:
@@ -71,30 +68,10 @@ def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
     """The column for the images that a run measured on, in the order of its predictions."""
     if not run.rungs:
         raise ArgumentError(f"The run of {run.asked['data']} has no rung yet; type its climb again.")
-    table = _table(run, run.rungs[0].predictions)
-    if by not in STATISTICS:
-        return column(table, by)
     with Meter("decoding", quiet) as meter:
-        pixels = load(
-            table, loading=replace(Loading.from_dict(run.asked["loading"]), allow_unreadable=True), progress=meter
-        )
-    if len(pixels) < len(table):
-        raise DataError(f"{len(table) - len(pixels)} of the run's images cannot be read any more; mend them first.")
-    return column(pixels.table, by, pixels)
-
-
-def _table(run: Run, seen: Predictions) -> Table:
-    """The rows of the run's own data that it measured on."""
-    data = str(run.asked["data"])
-    if not Path(data).exists():
-        raise DataError(f"{data}, which the run was climbed from, is not there any more; put it back, or climb again.")
-    table = scan(data)
-    place = {key: row for row, key in enumerate(table.keys)}
-    keys = seen.keys.to_pylist()
-    missing = [key for key in keys if key not in place]
-    if missing:
-        raise DataError(
-            f"{len(missing):,} of the {len(keys):,} images that the run measured on are not in {data} any more, such "
-            f"as {missing[0]}; put them back, or climb again."
-        )
-    return table.select(np.array([place[key] for key in keys], np.int64))
+        images = own_images(run, progress=meter)
+        places = images.places(run.rungs[0].predictions)
+        if by in STATISTICS:
+            measured = images.pixels(meter).select(places)
+            return column(measured.table, by, measured)
+    return column(images.table.select(places), by)

@@ -13,12 +13,11 @@ import numpy as np
 
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.screen import print_json, remark
-from firstlight.data.arrange import arrange, needed
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
-from firstlight.errors import ArgumentError, DataError, FirstlightError, RunError
+from firstlight.errors import ArgumentError, DataError, RunError
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explain import explain
@@ -27,6 +26,7 @@ from firstlight.models.explaining.neighbours import neighbours
 from firstlight.progress import Meter
 from firstlight.reporting.picture import LIGHT
 from firstlight.runs.folder import count_test_reading, read_run
+from firstlight.runs.images import own_images
 from firstlight.runs.results import Run
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: 
     if not explained or classifier.model.search_space(explained[0].image[None]) is None:
         return explained, read  # the model compares no images
     try:
-        own = _own(run, classifier, wanted["quiet"])[0]
-    except FirstlightError as error:
+        own = _own(run, wanted["quiet"])[0]
+    except RunError as error:
         if not wanted["quiet"]:
             remark(f"Without the nearest training images: {error}")
         return explained, read
@@ -113,7 +113,7 @@ def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: 
 def _of_run(run: Run, classifier: Classifier, _: Sequence[str], wanted: Wanted) -> Explained:
     """Those of the data that the run was made from; of the split that it measured on where none was asked for."""
     split = wanted["split"] = wanted["split"] or run.split
-    own, table = _own(run, classifier, wanted["quiet"])
+    own, table = _own(run, wanted["quiet"])
     if split != "test" or run.split == "test":
         return _explain(classifier, own, wanted["count"], wanted), split == "test"
     test = _load(table.select("test"), classifier, wanted["quiet"])
@@ -145,23 +145,15 @@ def _load(table: Table, classifier: Classifier, quiet: bool) -> Pixels:
     return pixels
 
 
-def _own(run: Run, classifier: Classifier, quiet: bool) -> tuple[Pixels, Table]:
+def _own(run: Run, quiet: bool) -> tuple[Pixels, Table]:
     """What the run was made from, training images and those measured on, and the table of everything.
 
     Raises:
-        RunError: where other images lie there now, or the run was made from a list or splits of its own.
+        RunError: where the images are gone, or are not those that the run was made from.
     """
-    data = str(run.asked.get("data", ""))
-    table = arrange(scan(data), split=run.split, seed=run.seed)
     with Meter("decoding", quiet) as meter:
-        rows = table.select(needed(table, run.split))
-        pixels = load(rows, loading=classifier.preprocessing.loading(allow_unreadable=True), progress=meter)
-    if pixels.table.fingerprint != run.fingerprint:
-        raise RunError(
-            f"{data} does not hold the images and splits that the run was made from; name the images to explain, or "
-            "the list or saved table that the run was made from."
-        )
-    return pixels, table
+        images = own_images(run, progress=meter)
+        return images.pixels(meter), images.source
 
 
 def _beside(classifier: Classifier, explained: list[Explanation], own: Pixels) -> list[Explanation]:

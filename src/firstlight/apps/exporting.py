@@ -9,7 +9,7 @@ from typing import Any
 from firstlight.apps.screen import print_json
 from firstlight.errors import ArgumentError
 from firstlight.models.exporting.export import export
-from firstlight.runs.folder import read_run
+from firstlight.runs.folder import count_test_reading, read_run
 
 FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and where, if left out
 
@@ -75,6 +75,8 @@ def _with_int8(run: Path, out: Path, rung: str | None) -> Any:
     found = read_run(run)
     chosen = found.chosen(rung)
     images, labels = labelled_images(found, chosen)
+    if found.split == "test":
+        count_test_reading(run)
     with tempfile.TemporaryDirectory() as home:
         whole = export(found, Path(home) / "model.onnx", rung=chosen.name)
         return quantize(whole.path, out, images=list(images), labels=labels)

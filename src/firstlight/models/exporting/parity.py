@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from firstlight.data.arrange import arrange
-from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.decode import decode_all
+from firstlight.data.decoding.stack import read_all
 from firstlight.data.files import reader
-from firstlight.data.sources import scan
-from firstlight.errors import FirstlightError
+from firstlight.errors import RunError
 from firstlight.models.exporting.session import Engine
 from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.images import own_images
 from firstlight.runs.results import Run, RungResult
 
 MOST = 1000  # images of the run
@@ -100,24 +98,24 @@ def odd_images() -> list[np.ndarray]:
 
 
 def images_of(run: Run, rung: RungResult) -> tuple[list[np.ndarray], str]:
-    """At most `MOST` images that the rung was measured on, evenly spaced; of the run's samples if they are gone.
+    """At most `MOST` images that the rung was measured on, evenly spaced; the run's samples where these are gone.
 
     Returns:
         The decoded images, and what they are, as `Parity` says it.
     """
-    keys = rung.predictions.keys
     try:
-        table = arrange(scan(str(run.asked.get("data", ""))), split=run.split, seed=run.seed)
-        rows = np.flatnonzero(pc.is_in(table.rows["key"], pa.array(keys.to_pylist())).to_numpy())
-        chosen = np.zeros(len(table), bool)
-        chosen[rows[np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)]] = True
-        some = table.select(chosen)
-        read = reader(some)
-        decoded = [decode(read(key)) for key in some.keys]
-    except (FirstlightError, OSError):
-        decoded = []
-    images = [image for image in decoded if not isinstance(image, str)]
-    if images:
-        return images, run.split
-    evidence = kept_evidence(run)
-    return [] if evidence is None else list(evidence.shown), "samples"
+        return _measured(run, rung), run.split
+    except RunError:
+        evidence = kept_evidence(run)
+        return [] if evidence is None else list(evidence.shown), "samples"
+
+
+def _measured(run: Run, rung: RungResult) -> list[np.ndarray]:
+    table = own_images(run).table
+    rows = np.flatnonzero(np.isin(table.keys, rung.predictions.keys.to_pylist()))
+    some = table.select(rows[np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)])
+    images = decode_all(read_all(reader(some), some.keys))
+    unreadable = [key for key, image in zip(some.keys, images, strict=True) if isinstance(image, str)]
+    if unreadable:
+        raise RunError(f"{unreadable[0]} in {table.root} can no longer be read; put it back, or climb again.")
+    return [image for image in images if not isinstance(image, str)]

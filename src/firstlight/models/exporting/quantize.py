@@ -6,24 +6,19 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from firstlight.arrow import to_numpy
 from firstlight.atomic import new_file
-from firstlight.data.arrange import arrange
 from firstlight.data.pixels import load
-from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError, RunError, require
 from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.uncertainty import mcnemar, paired_bootstrap, wilson
 from firstlight.models.exporting.session import Answer, Runtime, Session
-from firstlight.runs.folder import count_test_reading
+from firstlight.runs.images import own_images
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import METADATA
@@ -170,34 +165,26 @@ def quantize(model: str | Path, out: str | Path, *, images: Sequence[np.ndarray]
 
 
 def labelled_images(run: Run, rung: RungResult) -> tuple[np.ndarray, np.ndarray]:
-    """The images that a rung was measured on, for `quantize`; of the test split this is one more reading.
+    """The images that a rung was measured on, for `quantize`; the caller counts a reading of the test split.
 
     Args:
         run: which the rung belongs to.
         rung: one of its rungs.
 
     Returns:
-        uint8 (N, h, w, c), brought to the model's size as the graph itself does, and their labels (N,).
+        uint8 (N, h, w, c), brought to the model's size as the graph itself does, which aligns them as well; and
+        their labels (N,).
 
     Raises:
-        DataError: where the images of the run are not there any more.
-        RunError: where some of them are not.
+        RunError: where the images of the run are gone, or are not those that it was made from.
     """
-    seen, how = rung.predictions, rung.model.config["preprocessing"]
-    data = str(run.asked.get("data", ""))
-    table = arrange(scan(data), split=run.split, seed=run.seed)
-    keys = table.rows["key"]
-    of_run = table.select(to_numpy(pc.is_in(keys, pa.array(seen.keys.to_pylist()))))
-    pixels = load(of_run, size=how["size"], color=how["color"], resize=how["resize"])
-    places = pc.index_in(seen.keys, pixels.table.rows["key"].combine_chunks())
-    if places.null_count:
+    seen, own = rung.predictions, own_images(run)
+    pixels = load(own.table.select(own.places(seen)), loading=replace(own.loading, align="none"))
+    if len(pixels) < len(seen):
         raise RunError(
-            f"{places.null_count} of the {len(seen):,} images that {rung.name} was measured on are not in {data} any "
-            "more; climb anew."
+            f"{pixels.unreadable.keys[0]} in {own.table.root} can no longer be read; put it back, or climb again."
         )
-    if run.split == "test" and run.path is not None:
-        count_test_reading(run.path)
-    return pixels.values[to_numpy(places)], seen.labels
+    return pixels.values, seen.labels
 
 
 def _with_integers(source: Path, name: str) -> ModelProto:
