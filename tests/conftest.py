@@ -13,6 +13,7 @@ import pytest
 
 # The tests run side by side, a process a core: threads of one would wait for those of the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # text is wrapped only where a test says how wide the terminal is
 
 NUMBERS = itertools.count()
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,8 @@ def pages() -> str:
     text = "# Commands\n\nWhat `firstlight COMMAND --help` prints; `python tests/test_docs.py` writes this page.\n"
     for command in COMMANDS:
         words = [str(Path(sys.executable).with_name("firstlight")), command, "--help"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env={"COLUMNS": "100", "PATH": ""})
+        settings = os.environ | {"COLUMNS": "100", "PATH": ""}
+        done = subprocess.run(words, capture_output=True, text=True, check=True, env=settings)
         text += f"\n## firstlight {command}\n\n```text\n{done.stdout.strip()}\n```\n"
     return text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from firstlight.apps.screen import print_json, remark
+from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import remark, say
 from firstlight.auditing import audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.data.sources import scan
@@ -33,7 +34,7 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
     if as_json:
         print_json(found.to_dict() | {"root": table.root, "seconds": seconds, "strict": broken})
         return bool(broken)
-    print("\n\n".join(map(_lines, found)) or f"Nothing was found in {found.images:,} images.")
+    say("\n\n".join(map(_lines, found)) or f"Nothing was found in {found.images:,} images.")
     if not quiet:
         remark("", *found.remarks, _summary(found, seconds))
     if broken:

@@ -12,9 +12,9 @@ from firstlight.apps.screen import (
     comparison_lines,
     finding_lines,
     print_json,
-    remark,
     training_lines,
 )
+from firstlight.apps.terminal import remark, say
 from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
@@ -133,9 +133,7 @@ class _Screen:
         self.__exit__()
         if self.asked.as_json:
             return
-        for line in comparison_lines(run.to_dict()):
-            print(line)
-        print(f"\n{run.advice['sentence']}", flush=True)
+        say(*comparison_lines(run.to_dict()), "", run.advice["sentence"])
 
     def look(self, done: int, total: int) -> None:
         self._meter("looking at the data for the report", done, total)

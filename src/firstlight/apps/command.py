@@ -1,4 +1,4 @@
-"""What makes a function a command: its expected failures become one sentence, and Ctrl-C one that says how to go on."""
+"""What makes a function a command: an expected failure or Ctrl-C becomes one sentence and an exit status."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
+from firstlight.apps.terminal import remark
 from firstlight.errors import FirstlightError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 app = typer.Typer(
-    help="The first honest number that a folder of images gives, and what it is worth to go on.",
+    help="Audit a folder of images, get an honest baseline, climb to stronger models, and read where to stop.",
     epilog="Start with: firstlight demo",
     add_completion=False,
     no_args_is_help=True,
@@ -35,11 +36,11 @@ def command(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return function(*args, **kwargs)
             except FirstlightError as error:
-                print(f"firstlight: {error}", file=sys.stderr)
+                remark(f"firstlight: {error}")
                 raise typer.Exit(1) from error
             except KeyboardInterrupt as error:
                 again = shlex.join(["firstlight", *sys.argv[1:]])
-                print(f"\nInterrupted; nothing was lost. The same command goes on: {again}", file=sys.stderr)
+                print(f"\nInterrupted; nothing was lost. The same command continues:\n{again}", file=sys.stderr)
                 raise typer.Exit(130) from error
 
         app.command(epilog=f"Example: {example}")(run)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import say
 from firstlight.data.columns import STATISTICS, column
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparison, Comparisons, compare
@@ -31,7 +32,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     first = read_run(run)
     if by is None:
         found = compare(first, against=against) if other is None else _beside(first, run, other)
-        print_json(found.to_dict()) if as_json else print(found)
+        print_json(found.to_dict()) if as_json else say(found)
         return
     values = _values(first, by, quiet)
     sliced = slices(first, by=values, name=by)
@@ -43,7 +44,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
         beside = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
         document["simpson"] = beside.to_dict()
         lines += ["", str(beside)]
-    print_json(document) if as_json else print("\n".join(lines))
+    print_json(document) if as_json else say(*lines)
 
 
 def _beside(first: Run, run: Path, other: Path) -> Comparison | Comparisons:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 
 from firstlight.apps.climbing import unreadable_lines
-from firstlight.apps.screen import print_json, remark
+from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import remark, say
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
@@ -76,7 +77,7 @@ def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]
         print_json(asked | {"explanations": told, "pictures": list(map(str, pictures))})
         return
     if not explained:
-        print(f"There is no image that {classifier.name} was {'right' if wanted['most'] == 'typical' else 'wrong'} on.")
+        say(f"There is no image that {classifier.name} was {'right' if wanted['most'] == 'typical' else 'wrong'} on.")
     _print(explained)
     if pictures and not wanted["quiet"]:
         remark(f"{len(pictures)} pictures: {out}")
@@ -186,9 +187,9 @@ def _print(explained: Sequence[Explanation]) -> None:
 
     console = Console()
     for one in explained:
-        print(one)
+        say(one)
         if console.is_terminal:
-            print(f"  Left the image, right its map: blue argues for {one.predicted}, orange for {one.against}.")
+            say(f"  Left the image, right its map: blue argues for {one.predicted}, orange for {one.against}.")
             console.print(drawn(one, console), soft_wrap=True)
         print()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import say
 from firstlight.errors import ArgumentError
 from firstlight.models.exporting.export import export
 from firstlight.runs.folder import count_test_reading, read_run
@@ -46,7 +47,7 @@ def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
     if as_json:
         print_json(told if isinstance(told, dict) else told.to_dict())
         return
-    print(f"{out}: {told['rung']}, with its card" if isinstance(told, dict) else told)
+    say(f"{out}: {told['rung']}, with its card" if isinstance(told, dict) else told)
     if wanted.to in ("page", "space"):
         print(f"Try it: python -m http.server --directory {out}   and open http://localhost:8000/")
 

@@ -1,4 +1,4 @@
-"""The options that commands share: each with its type and its line of help."""
+"""Options that several commands share: type and line of help."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[str, typer.Argument(help="A folder of images by class, a .zip of one, a CSV list, or a saved table.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")]
-Seed = Annotated[int, typer.Option(help="Where all randomness comes from.")]
-Out = Annotated[
-    Path | None, typer.Option(help="The run folder; the same command goes on from there. runs/NAME if left out.")
+Data = Annotated[
+    str,
+    typer.Argument(help="A folder with one folder of images per class, a .zip of one, a CSV list, or a saved table."),
 ]
-Size = Annotated[str, typer.Option(help="Side in px that images are brought to, or auto.")]
-Color = Annotated[str, typer.Option(help="auto, gray or rgb.")]
-Resize = Annotated[str, typer.Option(help="How an image is brought to the size: squish, crop or pad.")]
-Align = Annotated[str, typer.Option(help="Bring drawings to one place by their ink: none, box, mass or deskew.")]
-Unreadable = Annotated[bool, typer.Option("--allow-unreadable", help="Go on when over 5 % cannot be read.")]
-Effort = Annotated[str, typer.Option(help="How long networks are trained: quick, standard or thorough.")]
-Seeds = Annotated[int, typer.Option(help="Train each network with so many seeds, to see the spread.", min=1)]
-Device = Annotated[str, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
-Epochs = Annotated[int | None, typer.Option(help="How often every image is seen.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images a step.")]
-Lr = Annotated[str | None, typer.Option(help="Learning rate: a number, or auto for the range test.")]
-Loss = Annotated[str | None, typer.Option(help="l1, mse, bce or cross_entropy.")]
-Optimizer = Annotated[str | None, typer.Option(help="sgd or adamw.")]
-Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
-Momentum = Annotated[float | None, typer.Option(help="Of sgd; the first beta of adamw.")]
-Decay = Annotated[float | None, typer.Option("--weight-decay", help="Of weights, not of biases.")]
-Patience = Annotated[int | None, typer.Option(help="Stop after so many epochs without a lower validation loss.")]
-Weights = Annotated[str | None, typer.Option("--class-weights", help="balanced or none.")]
-Augment = Annotated[str | None, typer.Option(help="auto or none: vary training images.")]
-Normalize = Annotated[bool | None, typer.Option(help="Pixels minus mean over deviation, or pixels / 255.")]
-Hidden = Annotated[int | None, typer.Option(help="Units of the mlp's hidden layer.", min=1)]
-Split = Annotated[str, typer.Option(help="What is measured on: validation, or test as the last reading.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default. The same command resumes it.")]
+Size = Annotated[str, typer.Option(help="Side of the resized images in px, or auto.")]
+Color = Annotated[str, typer.Option(help="Color mode: auto, gray or rgb.")]
+Resize = Annotated[str, typer.Option(help="How images are resized: squish, crop or pad.")]
+Align = Annotated[str, typer.Option(help="For drawings: centre (box or mass), or centre and straighten (deskew).")]
+Unreadable = Annotated[
+    bool, typer.Option("--allow-unreadable", help="Continue even if over 5 % of the images cannot be read.")
+]
+Effort = Annotated[str, typer.Option(help="How much to train: quick, standard or thorough.")]
+Seeds = Annotated[
+    int, typer.Option(help="Train each network with this many seeds and report the standard deviation.", min=1)
+]
+Device = Annotated[str, typer.Option(help="Device for networks: auto, cpu, cuda or mps.")]
+Epochs = Annotated[int | None, typer.Option(help="Number of epochs.")]
+BatchSize = Annotated[int | None, typer.Option(help="Batch size.")]
+Lr = Annotated[str | None, typer.Option(help="Learning rate: a number, or auto for a learning rate range test.")]
+Loss = Annotated[str | None, typer.Option(help="Loss function: l1, mse, bce or cross_entropy.")]
+Optimizer = Annotated[str | None, typer.Option(help="Optimizer: sgd or adamw.")]
+Schedule = Annotated[str | None, typer.Option(help="Learning rate schedule: constant or one_cycle.")]
+Momentum = Annotated[float | None, typer.Option(help="Momentum of sgd, or the first beta of adamw.")]
+Decay = Annotated[float | None, typer.Option("--weight-decay", help="Weight decay, of weights but not of biases.")]
+Patience = Annotated[int | None, typer.Option(help="Stop after this many epochs without a lower validation loss.")]
+Weights = Annotated[str | None, typer.Option("--class-weights", help="Class weights: balanced or none.")]
+Augment = Annotated[str | None, typer.Option(help="Data augmentation: auto or none.")]
+Normalize = Annotated[
+    bool | None, typer.Option(help="Subtract the mean and divide by the standard deviation; else divide by 255.")
+]
+Hidden = Annotated[int | None, typer.Option(help="Units in the hidden layer of the mlp.", min=1)]
+Split = Annotated[str, typer.Option(help="Measure on validation, or at the very end on test.")]

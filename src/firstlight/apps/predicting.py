@@ -15,7 +15,8 @@ from firstlight.apps.predicted.parts import WRITERS, Parts
 from firstlight.apps.predicted.rows import Columns, Screen, printable
 from firstlight.apps.predicted.stream import answered
 from firstlight.apps.predicted.tally import Tally
-from firstlight.apps.screen import print_json, remark
+from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import remark
 from firstlight.data.files import digest
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError

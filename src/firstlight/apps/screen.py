@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,6 @@ CLASS_COLUMNS = 4  # recall gets a column a class up to here, and the lowest rec
 def print_json(document: Any) -> None:
     """One strict JSON document on standard output."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def remark(*lines: str) -> None:
-    """Lines for the person who watches, on standard error."""
-    print(*lines, sep="\n", file=sys.stderr)
 
 
 def climb_header(classes: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from firstlight.apps.screen import remark
+from firstlight.apps.terminal import remark
 from firstlight.errors import ArgumentError, FirstlightError, require
 
 if TYPE_CHECKING:

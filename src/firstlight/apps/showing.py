@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.apps.screen import print_json, remark
+from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import remark, say
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.numbers import MOST_SHOWN, Numbers, css, ink, numbers
 from firstlight.errors import ArgumentError
@@ -46,7 +47,7 @@ def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str,
             middle.columns if columns is None else shown.columns,
         )
         draw(part, console)
-        print(*facts(shown), sep="\n")
+        say(*facts(shown))
         if not quiet and (part.rows, part.columns) != (shown.rows, shown.columns):
             remark("These are values from the middle; --rows 4:10 --columns 4:10 shows those of another part.")
 

@@ -1,4 +1,4 @@
-"""The commands before the model: get, scan, split, and what was decoded before; and the demo."""
+"""The commands before the model: demo, get, scan, split and cache."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet, Seed
 from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import say
 
 if TYPE_CHECKING:
     from firstlight.data.table import Table
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 @command("firstlight demo")
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the images and the runs are written.")] = Path("firstlight-demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for the images and runs.")] = Path("firstlight-demo"),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """The whole story on real handwritten digits, without a network."""
+    """Show the whole workflow on handwritten digits."""
     from firstlight.apps.demo import tell
 
     tell(folder, quiet=quiet, as_json=as_json)
@@ -30,13 +31,15 @@ def demo(
 
 @command("firstlight get mnist_sample")
 def get(
-    name: Annotated[str | None, typer.Argument(help="A known name, an http(s) address, or a local archive.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where it is unpacked.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="What the archive must hash to.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a known dataset, an http(s) address, or a local archive.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder to unpack into.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the archive.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch a dataset, verify it, unpack it and print its folder; without a name, list those known."""
+    """Download a dataset and print its folder; without a name list all."""
     from firstlight.data.fetching.catalog import DATASETS
     from firstlight.data.fetching.download import get as fetch
 
@@ -54,12 +57,12 @@ def get(
 @command("firstlight scan photos/ --out photos.parquet")
 def scan(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the table to this .parquet or .csv file.")] = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What a folder holds: classes, splits, counts and what was skipped; nothing is decoded."""
+    """Count the images of each class and split; nothing is decoded."""
     from firstlight.data.sources import scan as scan_data
 
     _show_table(scan_data(data, follow_links=follow_links), out, as_json, quiet)
@@ -68,14 +71,17 @@ def scan(
 @command("firstlight split photos/ --validation 0.2 --test 0.2 --out photos.parquet")
 def split(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="Save the table here, as .parquet or .csv.")] = None,
-    validation: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.0,
+    out: Annotated[Path | None, typer.Option(help="Save the table to this .parquet or .csv file.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of the images for validation, 0 to 1.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of the images for test, 0 to 1.")] = 0.0,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Set images aside for validation and test, by class, equal images together; files stay where they are."""
+    """Assign images to train, validation and test; no file is moved.
+
+    Classes are stratified, and copies of one image stay together.
+    """
     from firstlight.data.sources import scan as scan_data
     from firstlight.data.splits import split as split_table
 
@@ -86,7 +92,7 @@ def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> N
     if out is not None:
         (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
     if not as_json:
-        print(replace(table, notes=()) if quiet else table)
+        say(replace(table, notes=()) if quiet else table)
         return
     document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
     document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}
@@ -95,18 +101,18 @@ def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> N
 
 @command("firstlight cache --clear")
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all entries.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what was decoded before: where it lies and how large it is."""
-    from firstlight.data.decoding import cache as kept
+    """Show or clear the cache of decoded images."""
+    from firstlight.data.decoding import cache as decoded
 
     if clear:
-        count, size = kept.clear()
+        count, size = decoded.clear()
         print_json({"deleted": count, "bytes": size}) if as_json else print(f"{count} entries, {size:,} bytes deleted")
         return
-    entries = kept.entries()
+    entries = decoded.entries()
     if as_json:
         print_json(
             [{"path": str(one.path), "root": one.root, "images": one.images, "bytes": one.bytes} for one in entries]
@@ -114,4 +120,4 @@ def cache(
         return
     for one in entries:
         print(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
-    print(f"{sum(one.bytes for one in entries):>15,} bytes in {len(entries)} entries in {kept.folder()}")
+    print(f"{sum(one.bytes for one in entries):>15,} bytes in {len(entries)} entries in {decoded.folder()}")

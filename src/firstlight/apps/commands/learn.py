@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 @command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
 def fit(
     data: Data,
-    rung: Annotated[str, typer.Option(help="Which rung: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
-    distance: Annotated[str, typer.Option(help="For centroid: l1, l2 or cosine.")] = "l1",
-    centre: Annotated[str, typer.Option(help="For centroid: mean or median.")] = "mean",
+    rung: Annotated[str, typer.Option(help="Rung to fit: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
+    distance: Annotated[str, typer.Option(help="Distance of the centroid: l1, l2 or cosine.")] = "l1",
+    centre: Annotated[str, typer.Option(help="Centre of each class: mean or median.")] = "mean",
     effort: Effort = "standard",
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -74,7 +74,7 @@ def fit(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit one rung, measure it on validation and keep it in a run folder."""
+    """Fit one rung, measure it on validation images and save the run."""
     from firstlight.apps.climbing import Asked, show_climb
     from firstlight.models.rungs import centroid_name
 
@@ -114,7 +114,7 @@ def climb(
     data: Data,
     rungs: Annotated[
         str | None,
-        typer.Option(help="Names with commas between; centroid stands for its three distances. All where left out."),
+        typer.Option(help="Rungs, separated by commas; centroid means all three distances. Default: all."),
     ] = None,
     effort: Effort = "standard",
     split: Split = "validation",
@@ -130,7 +130,11 @@ def climb(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Climb the ladder: each rung's accuracy with its interval, what it gained, and where to stop."""
+    """Climb the ladder from simple to strong models; say where to stop.
+
+    A rung is one kind of model. Each is shown with its accuracy, the 95 % interval, its gain over the rung before
+    and its cost.
+    """
     from firstlight.apps.climbing import Asked, show_climb
 
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
@@ -151,15 +155,18 @@ def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: b
 @command("firstlight compare runs/photos --against centroid")
 def compare(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    other: Annotated[Path | None, typer.Argument(help="A second run folder, to stand beside it rung by rung.")] = None,
-    against: Annotated[str, typer.Option(help="The rung that the others stand beside.")] = "centroid",
+    other: Annotated[Path | None, typer.Argument(help="A second run folder, compared rung by rung.")] = None,
+    against: Annotated[str, typer.Option(help="Rung to compare the others with.")] = "centroid",
     by: Annotated[
-        str | None, typer.Option(help="Accuracy by slices: brightness, contrast, size, folder or a column of a list.")
+        str | None,
+        typer.Option(
+            help="Compare in slices of the data, by brightness, contrast, size, folder or a column of a CSV list."
+        ),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare every rung of a run with one of them, two runs on the same images, or both by slices of their data."""
+    """Compare the rungs of a run, or two runs, by paired tests."""
     from firstlight.apps.comparing import show_comparison
 
     show_comparison(run, other, against=against, by=by, as_json=as_json, quiet=quiet)

@@ -1,4 +1,4 @@
-"""The commands that look: audit, show, explain, report."""
+"""The commands that inspect: audit, show, explain and report."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from firstlight.apps.screen import print_json
 @command("firstlight audit photos/ --strict FL201,FL203")
 def audit(
     data: Data,
-    labels: Annotated[
-        bool, typer.Option("--labels", help="Look for doubtful labels too, out of fold (slower).")
-    ] = False,
-    strict: Annotated[str, typer.Option(help="Exit with 1 where one of these codes is found, commas between.")] = "",
+    labels: Annotated[bool, typer.Option("--labels", help="Also check labels, by cross-validation (slower).")] = False,
+    strict: Annotated[
+        str, typer.Option(help="Exit with status 1 if one of these codes is found, separated by commas.")
+    ] = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What is in a folder and what is wrong with it: duplicates, leaks, files, balance, shortcuts, labels."""
+    """Check images for duplicates, leaks, broken files and shortcuts."""
     from firstlight.apps.auditing import show_audit
 
     codes = [code.strip() for code in strict.split(",") if code.strip()]
@@ -33,13 +33,13 @@ def audit(
 @command("firstlight show photos/cat/1.jpg --rows 4:10 --columns 4:10")
 def show(
     image: Annotated[str, typer.Argument(help="An image file.")],
-    rows: Annotated[str | None, typer.Option(help="Which rows, such as 4:10.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Which columns, such as 4:10.")] = None,
-    as_: Annotated[str, typer.Option("--as", help="table, or the array or tensor as Python prints it.")] = "table",
+    rows: Annotated[str | None, typer.Option(help="Rows to show, such as 4:10.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns to show, such as 4:10.")] = None,
+    as_: Annotated[str, typer.Option("--as", help="Form: table, or array or tensor as Python prints it.")] = "table",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """An image as the numbers it is."""
+    """Show an image as numbers."""
     from firstlight.apps.showing import show_numbers
 
     show_numbers(image, rows=rows, columns=columns, as_=as_, as_json=as_json, quiet=quiet)
@@ -48,17 +48,19 @@ def show(
 @command("firstlight explain runs/photos image.jpg")
 def explain(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    images: Annotated[list[str] | None, typer.Argument(help="Images; those of the run where left out.")] = None,
-    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of the run's images: train, validation or test.")] = None,
-    most: Annotated[str | None, typer.Option(help="Of the run's images the most: wrong, uncertain or typical.")] = None,
-    count: Annotated[int, typer.Option(help="So many images.", min=1)] = 8,
-    against: Annotated[str | None, typer.Option(help="The class to argue against.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write a picture of each image into this folder.")] = None,
+    images: Annotated[list[str] | None, typer.Argument(help="Images to explain; by default the run's own.")] = None,
+    rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Explain only images of this split: train, validation or test.")
+    ] = None,
+    most: Annotated[str | None, typer.Option(help="Explain the most wrong, uncertain or typical images.")] = None,
+    count: Annotated[int, typer.Option(help="Number of images.", min=1)] = 8,
+    against: Annotated[str | None, typer.Option(help="Class to compare the predicted one with.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save a picture of each explanation to this folder.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Why a rung decided as it did, as numbers and as signed maps of the pixels."""
+    """Explain predictions: which pixels support which class."""
     from firstlight.apps.explaining import show_explanations
 
     options: Any = {"rung": rung, "split": split, "most": most, "count": count, "against": against, "out": out}
@@ -68,11 +70,13 @@ def explain(
 @command("firstlight report runs/photos")
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the run folder if left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; by default report.html in the run folder.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """One HTML file with everything: advice, ladder, classes, findings, explanations; it can be mailed."""
+    """Write a run as one HTML file that can be mailed."""
     from firstlight.reporting.report import report as write_report
 
     path = write_report(run, out)

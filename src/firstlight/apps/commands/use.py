@@ -1,4 +1,4 @@
-"""The commands that put a model to use: predict, serve, export."""
+"""The commands that use a model: predict, export and serve."""
 
 from __future__ import annotations
 
@@ -17,23 +17,32 @@ def predict(
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, archives, CSV lists, saved tables, or - for standard input.")
     ],
-    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only train, validation or test.")] = None,
+    rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Predict only images of this split: train, validation or test.")
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write a row for each image here, and go on where it was: .parquet, .csv or .jsonl."),
+        typer.Option(
+            help="Write one row per image to this .parquet, .csv or .jsonl file. The same command resumes it."
+        ),
     ] = None,
-    top: Annotated[int, typer.Option(help="Name so many classes of each image.", min=1)] = 1,
+    top: Annotated[int, typer.Option(help="Classes to list per image.", min=1)] = 1,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Those of all classes, and the distances where the model has any.")
+        bool,
+        typer.Option("--probabilities", help="Add the probabilities of all classes, and the distances of a centroid."),
     ] = False,
-    listed: Annotated[bool, typer.Option("--list", help="Standard input is a list of paths, one a line.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Read paths from standard input, one per line.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line; with --out one document of what was counted.")
+        bool,
+        typer.Option("--json", help="Print one JSON object per line; with --out one JSON document with the counts."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name the class of each image, however many; one that cannot be read is a row with its reason."""
+    """Predict the class of each image.
+
+    An image that cannot be read gets a row with the reason.
+    """
     from firstlight.apps.predicting import Wanted, show_predictions
 
     show_predictions(run, paths, Wanted(rung, split, out, top, probabilities, listed, as_json, quiet))
@@ -42,25 +51,27 @@ def predict(
 @command("firstlight export runs/photos --out photos.onnx")
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
+    rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
     to: Annotated[
         str,
         typer.Option(
-            help="onnx: one file; page: a static folder that computes in the browser; space: that as a static Space; "
-            "safetensors: the weights with a model card."
+            help="onnx: one file; page: a static web page that predicts in the browser; space: the same as a Hugging "
+            "Face Space; safetensors: the weights with a model card."
         ),
     ] = "onnx",
-    out: Annotated[Path | None, typer.Option(help="The file or folder; named by the form where left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder to write; by default model.onnx, page, space or model.")
+    ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="For onnx: weights of eight bits, measured before it is kept.")
+        bool, typer.Option("--int8", help="For onnx: quantize the weights to 8 bits and measure the difference.")
     ] = False,
-    license: Annotated[str | None, typer.Option(help="For a card: the model's licence, such as apache-2.0.")] = None,
+    license: Annotated[str | None, typer.Option(help="Licence of the model for its card, such as apache-2.0.")] = None,
     runtime: Annotated[
-        Path | None, typer.Option(help="For a page: onnxruntime-web as an npm .tgz, where it is not to be fetched.")
+        Path | None, typer.Option(help="For a page: the npm package onnxruntime-web as a .tgz; by default downloaded.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a rung as files that answer elsewhere, held against Python before they are kept."""
+    """Export a model and check that its predictions stay the same."""
     from firstlight.apps.exporting import Wanted, show_export
 
     show_export(run, Wanted(rung, to, out, int8, license, runtime), as_json=as_json)
@@ -69,23 +80,27 @@ def export(
 @command("firstlight serve runs/photos --phone")
 def serve(
     run: Annotated[Path, typer.Argument(help="A run folder, or an .onnx file that export wrote.")],
-    rung: Annotated[str | None, typer.Option(help="Which rung; the advised one where left out.")] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65535)] = 8000,
+    rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)] = 8000,
     token: Annotated[
         str | None,
-        typer.Option(help="What a call has to bring; required for other computers.", envvar="FIRSTLIGHT_TOKEN"),
+        typer.Option(
+            help="Token that every request must send; required if other computers can connect.",
+            envvar="FIRSTLIGHT_TOKEN",
+        ),
     ] = None,
     phone: Annotated[
-        bool, typer.Option("--phone", help="For the local network: a token, and the link as a QR code.")
+        bool, typer.Option("--phone", help="Serve to a phone in the local network, with a token and a QR code.")
     ] = False,
     origins: Annotated[
-        str, typer.Option(help="Other sites whose pages may call it, such as https://a.example, commas between.")
+        str,
+        typer.Option(help="Other sites whose pages may send requests, such as https://a.example, separated by commas."),
     ] = "",
-    prefix: Annotated[str, typer.Option(help="The path under which a proxy shows it.")] = "",
+    prefix: Annotated[str, typer.Option(help="Path prefix, if a proxy adds one.")] = "",
     quiet: Quiet = False,
 ) -> None:
-    """Answer over HTTP: a page to draw on and drop images on, and POST /api/predict for programs."""
+    """Serve a model over HTTP: a web page and POST /api/predict."""
     from firstlight.apps.serving import Place, serve
 
     callers = tuple(one.strip() for one in origins.split(",") if one.strip())

@@ -1,0 +1,62 @@
+"""The terminal: its width, and what is printed wrapped to it; through a pipe every line stays whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from typing import TextIO
+
+NARROWEST = 40  # characters; a terminal that says it has fewer is not believed
+
+
+def width(stream: TextIO) -> int | None:
+    """The columns of the terminal that a stream writes to, or those of the variable COLUMNS; None for a file or pipe.
+
+    Example:
+        >>> import io
+        >>> width(io.StringIO()) is None
+        True
+    """
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return max(int(said), NARROWEST)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST)
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None
+
+
+def wrapped(text: str, columns: int | None) -> str:
+    """Each line of a text in at most so many columns, indented as it begins; as it is where they are None.
+
+    Example:
+        >>> print(wrapped("  Put each class into its own folder.", 24))
+          Put each class into
+          its own folder.
+    """
+    if columns is None:
+        return text
+    return "\n".join(_wrapped(line, columns) for line in text.split("\n"))
+
+
+def _wrapped(line: str, columns: int) -> str:
+    if len(line) <= columns:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def say(*lines: object) -> None:
+    """Lines on standard output, wrapped to its terminal."""
+    _print(sys.stdout, lines)
+
+
+def remark(*lines: object) -> None:
+    """Lines for the person at the terminal, on standard error."""
+    _print(sys.stderr, lines)
+
+
+def _print(stream: TextIO, lines: tuple[object, ...]) -> None:
+    columns = width(stream)
+    print(*(wrapped(str(line), columns) for line in lines), sep="\n", file=stream, flush=True)
