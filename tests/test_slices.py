@@ -105,7 +105,9 @@ def test_one_slice_has_no_rest() -> None:
 def test_slices_can_be_printed_and_framed() -> None:
     """A line for each rung and slice, with the mark where it is worse."""
     found = fl.slices(made("ink", RIGHT), by=PLACE, name="place")
-    assert "  south  0.450 [0.258, 0.658]  n=20      p = 0.011  worse than elsewhere" == str(found).splitlines()[-1]
+    assert ["south", "0.450", "[0.258,", "0.658]", "n=20", "p", "=", "0.011", "worse"] == str(found).splitlines()[
+        -1
+    ].split()
     frame = found.frame()
     assert (["north", "south"], [18, 9], [False, True]) == (
         frame["slice"].tolist(),
@@ -415,7 +417,7 @@ def test_the_command_prints_a_table_for_each_rung_and_what_is_worse(
 ) -> None:
     """By folder, which is the class here, the prior is right in one of them alone."""
     lines = compared(capsys, run, by="folder").splitlines()
-    assert lines[0].startswith("by folder; p by Fisher's exact test")
+    assert "folder" in lines[0] and "Fisher" in lines[0]
     assert ["prior", "centroid-l2"] == [line for line in lines[1:23] if not line.startswith(" ")]
     prior = [line.split()[1] for line in lines[2:12]]
     assert (9, 1) == (prior.count("0.000"), prior.count("1.000"))
@@ -424,7 +426,7 @@ def test_the_command_prints_a_table_for_each_rung_and_what_is_worse(
 
 def test_without_slices_the_command_compares_the_rungs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the one that was named."""
-    assert "against prior, the same images" in compared(capsys, run, against="prior")
+    assert "with prior" in compared(capsys, run, against="prior")
 
 
 def test_the_command_says_what_is_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,3 +52,13 @@ def p_value(p: float) -> str:
         ('p < 0.001', 'p = 0.345')
     """
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def p_number(p: float) -> str:
+    """A p-value in a column of a table.
+
+    Example:
+        >>> p_number(0.00001), p_number(0.345)
+        ('<0.001', '0.345')
+    """
+    return p_value(p).removeprefix("p").replace(" ", "").removeprefix("=")

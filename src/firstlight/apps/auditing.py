@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import remark, say
+from firstlight.apps.terminal import hanging, remark, say, width
 from firstlight.auditing import audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.data.sources import scan
@@ -34,7 +35,9 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
     if as_json:
         print_json(found.to_dict() | {"root": table.root, "seconds": seconds, "strict": broken})
         return bool(broken)
-    say("\n\n".join(map(_lines, found)) or f"Nothing was found in {found.images:,} images.")
+    columns = width(sys.stdout)
+    lines = (line for one in found for line in (*_lines(one, columns), ""))
+    say(*(list(lines)[:-1] or [f"Nothing was found in {found.images:,} images."]))
     if not quiet:
         remark("", *found.remarks, _summary(found, seconds))
     if broken:
@@ -42,14 +45,16 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
     return bool(broken)
 
 
-def _lines(one: Finding) -> str:
-    """A finding on some lines: what, what to do, examples."""
-    lines = [f"{one.code} {one.severity:<7}  {one.message}", f"{'':15}{one.advice}"]
-    lines += [f"{'':15}  {'  =  '.join(group)}" for group in one.examples[:SHOWN]]
+def _lines(one: Finding, columns: int | None) -> list[str]:
+    """What was found, what to do, examples."""
+    head = f"{one.code} {one.severity:<7}  "
+    indent = " " * len(head)
+    lines = [hanging(head, one.message, columns), hanging(indent, one.advice, columns)]
+    lines += [hanging(f"{indent}  ", "  =  ".join(group), columns) for group in one.examples[:SHOWN]]
     left = one.count - SHOWN if all(len(group) == 1 for group in one.examples) else len(one.examples) - SHOWN
     if one.examples and left > 0:
-        lines.append(f"{'':15}  and {left:,} more")
-    return "\n".join(lines)
+        lines.append(f"{indent}  and {left:,} more")
+    return lines
 
 
 def _summary(found: Findings, seconds: float) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firstlight.apps.ladder_table import LadderTable, comparison_lines, epoch_line
 from firstlight.apps.screen import (
-    climb_header,
-    climb_row,
-    comparison_lines,
     finding_lines,
     print_json,
     training_lines,
 )
-from firstlight.apps.terminal import remark, say
+from firstlight.apps.terminal import remark, say, width
 from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
@@ -91,8 +90,9 @@ class _Screen:
     """A row for each rung as soon as it is there, below it what a training decided; its epochs go by in between."""
 
     def __init__(self, asked: Asked) -> None:
-        self.asked, self.started = asked, False
+        self.asked = asked
         self.classes: Sequence[str] = ()
+        self.ladder: LadderTable | None = None  # from the first rung on
         self.meter: Meter | None = None  # of the decoding, the training or the audit under way
 
     def __enter__(self) -> _Screen:
@@ -118,22 +118,21 @@ class _Screen:
         self.__exit__()
         if self.asked.as_json:
             return
-        if not self.started:
-            self.started = True
-            print(climb_header(self.classes))
-        about = result.to_dict()
-        print(climb_row(about), flush=True)
-        if lines := training_lines(about):
+        if self.ladder is None:
+            self.ladder = LadderTable(self.classes, width(sys.stdout))
+            say(*self.ladder.head(result))
+        print(self.ladder.line(result), flush=True)
+        if lines := training_lines(result.to_dict()):
             self.remark(*lines)
 
     def epoch(self, epoch: Epoch) -> None:
-        self.remark(f"  {epoch}")
+        self.remark(epoch_line(epoch, width(sys.stderr)))
 
     def advice(self, run: Run) -> None:
         self.__exit__()
         if self.asked.as_json:
             return
-        say(*comparison_lines(run.to_dict()), "", run.advice["sentence"])
+        say(*comparison_lines(run, width(sys.stdout)), "", run.advice["sentence"])
 
     def look(self, done: int, total: int) -> None:
         self._meter("looking at the data for the report", done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import say
+from firstlight.apps.terminal import say, width
 from firstlight.data.columns import STATISTICS, column
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparison, Comparisons, compare
@@ -32,7 +33,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     first = read_run(run)
     if by is None:
         found = compare(first, against=against) if other is None else _beside(first, run, other)
-        print_json(found.to_dict()) if as_json else say(found)
+        print_json(found.to_dict()) if as_json else _show(found)
         return
     values = _values(first, by, quiet)
     sliced = slices(first, by=values, name=by)
@@ -45,6 +46,13 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
         document["simpson"] = beside.to_dict()
         lines += ["", str(beside)]
     print_json(document) if as_json else say(*lines)
+
+
+def _show(found: Comparison | Comparisons) -> None:
+    if isinstance(found, Comparison):
+        say(found)
+    else:
+        say(*found.legend, "", *found.table(width(sys.stdout)))
 
 
 def _beside(first: Run, run: Path, other: Path) -> Comparison | Comparisons:

@@ -41,10 +41,23 @@ def wrapped(text: str, columns: int | None) -> str:
 
 
 def _wrapped(line: str, columns: int) -> str:
-    if len(line) <= columns:
-        return line
     indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return hanging(indent, line.removeprefix(indent), columns)
+
+
+def hanging(head: str, text: str, columns: int | None) -> str:
+    """A text behind a head, whose further lines begin below its first.
+
+    Example:
+        >>> print(hanging("FL405  ", "2 images are nearly blank.", 24))
+        FL405  2 images are
+               nearly blank.
+    """
+    if columns is None or len(head) + len(text) <= columns:
+        return head + text
+    indent = " " * len(head)
+    wrapper = textwrap.TextWrapper(columns, head, indent, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(text)
 
 
 def say(*lines: object) -> None:

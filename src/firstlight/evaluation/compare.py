@@ -14,7 +14,8 @@ from firstlight.arrow import to_numpy
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap
-from firstlight.wording import p_value
+from firstlight.tabular import Column, text_table
+from firstlight.wording import p_number, p_value
 
 if TYPE_CHECKING:
     import pandas
@@ -90,15 +91,28 @@ class Comparisons:
     rows: tuple[Comparison, ...]
 
     def __str__(self) -> str:
-        wide = max((len(row.name) for row in self.rows), default=0)
-        head = f"against {self.against}, the same images; p by exact McNemar, corrected by Holm"
-        counts = f"(a : b, the images that only the rung and only {self.against} gets right)"
-        lines = [
-            f"  {row.name:<{wide}}  {row.difference:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]  "
-            f"{row.only_this:>5} : {row.only_other:<5}  {p_value(row.p):<9}  {row.verdict}"
+        return "\n".join([*self.legend, "", *self.table()])
+
+    @property
+    def legend(self) -> tuple[str, str]:
+        """What is compared and how, in two sentences."""
+        on = f" on the same {self.rows[0].n:,} images" if self.rows else ""
+        return (
+            f"Compared with {self.against}{on}; p by McNemar's exact test, corrected by Holm's method.",
+            f"a : b counts the images that only the rung and only {self.against} gets right.",
+        )
+
+    def table(self, most: int | None = None) -> list[str]:
+        """The rows as lines of at most so many characters; where they are fewer, the counts are dropped first."""
+        columns = [Column("rung"), Column("gain"), Column("95 % interval"), Column("a : b", rank=2), Column("p")]
+        cells = [
+            (
+                *(row.name, f"{row.difference:+.3f}", f"[{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]"),
+                *(f"{row.only_this} : {row.only_other}", p_number(row.p), row.verdict),
+            )
             for row in self.rows
         ]
-        return "\n".join([head, counts, *lines])
+        return text_table([*columns, Column("verdict", rank=1)], cells, most)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -114,14 +114,15 @@ class Slices:
 
     def __str__(self) -> str:
         wide = max(map(len, [*(part.name for part in self.parts), self.name]))
-        lines = [f"by {self.name}; p by Fisher's exact test against the other images, corrected by Holm"]
+        digits = max((len(f"{cell.n:,}") for cells in self.cells for cell in cells), default=0)
+        lines = [f"By {self.name}; p by Fisher's exact test against the other images, corrected by Holm's method."]
         for rung, cells in zip(self.rungs, self.cells, strict=True):
             lines.append(rung)
             for part, cell in zip(self.parts, cells, strict=True):
                 low, high = cell.interval
-                mark = "worse than elsewhere" if cell.worse else ""
+                mark = "worse" if cell.worse else ""
                 lines.append(
-                    f"  {part.name:<{wide}}  {cell.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={cell.n:<7,} "
+                    f"  {part.name:<{wide}}  {cell.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={cell.n:<{digits},}  "
                     f"{p_value(cell.p):<9}  {mark}".rstrip()
                 )
         return "\n".join(lines)

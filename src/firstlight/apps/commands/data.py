@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +13,12 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet, Seed
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import say
+from firstlight.apps.terminal import hanging, say, width
 
 if TYPE_CHECKING:
     from firstlight.data.table import Table
+
+JOINT = "\N{NO-BREAK SPACE}"  # where a line is not broken
 
 
 @command("firstlight demo")
@@ -48,7 +52,7 @@ def get(
         if as_json:
             print_json(known)
         else:
-            print(*(f"{key:<15} {one['about']}" for key, one in known.items()), sep="\n")
+            say(*(hanging(f"{one.name:<15} ", one.about, width(sys.stdout)) for one in DATASETS.values()))
         return
     path = fetch(name, folder=folder, sha256=sha256, quiet=quiet)
     print_json({"path": str(path)}) if as_json else print(path)
@@ -92,11 +96,24 @@ def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> N
     if out is not None:
         (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
     if not as_json:
-        say(replace(table, notes=()) if quiet else table)
+        say(*_lines(replace(table, notes=()) if quiet else table, width(sys.stdout)))
         return
     document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
     document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}
     print_json(document | {"fingerprint": table.fingerprint, "out": None if out is None else str(out)})
+
+
+def _lines(table: Table, columns: int | None) -> list[str]:
+    """The table as text; what is too long for a line goes on below its beginning, a class next to its count."""
+    lines = []
+    for line in str(table).split("\n"):
+        found = re.match(r"  (note: |skipped +[\d,]+ +|\w+ +[\d,]+   )", line)
+        head = found[0] if found else ""
+        text = line.removeprefix(head)
+        if found and not found[1].startswith(("note", "skipped")):
+            text = re.sub(r"(?<=\S) (?=\S)", JOINT, text)
+        lines.append(hanging(head, text, columns).replace(JOINT, " "))
+    return lines
 
 
 @command("firstlight cache --clear")

@@ -1,0 +1,109 @@
+"""The ladder on the terminal: a line for each rung and each epoch, as wide as the terminal allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from firstlight.evaluation.compare import NOTHING, Comparison, Comparisons
+from firstlight.models.training.setting import Epoch
+from firstlight.runs.results import Run, RungResult
+from firstlight.tabular import Column, TextTable
+from firstlight.wording import duration, p_number
+
+NAME_WIDTH = 15  # of centroid-cosine, the longest name that a ladder has by default
+CLASS_COLUMNS = 4  # up to so many classes each has a column of recall; of more the lowest recall is shown
+RECALL = 1  # rank of its columns
+LONGEST = 20  # characters of a class name next to its recall
+
+
+@dataclass(frozen=True)
+class LadderTable:
+    """The table of a climb, whose rows are printed one by one.
+
+    Attributes:
+        classes: the class names.
+        most: characters of a line; None for as many as there are.
+    """
+
+    classes: Sequence[str]
+    most: int | None = None
+
+    @cached_property
+    def by_class(self) -> bool:
+        """Whether each class has a column of recall."""
+        table = self._table(by_class=True)
+        fits = all(place in table.shown for place, column in enumerate(table.columns) if column.rank == RECALL)
+        return len(self.classes) <= CLASS_COLUMNS and fits
+
+    @cached_property
+    def table(self) -> TextTable:
+        """The columns."""
+        return self._table(self.by_class)
+
+    def head(self, first: RungResult) -> list[str]:
+        """What was measured, and the names of the columns."""
+        split, n = first.predictions.split, first.to_dict()["n"]
+        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
+        return [about, "", self.table.head]
+
+    def line(self, rung: RungResult) -> str:
+        """One rung."""
+        about = rung.to_dict()
+        (low, high), gain, seconds = about["interval"], about["against_previous"], about["seconds"]
+        cells = [rung.name, f"{about['accuracy']:.3f}", f"{low:.3f} {high:.3f}"]
+        unsure = NOTHING if gain is not None and gain["verdict"] == NOTHING else ""
+        cells += ["", "", ""] if gain is None else [f"{gain['difference']:+.3f}", p_number(gain["p"]), unsure]
+        cells += [*self._recalls(about["recall"]), duration(seconds["fit"])]
+        return self.table.line([*cells, f"{seconds['predict'] / about['n'] * 1e6:,.1f} us"])
+
+    def _recalls(self, parts: Mapping[str, Any]) -> list[str]:
+        recall = {name: part["correct"] / part["n"] for name, part in parts.items() if part["n"]}
+        if self.by_class:
+            return [f"{recall[name]:.3f}" if name in recall else "-" for name in parts]
+        lowest = min(recall, key=lambda name: recall[name])
+        return [f"{recall[lowest]:.3f} ({lowest[:LONGEST]})"]
+
+    def _table(self, by_class: bool) -> TextTable:
+        widest = len("0.000 ()") + min(LONGEST, max(map(len, self.classes)))
+        recalls = [Column(name[:6], 5, rank=RECALL) for name in self.classes]
+        columns = (
+            Column("rung", NAME_WIDTH),
+            Column("accuracy"),
+            Column("interval", len("0.000 0.000")),
+            Column("gain", len("+0.000")),
+            Column("p", len("<0.001")),
+            Column("", len(NOTHING), rank=4),
+            *(recalls if by_class else [Column("lowest recall", widest, rank=RECALL)]),
+            Column("fit", len("749.1 ms"), right=True, rank=2),
+            Column("per image", right=True, rank=3),
+        )
+        return TextTable(columns, self.most)
+
+
+def epoch_line(epoch: Epoch, most: int | None) -> str:
+    """One epoch; shorter where the whole line does not fit."""
+    line = f"  {epoch}"
+    if most is None or len(line) <= most or epoch.accuracy is None or epoch.interval is None:
+        return line
+    low, high = epoch.interval
+    return (
+        f"  epoch {epoch.epoch:>{len(str(epoch.epochs))}}/{epoch.epochs}  loss {epoch.train_loss:.3f}, "
+        f"{epoch.validation_loss:.3f}  accuracy {epoch.accuracy:.4f} [{low:.4f}, {high:.4f}]  {epoch.seconds:.1f} s"
+    )
+
+
+def comparison_lines(run: Run, most: int | None) -> list[str]:
+    """The trained rungs compared with the best untrained one; none without both."""
+    about = run.to_dict()
+    trained = {rung["name"] for rung in about["rungs"] if rung["training"]}
+    rows = [row for row in about["comparisons"] if row["name"] in trained and row["against"] not in trained]
+    if not rows:
+        return []
+    best = rows[-1]["against"]
+    names = [one.name for one in fields(Comparison)]
+    found = tuple(Comparison(**{name: row[name] for name in names}) for row in rows if row["against"] == best)
+    head = f"Compared with {best}, the best untrained model (exact McNemar, corrected for all comparisons by Holm):"
+    return ["", head, "", *Comparisons(best, found).table(most)]
