@@ -1,11 +1,11 @@
-"""A real Chromium for tests of pages, driven by Playwright; skipped aloud where there is none."""
+"""A real Chromium for tests of pages, driven by Playwright; the tests are skipped where there is none."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOW = "no Chromium was found; apt-get install chromium, or set FIRSTLIGHT_CHROMIUM to its path"
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+_RUNNING: list[Any] = []  # at most one browser
+_ENDS = ExitStack()  # closes it
 
 
 def chromium() -> str:
@@ -24,9 +28,50 @@ def chromium() -> str:
     return path
 
 
+def running() -> Any:
+    """The browser that all tests of a module share, with a fake camera; started by the first that asks."""
+    from playwright.sync_api import sync_playwright
+
+    if _RUNNING and not _RUNNING[0].is_connected():
+        close()
+    if not _RUNNING:
+        path = chromium()
+        playwright = _ENDS.enter_context(sync_playwright())
+        _RUNNING.append(playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *CAMERA]))
+        _ENDS.callback(_RUNNING[0].close)
+    return _RUNNING[0]
+
+
+def close() -> None:
+    """Ends the browser, if one runs: as long as it does, Playwright's event loop stays in this thread."""
+    _RUNNING.clear()
+    _ENDS.close()
+
+
+@contextmanager
+def context(**options: Any) -> Iterator[Any]:
+    """A context of its own, which shares no storage with another test's."""
+    opened = running().new_context(**options)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def profile(home: Path) -> Iterator[Any]:
+    """A browser that is no private window: those install nothing, and have no room for large files."""
+    options = {"executable_path": chromium(), "args": ["--no-sandbox"]}
+    opened = running().browser_type.launch_persistent_context(str(home / "profile"), **options)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
 @dataclass
 class Opened:
-    """A page that was opened, with what it said and asked for meanwhile."""
+    """A page that was opened, with its errors and requests since then."""
 
     page: Any
     errors: list[str] = field(default_factory=list)
@@ -43,24 +88,13 @@ class Opened:
 
 @contextmanager
 def opened(path: Path, *, width: int = 1280, scripts: bool = True, dark: bool = False) -> Iterator[Opened]:
-    """A file in a real Chromium without network, in a window of this width."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        try:
-            context = browser.new_context(
-                viewport={"width": width, "height": 900},
-                java_script_enabled=scripts,
-                offline=True,
-                color_scheme="dark" if dark else "light",
-            )
-            result = Opened(context.new_page())
-            grave = ("error", "warning")
-            result.page.on("console", lambda said: said.type in grave and result.errors.append(said.text))
-            result.page.on("pageerror", lambda error: result.errors.append(str(error)))
-            result.page.on("request", lambda asked: result.requests.append(asked.url))
-            result.page.goto(path.as_uri())
-            yield result
-        finally:
-            browser.close()
+    """A file in Chromium without network, in a window of this width."""
+    options = {"viewport": {"width": width, "height": 900}, "java_script_enabled": scripts, "offline": True}
+    with context(**options, color_scheme="dark" if dark else "light") as browser:
+        result = Opened(browser.new_page())
+        grave = ("error", "warning")
+        result.page.on("console", lambda said: said.type in grave and result.errors.append(said.text))
+        result.page.on("pageerror", lambda error: result.errors.append(str(error)))
+        result.page.on("request", lambda asked: result.requests.append(asked.url))
+        result.page.goto(path.as_uri())
+        yield result

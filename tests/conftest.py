@@ -1,4 +1,4 @@
-"""Where the tests find real image folders: FIRSTLIGHT_TEST_DATA, else ../shared/data beside the checkout."""
+"""Where the tests find real image folders, a cache for each test, and what the last lines say of tests left out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import itertools
 import os
 import tarfile
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import browser
+from firstlight.data.fetching.download import data_folder
 
 # The tests run side by side, a process a core: threads of one would wait for those of the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,21 +22,27 @@ os.environ.pop("COLUMNS", None)  # text is wrapped only where a test says how wi
 
 NUMBERS = itertools.count()
 CHECKOUT = Path(__file__).resolve().parent.parent
+FETCHED = data_folder()  # where `firstlight get` puts data; tests set another place
 
 
-def archives() -> Path | None:
-    """The folder that holds the .tgz archives, or None where there is none."""
+def archive_of(name: str) -> Path | None:
+    """The archive of a dataset: in FIRSTLIGHT_TEST_DATA, else in ../shared/data next to the checkout; else None."""
     named = os.environ.get("FIRSTLIGHT_TEST_DATA")
-    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
-    return folder if folder.is_dir() else None
+    folders = [Path(named)] if named else []
+    found = (folder / f"{name}.tgz" for folder in [*folders, CHECKOUT.parent / "shared" / "data"])
+    return next((path for path in found if path.is_file()), None)
 
 
-def unpacked(name: str) -> Path:
-    """The unpacked folder of an archive, kept between runs in the system's folder for temporary files."""
-    source = archives()
-    if source is None or not (source / f"{name}.tgz").is_file():
-        pytest.skip(f"{name}.tgz is not there; set FIRSTLIGHT_TEST_DATA to the folder that holds it")
-    archive = source / f"{name}.tgz"
+def dataset(name: str) -> Path:
+    """The folder of a dataset: of its archive, unpacked once into the temporary files, or from the user's data.
+
+    The test is skipped where there is neither.
+    """
+    archive = archive_of(name)
+    if archive is None:
+        if (FETCHED / name).is_dir():
+            return FETCHED / name
+        pytest.skip(f"{name} is not here; firstlight get {name}, or put {name}.tgz where FIRSTLIGHT_TEST_DATA says")
     home = Path(tempfile.gettempdir()) / f"firstlight-test-data-{archive.stat().st_size}"
     if not (home / name).is_dir():
         home.mkdir(exist_ok=True)
@@ -45,7 +56,7 @@ def unpacked(name: str) -> Path:
 def folder_of(name: str):
     @pytest.fixture(scope="session", name=name)
     def fixture() -> Path:
-        return unpacked(name)
+        return dataset(name)
 
     return fixture
 
@@ -67,3 +78,20 @@ def own_cache(caches: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = caches / str(next(NUMBERS))
     monkeypatch.setenv("FIRSTLIGHT_CACHE", str(cache))
     return cache
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_browser() -> Iterator[None]:
+    """The Chromium that a module's tests share is closed after the last of them."""
+    yield
+    browser.close()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Last of all: how many tests were left out, why, and how to have them."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} {'test was' if count == 1 else 'tests were'} left out: {reason}")

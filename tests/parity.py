@@ -17,11 +17,12 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from browser import context
 from firstlight.data.decoding.decode import decode
 from firstlight.models.checkpoint import restore
 from firstlight.models.exporting.session import InPython, Session
 from firstlight.runs.folder import read_run
-from serving import context, given_out, served, static
+from serving import given_out, served, static
 
 ORIENTATION = 274  # tag of Exif
 SIDES = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610)

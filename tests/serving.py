@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import uvicorn
 
-from browser import chromium
 from firstlight.apps.web.folder import page_folder
 from firstlight.apps.web.runtime import VERSION
 from firstlight.apps.web.server import application
@@ -71,17 +70,3 @@ def static(run: Path, out: Path, rung: str) -> Path:
     """The static folder of a rung."""
     page_folder(run, out, rung=rung, runtime=runtime())
     return out
-
-
-@contextmanager
-def context(**options: Any) -> Iterator[Any]:
-    """A context of a real Chromium that has a fake camera."""
-    from playwright.sync_api import sync_playwright
-
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *fake])
-        try:
-            yield browser.new_context(**options)
-        finally:
-            browser.close()

@@ -24,6 +24,7 @@ from PIL import Image
 from firstlight.data.decoding import decode as module
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
+from firstlight.data.fetching.catalog import write_digits
 from image_files import PROFILE, chunk, exif_of, oracle, png, saved, told
 
 LIMIT = "the limit is 89,478,485)"
@@ -667,10 +668,13 @@ def test_every_sign_digit_is_as_pillow_reads_it(sign_digits: Path) -> None:
     assert_equal_to_pillow(sorted(sign_digits.rglob("*.JPG")), fast=False)
 
 
-@pytest.mark.slow
-def test_mnist_is_as_pillow_reads_it(mnist_sample: Path) -> None:
-    """Every tenth image is read by the fast decoder, to the bits of Pillow."""
-    assert_equal_to_pillow(sorted(mnist_sample.rglob("*.png"))[::10], fast=True)
+def test_real_digits_are_as_pillow_reads_them(tmp_path: Path) -> None:
+    """Every embedded digit is read by the fast decoder, to the bits of Pillow, as PNG and as JPEG."""
+    paths = sorted(write_digits(tmp_path / "digits", ("3", "7")).glob("*/*.png"))
+    assert_equal_to_pillow(paths, fast=True)
+    for path in paths[::5]:
+        Image.open(path).resize((32, 32)).save(path.with_suffix(".jpg"), quality=85)
+    assert_equal_to_pillow(sorted((tmp_path / "digits").glob("*/*.jpg")), fast=True)
 
 
 @pytest.mark.slow

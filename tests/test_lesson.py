@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import firstlight as fl
-from conftest import CHECKOUT, archives
+from conftest import CHECKOUT, archive_of
 from tables import noise, write_images
 
 DOCS = CHECKOUT / "docs"
@@ -77,15 +77,12 @@ def test_a_typed_number_is_found() -> None:
 
 
 @pytest.fixture(scope="module")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The archive of the chapter's images, unpacked once where the kernels of the pages find it."""
-    archive = (archives() or Path()) / "mnist_sample.tgz"
-    if not archive.is_file():
-        pytest.skip(f"{archive.name} is not there; set FIRSTLIGHT_TEST_DATA to the folder that holds it")
+def fetched(mnist_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The chapter's images as `fl.get` takes them: their archive, or their name where they were fetched before."""
+    archive = archive_of("mnist_sample")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTLIGHT_DATA", str(tmp_path_factory.mktemp("data")))
-        fl.get(archive, quiet=True)
-        yield str(archive)
+        patch.setenv("FIRSTLIGHT_DATA", str(tmp_path_factory.mktemp("data") if archive else mnist_sample.parent))
+        yield str(archive or fl.get("mnist_sample", quiet=True).name)
 
 
 @pytest.mark.slow

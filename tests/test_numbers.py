@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 import firstlight as fl
-from chapter import CHAPTER
+from chapter import CHAPTER, three
+from drawings import large_digits
 from firstlight.data.numbers import Numbers, ink
 from firstlight.errors import ArgumentError, DataError, MissingExtraError
 from tables import noise
@@ -27,9 +28,10 @@ def html_of(shown: Numbers) -> str:
     return html
 
 
-def test_the_block_of_the_chapter(mnist_sample: Path) -> None:
-    """Rows and columns 4 to 9 of the lesson's three."""
-    shown = fl.numbers(mnist_sample / "train/3/10000.png", rows=(4, 10), columns=(4, 10))
+def test_the_block_of_the_chapter(tmp_path: Path) -> None:
+    """Rows and columns 4 to 9 of a file."""
+    Image.fromarray(three()).save(tmp_path / "three.png")
+    shown = fl.numbers(tmp_path / "three.png", rows=(4, 10), columns=(4, 10))
     assert CHAPTER == shown.array.tolist()
     assert ((28, 28), 2, 0, 255) == (shown.shape, shown.rank, shown.minimum, shown.maximum)
     assert shown.polarity.startswith("white on black")
@@ -113,9 +115,9 @@ def test_polarity_is_told_with_its_reason(ground: int, dot: int, told: str) -> N
     assert fl.numbers(image).polarity.startswith(told)
 
 
-def test_a_negative_has_the_other_polarity(mnist_sample: Path) -> None:
+def test_a_negative_has_the_other_polarity(tmp_path: Path) -> None:
     """Every one of some real digits is white on black, and its negative black on white."""
-    for path in sorted((mnist_sample / "valid" / "7").glob("*.png"))[:50]:
+    for path in sorted(large_digits(tmp_path / "digits", ("7",)).glob("7/*.png"))[:50]:
         image = fl.numbers(path).image
         assert fl.numbers(image).polarity.startswith("white on black"), path
         assert fl.numbers(255 - image).polarity.startswith("black on white"), path

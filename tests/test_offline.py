@@ -7,8 +7,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
-from browser import chromium
+from browser import context, profile
 from counting import Site, sites_fixture
 from firstlight.apps.web.folder import page_folder
 from firstlight.apps.web.runtime import FILES
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.runs.results import Run
 from parity import ASK
-from serving import context, runtime
+from serving import runtime
 
 __all__ = ["sites_fixture"]
 
@@ -70,21 +69,6 @@ def visit(page: Any, address: str) -> None:
     page.goto(address)
     page.wait_for_selector(READY)
     page.evaluate(KEPT)
-
-
-@contextmanager
-def profile(home: Path) -> Iterator[Any]:
-    """A browser that is no private window: those install nothing, and have no room for large files."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch_persistent_context(
-            str(home / "profile"), executable_path=chromium(), args=["--no-sandbox"]
-        )
-        try:
-            yield opened
-        finally:
-            opened.close()
 
 
 def test_it_answers_when_the_network_is_cut(site_folder: Path, sites: Callable[[Path], Site]) -> None:

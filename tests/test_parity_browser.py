@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, ImageCms
 
 import firstlight as fl
+from browser import context
 from firstlight.data.decoding.decode import decode
-from serving import context, given_out, static
+from serving import given_out, static
 from tables import write_images
 
 pytestmark = pytest.mark.slow

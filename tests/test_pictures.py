@@ -19,9 +19,9 @@ import pytest
 from defusedxml import ElementTree
 from matplotlib.colors import to_rgb
 from PIL import Image
+from scipy.stats import binomtest
 
 from firstlight.errors import ArgumentError, FirstlightError
-from firstlight.evaluation.uncertainty import wilson
 from firstlight.reporting import pictures, sheets
 from firstlight.reporting.drawing import legible, ramp, short
 from firstlight.reporting.picture import DARK, LIGHT, WIDTH, Picture, Theme
@@ -368,7 +368,8 @@ def test_a_reliability_diagram_counts_by_hand() -> None:
     assert [pytest.approx(0.55), pytest.approx(0.95)] == frame["probability"].tolist()
     assert [0.5, 0.75] == frame["right"].tolist()
     assert [2, 4] == frame["n"].tolist()
-    assert np.allclose(np.stack(wilson(np.array([1, 3]), np.array([2, 4]))), [frame["low"], frame["high"]])
+    known = [binomtest(correct, n).proportion_ci(method="wilson") for correct, n in ((1, 2), (3, 4))]
+    assert np.allclose([[one.low for one in known], [one.high for one in known]], [frame["low"], frame["high"]])
     assert "0.55 said, 0.50 right (n=2); 0.95 said, 0.75 right (n=4)" in picture.alt
 
 

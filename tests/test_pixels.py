@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chapter import CHAPTER, three
 from firstlight.data.decoding import stack
+from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels, load
 from firstlight.errors import ArgumentError, DataError
 from tables import gray_folder, noise, table_of, write_images
@@ -340,24 +342,24 @@ def test_a_pixels_prints_as_one_line(split_folder: Pixels) -> None:
     assert repr(split_folder) == "<Pixels: 35 images of 4 x 4 px, gray, 1 unreadable>"
 
 
-@pytest.mark.slow
-def test_a_real_digit_has_the_pixels_that_the_book_prints(mnist_sample: Path) -> None:
-    """The block of train/3/10000.png is that of the golden figures, and all rows are Pillow's."""
-    table = table_of(mnist_sample, split=True)
-    pixels = load(table)
-    golden = [[0] * 6, [0] * 5 + [29], [0, 0, 0, 48, 166, 224], [0, 93, 244, 249, 253, 187]]
-    golden += [[0, 107, 253, 253, 230, 48], [0, 3, 20, 20, 15, 0]]
-    image = pixels.values[pixels.keys.index("train/3/10000.png")]
-    assert image[4:10, 4:10, 0].tolist() == golden
-    assert pixels.values.shape == (14434, 28, 28, 1)
-    np.testing.assert_array_equal(by_pillow(mnist_sample, pixels.keys[::50]), pixels.values[::50, :, :, 0])
+def test_real_digits_have_the_pixels_that_pillow_reads(tmp_path: Path) -> None:
+    """A file with the chapter's block, and the embedded digits twice; a split shares the memory of the whole."""
+    write_images(tmp_path / "chapter", {"3/10000.png": three(), "7/1.png": three().T})
+    pixels = load(table_of(tmp_path / "chapter"))
+    assert CHAPTER == pixels.values[pixels.keys.index("3/10000.png"), 4:10, 4:10, 0].tolist()
+    for name in ("train", "valid"):
+        write_digits(tmp_path / "digits" / name)
+    pixels = load(table_of(tmp_path / "digits", split=True))
+    assert pixels.values.shape == (2 * 1797, 8, 8, 1)
+    np.testing.assert_array_equal(by_pillow(tmp_path / "digits", pixels.keys[::9]), pixels.values[::9, :, :, 0])
     assert np.shares_memory(pixels.values, pixels.select("validation").values)
 
 
-@pytest.mark.slow
-def test_three_odd_photos_among_hands_decide_nothing(sign_digits: Path) -> None:
-    """Three images of 3024 px among 2,059 of 100 px leave the median at 100 px, so all become 64 px."""
-    pixels = load(table_of(sign_digits), cache=False)
-    assert pixels.values.shape == (2062, 64, 64, 3)
-    assert "shorter sides 100 to 3024 px" in pixels.reasons[0]
-    assert "median of the shorter sides, 100 px" in pixels.reasons[0]
+def test_three_odd_photos_among_hands_decide_nothing(tmp_path: Path) -> None:
+    """Three images of 1200 px among 60 of 100 px leave the median at 100 px, so all become 64 px."""
+    images = {f"{'ab'[i % 2]}/{i:02}.jpg": noise(100, 100, 3, seed=i) for i in range(57)}
+    images |= {f"a/large-{i}.jpg": noise(1200, 1600, 3, seed=i) for i in range(3)}
+    pixels = load(table_of(write_images(tmp_path, images)), cache=False)
+    assert pixels.values.shape == (60, 64, 64, 3)
+    assert "100 to 1200 px" in pixels.reasons[0]
+    assert "100 px" in pixels.reasons[0]
