@@ -77,6 +77,25 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert [] == missing((CHECKOUT / page).read_text(encoding="utf-8"))
 
 
+def tree(text: str) -> list[str]:
+    """The paths of an annotated file tree: two spaces are one level."""
+    paths: list[str] = []
+    levels: list[str] = []
+    for line in text.splitlines():
+        name = line.split()[0]
+        level = (len(line) - len(line.lstrip())) // 2
+        levels = [*levels[:level], name]
+        paths.append("".join(levels))
+    return paths
+
+
+def test_the_tree_of_the_readme_is_that_of_the_checkout() -> None:
+    """Each room that it names is there."""
+    (block,) = (block for block in blocks("text") if block.startswith(PACKAGE))
+    assert [] == [path for path in tree(block) if not (CHECKOUT / path).exists()]
+    assert ["src/", "src/a/", "src/a/b.py", "docs/"] == tree("src/  x\n  a/\n    b.py  y z\ndocs/")
+
+
 def test_a_file_that_is_not_there_is_found() -> None:
     """The guard sees a wrong path, and neither a name without a folder nor a command."""
     text = "`src/firstlight/gone.py`, `models/rungs.py`, `tests/conftest.py`, `report.html`, `./scripts/test --fast`"
