@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from firstlight.data.auditing import likeness
+from firstlight.data.auditing import similarity
 from firstlight.data.auditing.duplicates import duplicate_findings, groups_of
 from firstlight.data.auditing.facts import gather
 from firstlight.data.auditing.findings import Finding
-from firstlight.data.auditing.likeness import ASIDE, BANDS, MOST_BITS, candidates, hashes, like_pairs
+from firstlight.data.auditing.similarity import ASIDE, BANDS, MOST_BITS, candidates, hashes, similar_pairs
 from firstlight.data.table import Table
 from tables import noise, table_of, write_images
 
@@ -197,7 +197,7 @@ def test_handwritten_digits_of_different_hands_are_no_copies() -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     digits = datasets.load_digits()
     thumbs = np.kron(digits.images * 15, np.ones((4, 4))).astype(np.uint8)
-    likes, _ = like_pairs(thumbs, np.ones(len(thumbs), bool), digits.target)
+    likes, _ = similar_pairs(thumbs, np.ones(len(thumbs), bool), digits.target)
     assert [] == likes.pairs.tolist()
 
 
@@ -236,7 +236,7 @@ def test_a_folder_full_of_copies_hides_none_of_them() -> None:
         ]
     )
     both = np.concatenate([thumbs, copies])
-    likes, _ = like_pairs(both, np.ones(240, bool), np.zeros(240, int))
+    likes, _ = similar_pairs(both, np.ones(240, bool), np.zeros(240, int))
     assert [[row, 120 + row] for row in range(120)] == likes.pairs.tolist()
 
 
@@ -259,8 +259,8 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     thumbs = np.concatenate([thumbs, close[:10], close[10:, :, ::-1]])
     labels = np.arange(len(thumbs)) % 3
     order = generator.permutation(len(thumbs))
-    plain, _ = like_pairs(thumbs, np.ones(100, bool), labels)
-    mixed, _ = like_pairs(thumbs[order], np.ones(100, bool), labels[order])
+    plain, _ = similar_pairs(thumbs, np.ones(100, bool), labels)
+    mixed, _ = similar_pairs(thumbs[order], np.ones(100, bool), labels[order])
     assert 20 == len(plain.pairs)
     expected = {(*pair, turned) for pair, turned in zip(plain.pairs.tolist(), plain.mirrored.tolist(), strict=True)}
     back = [
@@ -326,8 +326,8 @@ def test_work_grows_with_images_and_not_with_their_pairs(kind: str, monkeypatch:
         compared.append(values.size)
         return counted(values)
 
-    monkeypatch.setattr(likeness.np, "bitwise_count", counting)
-    monkeypatch.setattr(likeness, "MOST_PAIRS", 100_000)
+    monkeypatch.setattr(similarity.np, "bitwise_count", counting)
+    monkeypatch.setattr(similarity, "MOST_PAIRS", 100_000)
     pairs, _, bounded = candidates(plain, mirrored)
     assert sum(compared) <= BANDS * 2 * count * ASIDE
     assert len(pairs) <= 100_000 + 2 * count
@@ -340,9 +340,9 @@ def test_work_grows_with_images_and_not_with_their_pairs(kind: str, monkeypatch:
 
 def test_where_a_bound_is_met_a_remark_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more images of one hash than are compared, the reader learns that copies may be missing."""
-    monkeypatch.setattr(likeness, "ASIDE", 3)
+    monkeypatch.setattr(similarity, "ASIDE", 3)
     thumbs = np.repeat(noise(1, 32, 32), 30, axis=0)
-    likes, remarks = like_pairs(thumbs, np.ones(30, bool), NO_LABELS[:30])
+    likes, remarks = similar_pairs(thumbs, np.ones(30, bool), NO_LABELS[:30])
     assert any("copies may be missing" in remark for remark in remarks)
     assert [list(range(30))] == [group.tolist() for group in groups_of(likes.pairs, 30)]
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firstlight.data.fetching import archives
 from firstlight.data.fetching import unpack as unpacking
 from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import DownloadError
@@ -216,7 +217,7 @@ def test_a_header_without_end_does_not_fill_the_memory(header: str, tmp_path: Pa
 
 def test_a_tail_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows the end of a tar is read for the checksum behind it, up to a bound."""
-    monkeypatch.setattr(unpacking, "LONGEST_TAIL", 2**21)
+    monkeypatch.setattr(archives, "LONGEST_TAIL", 2**21)
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
         tar.addfile(member("x"))
         tar.fileobj.write(bytes(2**22))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlight.data.auditing.appearance import appearance_findings
 from firstlight.data.auditing.duplicates import duplicate_findings
 from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
 from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
-from firstlight.data.auditing.looks import look_findings
 from firstlight.data.decoding.stack import Progress
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
@@ -65,7 +65,7 @@ def audit(
     found = [
         *folder_findings(table),
         *file_findings(table, facts),
-        *look_findings(table, facts),
+        *appearance_findings(table, facts),
         *duplicates,
         *_shortcuts(table, facts, seed),
         *_telling_names(table),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from firstlight.arrow import strings, to_numpy
+from firstlight.arrow import to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.pixels import Pixels
+from firstlight.data.scanning.delimited import read_columns
 from firstlight.data.scanning.entries import entries_of_zip
 from firstlight.data.scanning.labels import match
 from firstlight.data.scanning.layout import SPLIT_WORDS
-from firstlight.data.scanning.lists import METADATA, NAMES, LabelList
+from firstlight.data.scanning.lists import METADATA, LabelList, names_below, naming_column
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
 
@@ -84,26 +87,33 @@ def _folders(table: Table) -> np.ndarray:
 def _listed(table: Table, by: str) -> np.ndarray:
     """A column of a list beside the images, such as labels.csv, matched by name as `scan` does it."""
     headings: list[str] = []
-    names: list[str] = []
-    values: list[str] = []
+    names: list[pa.StringArray] = []
+    values: list[pa.StringArray] = []
     read = open_root(table.root)
     for key in _lists(table):
         try:
-            found = _read(read(key), key)
+            data = read(key)
         except OSError as error:
-            raise DataError(f"{key} in {table.root} cannot be read ({error.strerror or error}); mend it.") from error
-        headings += [heading for heading in found if heading not in headings]
-        if by in found:
-            naming = next((heading for heading in found if heading.strip().lower() in NAMES), next(iter(found)))
-            names += _below(found[naming], key)
-            values += found[by]
-    # Together, since a list of another split may give the same file names in its own folder.
-    listed = LabelList(by, strings(names), strings(values), strings(values))
-    rows = match(listed, table.rows["key"].combine_chunks()).rows
-    if (rows >= 0).any():
-        return _plain(np.array([*values, ""], object)[rows])
-    more = f", or a column of a list beside the images ({', '.join(headings)})" if headings else ""
+            raise DataError(f"{key} in {table.root} cannot be read ({error.strerror or error}); repair it.") from error
+        found = read_columns(data, key, lambda headings: _of_column(headings, by))
+        headings += [heading for heading in found.headings if heading not in headings]
+        if places := _of_column(found.headings, by):
+            names.append(names_below(found.values[places[0]], key))
+            values.append(pc.utf8_trim_whitespace(found.values[places[1]]))
+    if names:
+        # Together, since a list of another split may give the same file names in its own folder.
+        every = pa.concat_arrays(values)
+        listed = LabelList(by, pa.concat_arrays(names), every, every)
+        rows = match(listed, table.rows["key"].combine_chunks()).rows
+        if (rows >= 0).any():
+            return _plain(np.array([*every.to_pylist(), ""], object)[rows])
+    more = f", or a column of a list next to the images ({', '.join(headings)})" if headings else ""
     raise ArgumentError(f"There is no column {by!r} in {table.root}; choose from {', '.join(KNOWN)}{more}.")
+
+
+def _of_column(headings: Sequence[str], by: str) -> list[int]:
+    """The places of the column of names (the first one where no heading says so) and of ``by``; empty without it."""
+    return [naming_column(headings) or 0, list(headings).index(by)] if by in headings else []
 
 
 def _lists(table: Table) -> list[str]:
@@ -115,31 +125,6 @@ def _lists(table: Table) -> list[str]:
     metadata = [f"{folder}/{name}" for folder in folders if folder for name in METADATA]
     in_root = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv" or path.name in METADATA)
     return in_root + [key for key in metadata if (root / key).is_file()]
-
-
-def _read(data: bytes, key: str) -> dict[str, list[str]]:
-    """The columns of a list, everything as text; none where it cannot be read as one."""
-    import csv
-    import json
-
-    text = data.decode("utf-8-sig", errors="replace")
-    try:
-        if key.lower().endswith(".jsonl"):
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-            return {name: [str(row.get(name, "")) for row in rows] for name in rows[0]} if rows else {}
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        first, *rest = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    except (ValueError, AttributeError, csv.Error):  # nothing in it, or no list
-        return {}
-    rest = [row for row in rest if len(row) == len(first)]
-    return {name: [row[at].strip() for row in rest] for at, name in enumerate(first)}
-
-
-def _below(names: list[str], key: str) -> list[str]:
-    """The names that a list gives, as keys: they count from the list's own folder."""
-    folder = key.rpartition("/")[0]
-    plain = [name.replace("\\", "/").removeprefix("./") for name in names]
-    return [f"{folder}/{name}" for name in plain] if folder else plain
 
 
 def _plain(words: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, strings, to_numpy
-from firstlight.data.decoding import cache as kept
 from firstlight.data.decoding.align import Align, aligned
+from firstlight.data.decoding.cached import stack_through_cache
 from firstlight.data.decoding.resize import Color, Resize
-from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
+from firstlight.data.decoding.stack import Progress, Stack, stack
 from firstlight.data.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
@@ -198,7 +198,7 @@ def load(
     stacked: Stack | None = None
     reasons: tuple[str, ...] = ()
     if cache:
-        stacked, reasons = _through_cache(usable, loading, checked, progress)
+        stacked, reasons = stack_through_cache(usable, loading, checked, progress)
     if stacked is None:
         stacked = stack(usable, loading, progress=progress)
     table = checked(stacked.failures)
@@ -217,54 +217,6 @@ def load(
         reasons=(*stacked.reasons, *reasons),
         allow_unreadable=loading.allow_unreadable,
     ).aligned(loading.align)
-
-
-def _through_cache(
-    table: Table, loading: Loading, check: Callable[[dict[int, str]], object], progress: Progress | None
-) -> tuple[Stack | None, tuple[str, ...]]:
-    """What the cache has, or will have from now on; or None and the reason why it has not."""
-    if table.rows["modified"].null_count or table.rows["size"].null_count:
-        return None, ("Not kept in the cache, since the table does not say when the files were written.",)
-    color = None if loading.color == "auto" else loading.color
-    key = kept.key_of(table, loading.sides, color, loading.resize)
-    stacked = _read(key, table)
-    if stacked is not None:
-        return stacked, ()
-    about: dict[str, object] = {}
-    try:
-        with kept.write(key, table.root, about) as path:
-            stacked = stack(table, loading, path=path, progress=progress)
-            check(stacked.failures)  # before it is kept: what is refused is not
-            about["shape"] = (len(table) - len(stacked.failures), *stacked.values.shape[1:])
-            about |= {"color": stacked.color, "reasons": stacked.reasons}
-            about["unreadable"] = list(stacked.failures)
-    except kept.CacheError as error:
-        return None, (f"Not kept in the cache: {error}",)
-    return _read(key, table), ()
-
-
-def _read(key: str, table: Table) -> Stack | None:
-    """An entry of the cache; None where none fits, or where an image that failed can be read now.
-
-    Images that failed are tried again at each reading: an optional package may have been installed since, or
-    a permission given, and neither changes the file's time.
-    """
-    found = kept.read(key)
-    if found is None:
-        return None
-    values, about = found
-    try:
-        rows = [int(row) for row in about["unreadable"]]
-        reasons = tuple(str(reason) for reason in about["reasons"])
-    except (KeyError, TypeError, ValueError):
-        rows, reasons = [-1], ()
-    fits = len(values) + len(set(rows)) == len(table) and all(0 <= row < len(table) for row in rows)
-    fits = fits and values.shape[3] in (1, 3)
-    failures = failures_of(table, rows) if fits and rows else {}
-    if not fits or len(failures) < len(rows):
-        kept.discard(key)
-        return None
-    return Stack(values, "gray" if values.shape[3] == 1 else "rgb", reasons, failures)
 
 
 def _with_problems(table: Table, failures: dict[int, str]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from firstlight.arrow import to_numpy
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.plan import WORTH_A_THREAD
 from firstlight.data.decoding.stack import read_all
-from firstlight.data.decoding.threads import SPAN, cores, in_order, keys_of, median_bytes
+from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans_by_bytes
 from firstlight.data.files import Read, reader
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _answered(session: Session, source: Source, first: int) -> Generator[Batch, 
     names = [name if name in known else None for name in table.classes] + [None]  # -1 is the last: not known
     labels = table.labels
     work = partial(_shaped, source, reader(table), session)
-    over = _spans(to_numpy(table.rows["size"], 0), first, BLOCK // math.prod(session.shape))
+    sizes = to_numpy(table.rows["size"], 0)
+    over = spans_by_bytes(sizes, BLOCK, first=first, rows=BLOCK // math.prod(session.shape))
     with contextlib.closing(in_order(work, over, _threads(source))) as blocks:
         for span, images, problems in blocks:
             truths = [names[label] for label in labels[span.start : span.stop]]
@@ -98,17 +99,6 @@ def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[
         images[count] = session.preprocessing.shaped(image)
         count += 1
     return span, images[:count], problems
-
-
-def _spans(sizes: np.ndarray, first: int, rows: int) -> Iterator[range]:
-    """Runs of rows from ``first`` on, of at most so many rows and `BLOCK` bytes of files, or of one file."""
-    ends = np.cumsum(sizes)  # (N,)
-    rows = min(max(rows, 1), SPAN)
-    while first < len(sizes):
-        most = (ends[first - 1] if first else 0) + BLOCK
-        last = min(max(int(np.searchsorted(ends, most, "right")), first + 1), first + rows)
-        yield range(first, min(last, len(sizes)))
-        first = last
 
 
 def _threads(source: Source) -> int:

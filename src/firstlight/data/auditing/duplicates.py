@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from firstlight.data.auditing.findings import EXAMPLES, Finding
-from firstlight.data.auditing.likeness import like_pairs
+from firstlight.data.auditing.similarity import similar_pairs
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import MissingExtraError
 from firstlight.wording import plural
@@ -38,7 +38,7 @@ def duplicate_findings(
     for group in equal:
         once[group[1:]] = False
     try:
-        likes, remarks = like_pairs(thumbs, once, table.labels)
+        likes, remarks = similar_pairs(thumbs, once, table.labels)
     except MissingExtraError as error:
         return found, [f"Nearly equal images were not looked for. {error}"]
     copies = {int(group[0]): group for group in equal}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.decoding.decode import ORIENTATION, QUIET, decode_all, openers
+from firstlight.data.decoding.decode import DAMAGED, ORIENTATION, QUIET, decode_all, openers
 from firstlight.data.decoding.header import PNG, choose_path
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import Progress, read_all
-from firstlight.data.decoding.threads import SPAN, cores, in_order, keys_of
+from firstlight.data.decoding.threads import cores, in_order, keys_of, spans_by_bytes
 from firstlight.data.files import digest, reader
 from firstlight.data.table import Table
 
@@ -107,7 +106,8 @@ def gather(table: Table, *, progress: Progress | None = None) -> Facts:
         return len(span)
 
     done = 0
-    with contextlib.closing(in_order(block, _spans(table), cores())) as counts:
+    over = spans_by_bytes(to_numpy(table.rows["size"], null=UNKNOWN), AT_ONCE)
+    with contextlib.closing(in_order(block, over, cores())) as counts:
         for count in counts:
             done += count
             if progress is not None:
@@ -132,17 +132,6 @@ def _blank(count: int) -> Facts:
         contrast=np.zeros(count, np.float32),
         thumbs=np.zeros((count, SIDE, SIDE), np.uint8),
     )
-
-
-def _spans(table: Table) -> Iterator[range]:
-    """Runs of rows whose files together have about `AT_ONCE` bytes, so that photos are shared out one by one."""
-    sizes = to_numpy(table.rows["size"], null=UNKNOWN)
-    first, ends = 0, np.cumsum(sizes)
-    while first < len(sizes):
-        full = np.searchsorted(ends, (ends[first - 1] if first else 0) + AT_ONCE, side="right")
-        end = min(max(int(full), first + 1), first + SPAN)
-        yield range(first, end)
-        first = end
 
 
 def _fill(facts: Facts, span: range, files: list[bytes | str], known: list[str | None] | None) -> None:
@@ -231,7 +220,7 @@ def _header(facts: Facts, row: int, data: bytes) -> None:
     facts.formats[row] = FAST.get(path, path)
     if path in FAST or path not in openers():
         return
-    with contextlib.suppress(Exception), QUIET, openers()[path](io.BytesIO(data)) as picture:
+    with contextlib.suppress(*DAMAGED), QUIET, openers()[path](io.BytesIO(data)) as picture:
         facts.oddities[row] = _odd(picture, data)
         facts.several[row] = getattr(picture, "n_frames", 1) > 1
         facts.turned[row] = _exif(picture, data).get(ORIENTATION) in range(2, 9)

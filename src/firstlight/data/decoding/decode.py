@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
+
+# What Pillow's readers raise on damaged headers and metadata: the errors that PIL.ImageFile itself expects of them,
+# what it makes of these (SyntaxError), and arithmetic on values that cannot be.
+DAMAGED = (OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
 
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274  # tags of TIFF and Exif
 
@@ -89,10 +94,21 @@ def _unless_damaged(work: Callable[..., T], *arguments: Any) -> T | None:
     """What a fast decoder gives; None where it refuses: Pillow has the last word, and the better reasons."""
     try:
         return work(*arguments)
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # a panic in Rust
-            raise
+    except (ValueError, MemoryError):  # simplejpeg's, of damaged files and of large ones
         return None
+    except BaseException as error:
+        if type(error) is Exception or _is_panic(error):  # kornia_rs raises Exception itself
+            return None
+        raise
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Whether Rust code has panicked.
+
+    pyo3 derives the class from BaseException, makes it at the first panic and puts it into no module from which it
+    could be imported, so its full name is all there is to know it by.
+    """
+    return (type(error).__module__, type(error).__qualname__) == ("pyo3_runtime", "PanicException")
 
 
 IHDR = slice(16, 29)  # where a PNG tells its size and color
@@ -235,7 +251,7 @@ def _upright(picture: Image) -> Image:
     }
     try:
         turn = turns.get(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # Exif that cannot be read says nothing of the orientation
+    except DAMAGED:  # Exif that cannot be read says nothing of the orientation
         return picture
     return picture if turn is None else picture.transpose(turn)
 

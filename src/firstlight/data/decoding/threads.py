@@ -29,6 +29,28 @@ def spans(count: int, rows: int = SPAN) -> Iterator[range]:
     return (range(first, min(first + rows, count)) for first in range(0, count, rows))
 
 
+def spans_by_bytes(sizes: np.ndarray, most: int, *, first: int = 0, rows: int = SPAN) -> Iterator[range]:
+    """Runs of rows whose files together have at most so many bytes, so that photos are shared out one by one.
+
+    Args:
+        sizes: (N,) bytes of each file.
+        most: bytes of a run; a larger file is a run of its own.
+        first: the row to begin with.
+        rows: the most rows of a run, which is brought between 1 and `SPAN`.
+
+    Example:
+        >>> list(spans_by_bytes(np.array([5, 5, 20, 1]), 10))
+        [range(0, 2), range(2, 3), range(3, 4)]
+    """
+    ends = np.cumsum(sizes)  # (N,)
+    rows = min(max(rows, 1), SPAN)
+    while first < len(sizes):
+        full = int(np.searchsorted(ends, (ends[first - 1] if first else 0) + most, side="right"))
+        end = min(max(full, first + 1), first + rows, len(sizes))
+        yield range(first, end)
+        first = end
+
+
 def keys_of(table: Table, span: range) -> list[str]:
     """The names of a run of rows; made when needed, since a list of all would cost memory for nothing."""
     return cast("list[str]", table.rows["key"].slice(span.start, len(span)).to_pylist())

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
+from firstlight.data.fetching.archives import CHUNK
 from firstlight.data.fetching.catalog import Dataset
-from firstlight.data.fetching.unpack import CHUNK, MOST_BYTES, Progress
+from firstlight.data.fetching.unpack import MOST_BYTES, Progress
 from firstlight.errors import DownloadError
 
 if TYPE_CHECKING:

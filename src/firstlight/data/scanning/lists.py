@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstlight.arrow import strings
 from firstlight.data.files import Read
+from firstlight.data.scanning.delimited import read_columns
 from firstlight.errors import DataError
 
 # The headings by which a list names its images and its labels, in any letter case.
 NAMES = ("name", "filepath", "path", "file_name", "filename", "image")
 LABEL = "label"
 SPLIT = "split"
-
-LONGEST_HEADING = 1 << 16  # bytes; a first line that is longer belongs to no list of labels
 
 METADATA = ("metadata.csv", "metadata.jsonl")  # the names that Hugging Face's image folders use
 
@@ -61,20 +58,17 @@ def read_list(read: Read, key: str) -> LabelList | None:
     """
     try:
         data = read(key)
-        text = _read_json(data) if key.lower().endswith(".jsonl") else _read_csv(data)
-    except (OSError, ValueError, pa.ArrowException) as error:  # a name that is not UTF-8 is a ValueError
-        reason = str(error).splitlines()[0][:200]
-        raise DataError(f"{key} cannot be read as a list of labels ({reason}); mend or remove it.") from error
-    if text is None:
+    except OSError as error:
+        raise DataError(
+            f"{key} cannot be read as a list of labels ({error.strerror or error}); repair or remove it."
+        ) from error
+    found = read_columns(data, key, lambda headings: [at for at in _columns(headings) if at is not None])
+    places = _columns(found.headings)
+    if not places:
         return None
-    names, labels, splits = text
-    names = pc.replace_substring(names, "\\", "/")  # as written on Windows
-    folder = key.rpartition("/")[0]
-    if pc.any(pc.starts_with(names, "./")).as_py():
-        names = pc.replace_substring_regex(names, r"^(\./)+", "")
-    if folder:
-        names = pc.binary_replace_slice(names, 0, 0, f"{folder}/")
-    return LabelList(key, names, pc.utf8_trim_whitespace(labels), pc.utf8_trim_whitespace(splits))
+    columns = [found.values[at] for at in places if at is not None]
+    names, labels, splits = columns if len(columns) == 3 else [*columns, strings([""] * len(columns[0]))]
+    return LabelList(key, names_below(names, key), pc.utf8_trim_whitespace(labels), pc.utf8_trim_whitespace(splits))
 
 
 def joined(lists: list[LabelList]) -> LabelList:
@@ -123,57 +117,29 @@ def read_voc(data: bytes) -> list[tuple[str, float]] | str:
     return sorted(found, key=lambda item: -item[1]) or "no object in it"
 
 
-Text = tuple[pa.StringArray, pa.StringArray, pa.StringArray]  # names, labels, splits
+def naming_column(headings: Sequence[str]) -> int | None:
+    """The place of the column that names the images; None where there is none.
 
-
-def _columns(headings: list[str]) -> list[int | None] | None:
-    """Where names, labels and splits stand; None where one of the first two is not there."""
+    Example:
+        >>> naming_column(["label", "File_Name"])
+        1
+    """
     plain = [heading.strip().lower() for heading in headings]
-    name = next((plain.index(name) for name in NAMES if name in plain), None)
+    return next((plain.index(name) for name in NAMES if name in plain), None)
+
+
+def names_below(names: pa.StringArray, key: str) -> pa.StringArray:
+    """The names that a list gives, as keys: they count from the list's own folder."""
+    names = pc.replace_substring(names, "\\", "/")  # as written on Windows
+    folder = key.rpartition("/")[0]
+    if pc.any(pc.starts_with(names, "./")).as_py():
+        names = pc.replace_substring_regex(names, r"^(\./)+", "")
+    return pc.binary_replace_slice(names, 0, 0, f"{folder}/") if folder else names
+
+
+def _columns(headings: Sequence[str]) -> list[int | None]:
+    """The places of names, labels and splits; empty where one of the first two is not there."""
+    plain = [heading.strip().lower() for heading in headings]
     label, split = (plain.index(each) if each in plain else None for each in (LABEL, SPLIT))
-    return None if name is None or label is None else [name, label, split]
-
-
-def _read_csv(data: bytes) -> Text | None:
-    """Everything as text, so that 007 stays 007 and a class may be called NA."""
-    import csv
-
-    import pyarrow.csv
-
-    start = data[:LONGEST_HEADING].removeprefix(b"\xef\xbb\xbf")  # the mark that Excel puts before UTF-8
-    heading = start.partition(b"\n")[0].decode(errors="replace").rstrip("\r")
-    delimiter = max(",;\t", key=heading.count)
-    headings = next(csv.reader([heading], delimiter=delimiter), [])
-    columns = _columns(headings)
-    if columns is None:
-        return None
-    numbers = [str(at) for at in range(len(headings))]  # two headings may be equal, two numbers are not
-    wanted = [str(at) for at in columns if at is not None]
-    rows = pyarrow.csv.read_csv(
-        io.BytesIO(data),
-        read_options=pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
-        ),
-    )
-    return _text(rows, range(len(wanted)))
-
-
-def _read_json(data: bytes) -> Text | None:
-    import pyarrow.json
-
-    rows = pyarrow.json.read_json(io.BytesIO(data))
-    columns = _columns(rows.column_names)
-    return None if columns is None else _text(rows, [at for at in columns if at is not None])
-
-
-def _text(rows: pa.Table, columns: Iterable[int]) -> Text:
-    """The columns as text, null as nothing; where there are no splits, as many nothings."""
-    found = [_as_text(rows.column(at)) for at in columns]
-    return found[0], found[1], found[2] if len(found) > 2 else strings([""] * len(rows))
-
-
-def _as_text(column: Any) -> pa.StringArray:
-    text: pa.StringArray = column.cast(pa.string()).combine_chunks()
-    return pc.fill_null(text, "") if text.null_count else text
+    name = naming_column(headings)
+    return [] if name is None or label is None else [name, label, split]

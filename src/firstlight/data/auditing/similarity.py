@@ -1,4 +1,4 @@
-"""`like_pairs()`: which of many images are nearly the same, mirrored ones too, without comparing all with all."""
+"""`similar_pairs()`: which of many images are nearly the same, mirrored ones too, without comparing all with all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AT_ONCE = 2_000  # pairs whose thumbs are compared at a time: 16 MB
 
 
 @dataclass(frozen=True, eq=False)
-class Likes:
+class SimilarPairs:
     """Pairs of images that are nearly the same.
 
     Attributes:
@@ -42,7 +42,7 @@ class Likes:
     least: float
 
 
-def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tuple[Likes, list[str]]:
+def similar_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tuple[SimilarPairs, list[str]]:
     """Finds nearly equal images: candidates by perceptual hashes, then the correlation of the thumbs themselves.
 
     How like two images must be depends on how like strangers are, so a stranger is asked for first: the nearest image
@@ -68,7 +68,7 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
         >= FLAT
     ]
     if len(rows) < 2:
-        return Likes(np.zeros((0, 2), np.int64), np.zeros(0, bool), 1.0), []
+        return SimilarPairs(np.zeros((0, 2), np.int64), np.zeros(0, bool), 1.0), []
     plain, mirrored = hashes(thumbs, rows)
     order = np.argsort(plain, kind="stable")  # so that what is found does not depend on the order of the rows
     rows, plain, mirrored = rows[order], plain[order], mirrored[order]
@@ -90,7 +90,7 @@ def like_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tu
             f"{full:,} images share a part of their hash with more than {ASIDE} others and were held against the "
             "nearest of these only, so a few of their copies may be missing."
         )
-    return Likes(pairs[order], flipped[order], float(least.min())), remarks
+    return SimilarPairs(pairs[order], flipped[order], float(least.min())), remarks
 
 
 def _range(least: np.ndarray) -> str:

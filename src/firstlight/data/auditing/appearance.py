@@ -18,7 +18,7 @@ PARTS = 16  # of the pixels whose median is taken at a time: np.median copies wh
 LIKE = 0.25  # median likeness of a class to its mean image, from which on an unlike image means something
 
 
-def look_findings(table: Table, facts: Facts) -> list[Finding]:
+def appearance_findings(table: Table, facts: Facts) -> list[Finding]:
     """Findings about pixels.
 
     Args:
