@@ -26,7 +26,7 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.data.pixels import Pixels
-from firstlight.models.training.setting import Epoch
+from firstlight.runs.history import Epoch
 from folders import folder
 from rounds import Benchmark, Figure
 

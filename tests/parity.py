@@ -70,7 +70,7 @@ def measured_files(run: Path, rung: str, count: int) -> list[bytes]:
     found = read_run(run)
     keys = found[rung].predictions.keys.to_pylist()
     chosen = [keys[row] for row in np.linspace(0, len(keys) - 1, min(count, len(keys))).astype(int)]
-    return [(Path(str(found.asked["data"])) / key).read_bytes() for key in chosen]
+    return [(Path(found.request.data) / key).read_bytes() for key in chosen]
 
 
 def in_session(session: Session) -> Ask:

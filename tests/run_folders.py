@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,32 @@ import numpy as np
 import pytest
 
 from firstlight.errors import FirstlightError
+from firstlight.evaluation.advice import Advice
+from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.metrics import Evaluation, Mistake, Recall
 from firstlight.evaluation.predictions import Predictions
-from firstlight.runs.results import Run, RungResult, versions
+from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
 from firstlight.runs.seal import seal, unseal
 from firstlight.runs.tensors import SavedModel
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 
-
 CLASSES = ("3", "7", "ä ö")
+METRICS = Evaluation(
+    name="",
+    split="",
+    n=12,
+    correct=5,
+    accuracy=5 / 12,
+    interval=(0.1, 0.7),
+    recall={"3": Recall(4, 2, (0.15, 0.85)), "7": Recall(8, 3, (0.1, 0.7)), "ä ö": Recall(0, 0, (0.0, 1.0))},
+    balanced_accuracy=0.4375,
+    log_loss=float("inf"),
+    calibration_error=0.1,
+    majority_share=8 / 12,
+    unreadable=2,
+    mistakes=(Mistake("7", "3", 5), Mistake("3", "ä ö", 2)),
+)
 
 
 def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centroid-l1"), n: int = 12) -> Run:
@@ -37,33 +55,25 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
             split=split,
             unreadable=2,
         )
-        metrics = {
-            "n": n,
-            "correct": 5,
-            "accuracy": 5 / n,
-            "interval": (0.1, 0.7),
-            "recall": {"3": {"n": 4, "correct": 2}},
-            "log_loss": float("inf"),
-        }
+        metrics = replace(METRICS, name=name, split=split)
         tensors = {
             "sums": generator.integers(0, 2**40, (3, 784)),
             "means": generator.random((3, 4), np.float32),
         }
         model = SavedModel({"kind": "centroid", "classes": list(CLASSES), "seed": 0}, tensors)
-        before = {"difference": 0.1, "p": 1e-17} if results else None
+        before = Comparison(name, "prior", n, 0.1, (0.05, 0.15), 3, 2, 1e-17) if results else None
         results.append(
             RungResult(
                 name=name,
-                predictions=predictions,
                 metrics=metrics,
-                model=model,
+                seconds=Seconds(0.25, 1e-6),
+                outputs=InMemory(predictions, model),
                 against_previous=before,
-                seconds={"fit": 0.25, "predict": 1e-6},
             )
         )
     return Run(
-        asked={"data": "photos", "rungs": list(rungs)},
-        decided=["size 28 x 28: all images have it", {"what": "color", "why": "all are gray"}],
+        request=Request(data="photos", rungs=rungs),
+        decided=("size 28 x 28: all images have it", "gray: all images are"),
         versions=versions(),
         seed=7,
         fingerprint="00ff",
@@ -71,13 +81,13 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
         split=split,
         unreadable=2,
         rungs=tuple(results),
-        advice={"rung": "centroid-l1", "why": "the rungs after it show no gain"},
+        advice=Advice("centroid-l1", "Stop at centroid-l1: the rungs after it show no gain."),
     )
 
 
 def everything(run: Run) -> list[Any]:
     """All that a run folder holds, as values that can be compared."""
-    names = ("asked", "decided", "versions", "seed", "fingerprint")
+    names = ("request", "decided", "versions", "seed", "fingerprint")
     values: list[Any] = [run.to_dict() | {"run": None}, *(getattr(run, name) for name in names)]
     for rung in run:
         seen, model = rung.predictions, rung.model

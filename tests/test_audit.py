@@ -318,17 +318,17 @@ def test_unreadable_images_are_told_by_reason(tmp_path: Path) -> None:
 
 def test_leaked_images_are_left_out_of_a_second_score(tmp_path: Path) -> None:
     """The run's evidence has every rung's accuracy without them, with its n."""
-    from firstlight.runs.evidence import kept_evidence
+    from firstlight.runs.evidence import read_evidence
 
     root = clean(tmp_path / "photos")
     same_in_splits(root)
     run = fl.climb(root, rungs=["prior", "centroid-l2"], out=tmp_path / "run")
-    evidence = kept_evidence(run)
+    evidence = read_evidence(run)
     assert evidence is not None
-    without = evidence.about["without_leaked"]
-    assert 3 == without["left_out"]
-    n = run["prior"].metrics["n"]
-    assert {"prior": n - 3, "centroid-l2": n - 3} == {name: one["n"] for name, one in without["rungs"].items()}
+    without = evidence.without_leaked
+    assert without is not None and 3 == without.left_out
+    n = run["prior"].metrics.n
+    assert {"prior": n - 3, "centroid-l2": n - 3} == {name: one.n for name, one in without.rungs.items()}
 
 
 def test_findings_come_gravest_first_and_as_a_frame() -> None:

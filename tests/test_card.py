@@ -346,7 +346,7 @@ def test_networks_and_prototypes_have_a_folder_too(tmp_path: Path) -> None:
         np.testing.assert_array_equal(expected.labels, actual.labels)
         np.testing.assert_array_equal(expected.probabilities, actual.probabilities)
         text, tensors = body(folder), load_file(folder / "model.safetensors")
-        assert rung.metrics["accuracy"] == ModelCard.load(folder / "README.md").data.eval_results[0].metric_value
+        assert rung.metrics.accuracy == ModelCard.load(folder / "README.md").data.eval_results[0].metric_value
         if rung.name == "centroid-l2-x2":
             assert "up to 2 images a class" in text and "by k-means" in text
             continue

@@ -97,7 +97,7 @@ def test_planted_wrong_labels_come_first(digits: fl.Pixels) -> None:
     labels = digits.labels.copy()
     flipped = generator.choice(len(labels), 40, replace=False)
     labels[flipped] = (labels[flipped] + generator.integers(1, 10, 40)) % 10
-    found = fl.suspects(fl.crossfit(relabelled(digits, labels), rung="linear"))
+    found = fl.label_errors(fl.crossfit(relabelled(digits, labels), rung="linear"))
     assert np.isin(found.rows[:40], flipped).mean() >= 0.7
     assert np.isin(flipped, found.rows).mean() >= 0.8
 

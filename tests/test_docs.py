@@ -43,7 +43,7 @@ def test_the_python_of_the_readme_runs(block: str, tmp_path: Path, capsys: pytes
     names = {"digits": str(write_digits(tmp_path / "digits"))}
     exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own page
     printed = capsys.readouterr().out
-    assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  n=\d+  prior 0\.\d{3}", printed)
+    assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  n=\d+  majority share 0\.\d{3}", printed)
     assert re.search(r"Stop at|is the most accurate", printed) and "with prior" in printed
 
 

@@ -31,7 +31,7 @@ from firstlight.models.explaining import neighbours as looking
 from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.training.network import Network, views_of
-from firstlight.runs.results import RungResult
+from firstlight.runs.results import InMemory, RungResult, Seconds
 from tables import noise
 
 CENTROIDS = ("l1", "l2", "cosine")
@@ -266,15 +266,15 @@ def test_images_of_another_shape_are_refused() -> None:
 
 def test_a_rung_and_a_saved_model_are_explained_as_the_classifier() -> None:
     """All three give the same map, for a network too."""
-    pixels = pixels_of(noise(2, 4, 4, 1))
+    pixels = pixels_of(noise(2, 4, 4, 1), 1)
     for classifier in (closed("l2", (4, 4, 1), 2), network("linear", (4, 4, 1), 2)):
         if isinstance(classifier.model, Network):
             about = {"module": "linear", "own": False, "sizes": {}}
             classifier = replace(classifier, model=replace(classifier.model, about=about))
         saved = save(classifier)
-        metrics = {"n": 2, "accuracy": 0.5, "interval": [0, 1]}
+        seen = fl.predict(classifier, pixels)
         rung = RungResult(
-            name=classifier.name, predictions=fl.predict(classifier, pixels), metrics=metrics, model=saved
+            name=seen.name, metrics=fl.evaluate(seen), seconds=Seconds(0, 0), outputs=InMemory(seen, saved)
         )
         first, *others = (explain(one, pixels) for one in (classifier, saved, rung))
         for other in others:
@@ -526,7 +526,7 @@ def test_the_command_takes_the_advised_rung_and_the_runs_own_images(
     """As many of validation as were asked for; the prior is always wrong on one class."""
     run = fl.read_run(digits[1])
     show(digits[1], rung=None, count=2)
-    assert 2 == capsys.readouterr().out.count(f"{run.advice['rung']} predicts")
+    assert 2 == capsys.readouterr().out.count(f"{run.chosen().name} predicts")
     show(digits[1], rung="prior", most="wrong", count=3)
     said = capsys.readouterr().out
     assert 3 == said.count("prior predicts") == said.count("no pixel contributes to")

@@ -200,7 +200,7 @@ def test_the_file_says_what_it_is_and_how_it_was_proved(run: fl.Run, tmp_path: P
     assert exported.parity.probability == about["parity"]["probability"] <= 1e-6
     assert list(run.classes) == about["classes"]
     assert {"size": [6, 6], "color": "gray", "resize": "squish"} == about["preprocessing"]
-    assert run[rung].metrics["accuracy"] == about["metrics"]["accuracy"]
+    assert run[rung].metrics.accuracy == about["metrics"]["accuracy"]
     assert run.fingerprint == about["fingerprint"]
     names = [one.name for one in onnxruntime.InferenceSession(exported.path).get_outputs()]
     assert about["outputs"] == names
@@ -210,7 +210,7 @@ def test_the_probabilities_are_those_that_the_run_kept(run: fl.Run, tmp_path: Pa
     """The file, asked of the images that the run measured on, says what the climb said."""
     path = fl.export(run, tmp_path / "model.onnx", rung="linear").path
     seen = run["linear"].predictions
-    root = Path(str(run.asked["data"]))
+    root = Path(run.request.data)
     images = np.stack([np.asarray(Image.open(root / key))[..., None] for key in seen.keys.to_pylist()])
     answer = Session.of(path).answer(images)
     np.testing.assert_allclose(answer.probabilities, seen.probabilities, atol=1e-6)

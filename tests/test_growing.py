@@ -11,20 +11,23 @@ import pytest
 
 from firstlight.errors import RunError
 from firstlight.runs.folder import read_run
-from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep_training, kept_training
-from firstlight.runs.history import COLUMNS, from_csv, to_csv
-from firstlight.runs.results import Run
+from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
+from firstlight.runs.history import COLUMNS, Epoch, from_csv, to_csv
+from firstlight.runs.results import Request, Run
 from firstlight.runs.tensors import SavedModel
 from run_folders import everything, made
 
-EPOCH = {
-    **{"seed": 0, "epoch": 1, "epochs": 2, "train_loss": 0.5, "validation_loss": None, "accuracy": 0.1 + 0.2},
-    **{"low": 0.25, "high": 1 / 3, "n": 7, "lr": 1e-3, "seconds": 0.125},
-}
+EPOCH = Epoch(
+    epoch=1, epochs=2, train_loss=0.5, accuracy=0.1 + 0.2, interval=(0.25, 1 / 3), n=7, lr=1e-3, seconds=0.125
+)
+
+
+ADVICE = made().advice
+assert ADVICE is not None
 
 
 def begun() -> Run:
-    return replace(made(), rungs=(), advice={})
+    return replace(made(), rungs=(), advice=None)
 
 
 def test_a_run_grows_rung_by_rung_and_can_be_read_in_between(tmp_path: Path) -> None:
@@ -35,7 +38,7 @@ def test_a_run_grows_rung_by_rung_and_can_be_read_in_between(tmp_path: Path) -> 
         assert number == len(read_run(tmp_path / "run"))
         run = add_rung(run, rung)
         assert not read_run(tmp_path / "run").finished
-    run = end_run(run, [], whole.advice)
+    run = end_run(run, [], ADVICE)
     assert read_run(tmp_path / "run").finished
     assert everything(whole) == everything(read_run(tmp_path / "run")) == everything(run)
 
@@ -46,7 +49,7 @@ def test_the_same_climb_is_taken_up_and_another_is_refused(tmp_path: Path) -> No
     assert ["prior"] == [rung.name for rung in begin_run(begun(), tmp_path / "run")]
     for change, said in (
         ({"seed": 8}, "other seed"),
-        ({"asked": {"data": "photos", "rungs": ["prior"]}}, "other arguments"),
+        ({"request": Request(data="photos", rungs=("prior",))}, "other arguments"),
         ({"fingerprint": "ff00"}, "other images"),
         ({"versions": {"numpy": "0.1"}, "split": "test"}, "other versions and split"),
     ):
@@ -85,27 +88,27 @@ def test_what_a_killed_writer_left_of_a_rung_is_written_over(tmp_path: Path) -> 
 def test_the_state_of_a_training_is_kept_whole_or_not(tmp_path: Path) -> None:
     """The last one is found; one that was cut off is none."""
     run = begin_run(begun(), tmp_path / "run")
-    assert kept_training(run, "cnn", 0) is None
+    assert load_checkpoint(run, "cnn", 0) is None
     for step in (1, 2):
         state = SavedModel({"kind": "training", "step": step}, {"weights": np.full(5, step, np.float32)})
-        keep_training(run, "cnn", 0, state, [EPOCH])
-    found = kept_training(run, "cnn", 0)
+        save_checkpoint(run, "cnn", 0, state, [EPOCH])
+    found = load_checkpoint(run, "cnn", 0)
     assert found is not None and 2 == found.config["step"]
     assert [2.0] * 5 == found.tensors["weights"].tolist()
     path = tmp_path / "run" / "rungs" / "cnn" / "training-0.safetensors"
     data = path.read_bytes()
     for damaged in (data[:-1], data[:50], data[:-3] + b"\x00\x00\x01", b"\xff" * 30):
         path.write_bytes(damaged)
-        assert kept_training(run, "cnn", 0) is None
+        assert load_checkpoint(run, "cnn", 0) is None
 
 
 def test_history_is_a_table_that_any_program_reads() -> None:
     """A line an epoch under a head; numbers come back to the last bit, and what is unknown is empty."""
-    data = to_csv([EPOCH, EPOCH | {"epoch": 2}])
+    data = to_csv([EPOCH, replace(EPOCH, epoch=2)])
     rows = list(csv.reader(data.decode().splitlines()))
     assert list(COLUMNS) == rows[0]
     assert ["0", "1", "2", "0.5", "", "0.30000000000000004"] == rows[1][:6]
-    assert (EPOCH, EPOCH | {"epoch": 2}) == from_csv(data, Path("history.csv"))
+    assert (EPOCH, replace(EPOCH, epoch=2)) == from_csv(data, Path("history.csv"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from firstlight.apps.cli import app
 from firstlight.data.decoding.align import aligned
 from firstlight.data.loading import Loading, Preprocessing
 from firstlight.errors import ArgumentError
+from firstlight.runs.records import record
+from firstlight.runs.seal import plain as plain_values
 from tables import gray_folder, noise, write_images
 
 
@@ -60,7 +62,8 @@ def test_one_number_is_a_square() -> None:
 )
 def test_a_loading_comes_back_from_json(loading: Loading) -> None:
     """Every field."""
-    assert loading == Loading.from_dict(json.loads(json.dumps(loading.to_dict())))
+    values = json.loads(json.dumps(plain_values(loading)))
+    assert loading == record(Loading, values, "here", "try again")
 
 
 @pytest.mark.parametrize(
@@ -124,11 +127,11 @@ def test_a_climb_from_python_loads_as_the_command_line_does(photos: Path, tmp_pa
     theirs = fl.read_run(tmp_path / "run")
     assert ours.fingerprint == theirs.fingerprint
     for one, other in zip(ours, theirs, strict=True):
-        assert one.metrics["correct"] == other.metrics["correct"]
+        assert one.metrics.correct == other.metrics.correct
         np.testing.assert_array_equal(one.predictions.scores, other.predictions.scores)
         for name, values in one.model.tensors.items():
             np.testing.assert_array_equal(values, other.model.tensors[name])
-    assert loading == Loading.from_dict(theirs.asked["loading"])
+    assert loading == theirs.request.loading
     assert (6, 6, 3) == tuple(theirs["centroid-l2"].model.config["shape"])
 
 
@@ -165,4 +168,4 @@ def test_a_run_of_a_list_names_the_list(tmp_path: Path) -> None:
     root = gray_folder(tmp_path / "images", count=12)
     (root / "labels.csv").write_text("name,label\n" + "".join(f"{key},{key[0]}\n" for key in fl.scan(root).keys))
     run = fl.climb(root / "labels.csv", rungs=["prior"])
-    assert str(root / "labels.csv") == run.asked["data"]
+    assert str(root / "labels.csv") == run.request.data

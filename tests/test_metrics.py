@@ -35,7 +35,7 @@ def numbers(seen: Predictions) -> list[float]:
         found.balanced_accuracy,
         found.log_loss,
         found.calibration_error,
-        found.prior,
+        found.majority_share,
     ]
 
 
@@ -44,7 +44,7 @@ def test_a_hand_made_example_comes_out_as_worked_out() -> None:
     chances = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
     seen = Predictions("ink", "abcd", ("3", "7"), np.array([0, 0, 0, 1]), np.log(chances))
     found = evaluate(seen)
-    assert (4, 3, 0.75, 0.75) == (found.n, found.correct, found.accuracy, found.prior)
+    assert (4, 3, 0.75, 0.75) == (found.n, found.correct, found.accuracy, found.majority_share)
     assert [[2, 1], [0, 1]] == found.confusion.tolist()
     assert pytest.approx((2 / 3 + 1) / 2) == found.balanced_accuracy
     assert pytest.approx(-np.log([0.9, 0.6, 0.2, 0.7]).mean()) == found.log_loss
@@ -158,13 +158,13 @@ def test_scores_shifted_by_a_constant_give_the_same_numbers() -> None:
     assert pytest.approx(numbers(seen), rel=1e-9) == numbers(shifted)
 
 
-def test_it_prints_as_one_line_with_interval_n_and_prior() -> None:
+def test_it_prints_as_one_line_with_interval_n_and_majority_share() -> None:
     """1939 of 2038 right, as the mean images of real 3s and 7s give under L1."""
     labels = np.array([0] * 1010 + [1] * 1028)
     right = np.arange(2038) >= 99
     scores = np.eye(2)[np.where(right, labels, 1 - labels)]
     keys = [str(row) for row in range(2038)]
-    line = "accuracy 0.951 [0.941, 0.960]  n=2038  prior 0.504"
+    line = "accuracy 0.951 [0.941, 0.960]  n=2038  majority share 0.504"
     assert line == str(evaluate(Predictions("centroid-l1", keys, "37", labels, scores)))
     spoilt = Predictions("centroid-l1", keys, "37", labels, scores, unreadable=5)
     assert f"{line}  5 unreadable" == str(evaluate(spoilt))

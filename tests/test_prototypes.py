@@ -67,7 +67,7 @@ def test_the_rung_climbs_explains_and_comes_back(digits: Pixels, tmp_path: objec
     """From a climb to the run folder, the same scores; the map adds up to the difference of the distances."""
     run = fl.climb(digits, rungs=["centroid-l2", "centroid-l2-x4", "ink", "ink-count"], out=str(tmp_path) + "/run")
     again = fl.read_run(str(tmp_path) + "/run")
-    assert again["centroid-l2-x4"].metrics["accuracy"] > again["centroid-l2"].metrics["accuracy"]
+    assert again["centroid-l2-x4"].metrics.accuracy > again["centroid-l2"].metrics.accuracy
     for name in ("centroid-l2-x4", "ink-count"):
         np.testing.assert_array_equal(run[name].predictions.scores, again[name].predictions.scores)
         seen = fl.predict(fl.restore(again[name].model), digits, split="validation")

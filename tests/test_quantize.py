@@ -102,7 +102,7 @@ def test_what_is_told_is_what_an_outsider_measures(run: Run, exported: Path, qua
     before, after = asked(exported, images), asked(quantized.path, images)
     assert (before[0] == after[0]).mean() == quantized.same
     assert float(np.abs(before[1] - after[1]).max()) == quantized.probability > 0
-    assert run["mlp"].metrics["accuracy"] == quantized.before.accuracy
+    assert run["mlp"].metrics.accuracy == quantized.before.accuracy
 
 
 def test_the_file_tells_its_own_numbers(run: Run, exported: Path, quantized: Quantized) -> None:
@@ -126,7 +126,7 @@ def test_the_images_are_those_of_the_run_in_its_order(run: Run) -> None:
     """Pillow reads the same file under the key of each row."""
     images, labels = labelled_images(run, run["mlp"])
     seen = run["mlp"].predictions
-    root = Path(str(run.asked["data"]))
+    root = Path(run.request.data)
     expected = np.stack([np.asarray(Image.open(root / key))[..., None] for key in seen.keys.to_pylist()])
     np.testing.assert_array_equal(expected, images)
     np.testing.assert_array_equal(seen.labels, labels)
@@ -201,7 +201,7 @@ def test_real_digits_are_named_as_well_as_before(tmp_path: Path, rung: str) -> N
     assert done.after.bytes < done.before.bytes
     assert done.same >= 0.98
     assert done.after.accuracy >= done.before.accuracy - 0.02
-    assert run[rung].metrics["accuracy"] == done.before.accuracy
+    assert run[rung].metrics.accuracy == done.before.accuracy
 
 
 def test_an_int8_model_answers_an_image_as_it_does_alone(quantized: Quantized) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def same_bits(one: Run, other: Run) -> None:
             assert np.array_equal(tensor, second.model.tensors[name]), f"{first.name} {name}"
         assert np.array_equal(first.predictions.scores, second.predictions.scores)
         assert first.to_dict()["correct"] == second.to_dict()["correct"]
-        assert [{**e, "seconds": 0} for e in first.history] == [{**e, "seconds": 0} for e in second.history]
+        assert [replace(e, seconds=0) for e in first.history] == [replace(e, seconds=0) for e in second.history]
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +134,9 @@ def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
     again = fl.climb(pixels, **options, out=tmp_path / "run", callbacks=callbacks)
     same_bits(whole, again)
     assert 27 + 1 == len(before) + len(after)  # the step of the death is taken twice
-    spread = again["linear"].training["seeds"]
-    assert [5, 6, 7] == spread["seeds"] and spread["accuracies"] == whole["linear"].training["seeds"]["accuracies"]
+    found, expected = again["linear"].training, whole["linear"].training
+    assert found is not None and found.seeds is not None and expected is not None and expected.seeds is not None
+    assert (5, 6, 7) == found.seeds.seeds and found.seeds.accuracies == expected.seeds.accuracies
     alone = fl.climb(pixels, **OPTIONS | {"rungs": ("linear",), "seed": 5})
     assert np.array_equal(alone["linear"].predictions.scores, again["linear"].predictions.scores)
 

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from bombs import Bomb
 from firstlight.errors import RunError
-from firstlight.runs import folder as runs
+from firstlight.runs.files import LIMITS
 from firstlight.runs.folder import read_run, write_run
 from firstlight.runs.seal import digest
 from run_folders import edit, everything, made, needs_links, sentence
@@ -81,22 +82,33 @@ def test_files_of_two_rungs_that_were_swapped_are_noticed(tmp_path: Path) -> Non
     ("change", "said"),
     [
         (lambda c: c.update(seed="7"), "seed"),
+        (lambda c: c.update(seed=7.5), "seed"),
         (lambda c: c.update(unreadable=True), "unreadable"),
         (lambda c: c.update(classes="37"), "classes"),
-        (lambda c: c.update(classes=[3, 7]), "class"),
+        (lambda c: c.update(classes=[3, 7]), "classes"),
         (lambda c: c.update(rungs={}), "rungs"),
-        (lambda c: c.update(rungs=[1]), "'1'"),
+        (lambda c: c.update(rungs=[1]), "rungs[0]"),
         (lambda c: c.update(files=[]), "files"),
-        (lambda c: c.update(files={}), "'None'"),
+        (lambda c: c.update(files={}), "rungs/prior/predictions.parquet"),
         (lambda c: c.pop("advice"), "advice"),
+        (lambda c: c.update(advice={}), "rung"),
+        (lambda c: c.update(request=None), "request"),
+        (lambda c: c.update(comparisons=[{}]), "comparisons[0]"),
         (lambda c: c["rungs"][0].pop("name"), "name"),
         (lambda c: c["rungs"][0].update(name="../../x"), "'../../x'"),
-        (lambda c: c["rungs"][0].update(name="prior\n"), "rung"),
-        (lambda c: c["rungs"][0].update(name="elsewhere"), "JSON object"),
+        (lambda c: c["rungs"][0].update(name="prior\n"), "prior"),
+        (lambda c: c["rungs"][0].update(name="elsewhere"), "rungs/elsewhere/predictions.parquet"),
         (lambda c: c["rungs"][0].update(name="Centroid-L1"), "case"),
-        (lambda c: c["rungs"][0].update(accuracy="0.9"), "accuracy"),
-        (lambda c: c["rungs"][0].update(interval=[0.1]), "two numbers"),
-        (lambda c: c["files"]["rungs/prior/model.json"].update(bytes=1), "bytes and not 1"),
+        (lambda c: c["rungs"][0]["metrics"].update(accuracy="0.9"), "accuracy"),
+        (lambda c: c["rungs"][0]["metrics"].update(accuracy=None), "accuracy"),
+        (lambda c: c["rungs"][0]["metrics"].update(interval=[0.1]), "interval"),
+        (lambda c: c["rungs"][0]["metrics"].update(interval=["0", "1"]), "interval"),
+        (lambda c: c["rungs"][0]["metrics"]["recall"].pop("7"), "other classes for prior"),
+        (lambda c: c["rungs"][0]["metrics"].update(mistakes=[["3", "8", 1]]), "other classes for prior"),
+        (lambda c: c["rungs"][0]["metrics"].update(mistakes=[["3", "7"]]), "mistakes[0]"),
+        (lambda c: c["rungs"][0].update(seconds={"fit": 1}), "predict"),
+        (lambda c: c["rungs"][0].update(training={"recipe": 7}), "recipe"),
+        (lambda c: c["files"]["rungs/prior/model.json"].update(bytes=1), "bytes instead of 1"),
         (lambda c: c["files"]["rungs/prior/model.json"].update(bytes=None), "bytes"),
         (lambda c: c["files"]["rungs/prior/model.json"].update(blake2b="00"), "digest"),
         (lambda c: c.update(classes=["a", "b", "c"]), "other classes"),
@@ -116,6 +128,39 @@ def test_fields_that_this_version_does_not_know_are_passed_over(tmp_path: Path) 
     whole = everything(write_run(made(), tmp_path / "run"))
     edit(tmp_path / "run", lambda content: content.update(mood="sunny"))
     assert whole == everything(read_run(tmp_path / "run"))
+
+
+VERSION_1 = """{
+"format": "firstlight run 1",
+"blake2b": "2ab4fd8b8ee09e3bdd0ce1ba0a7a8e9a",
+"asked": {"data": "photos", "rungs": ["prior"], "split": "validation", "pixels": {}, "seeds": [0]},
+"decided": [],
+"versions": {"firstlight": "0.1.0"},
+"seed": 0,
+"fingerprint": "00ff",
+"classes": ["3", "7"],
+"split": "validation",
+"unreadable": 0,
+"rungs": [{"name": "prior", "split": "validation", "n": 2, "correct": 1, "accuracy": 0.5, "interval": [0.1, 0.9]}],
+"comparisons": [],
+"advice": {"rung": "prior", "sentence": "prior reaches 0.5.", "later": []},
+"files": {}
+}
+"""
+
+
+def test_a_run_of_version_1_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """The sentence names both versions, and a new climb into the same numbered place passes by."""
+    from firstlight.runs.growing import Numbered, begin_run
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(VERSION_1)
+    with pytest.raises(RunError, match=r"another version .*firstlight run 1.*firstlight run 2.*climb again") as caught:
+        read_run(tmp_path / "run")
+    assert str(tmp_path / "run") in sentence(caught)
+    begun = begin_run(replace(made(), rungs=(), advice=None), Numbered(tmp_path / "run"))
+    assert tmp_path / "run-2" == begun.path
+    assert VERSION_1 == (tmp_path / "run" / "run.json").read_text()
 
 
 def test_a_model_file_that_holds_a_pickle_is_refused(tmp_path: Path) -> None:
@@ -166,7 +211,7 @@ def test_a_forged_predictions_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("inside", "said"),
-    [("run.json", "at most"), ("readings.json", "at most"), ("rungs/prior/model.json", "at most")],
+    [("run.json", "bytes"), ("readings.json", "bytes"), ("rungs/prior/model.json", "bytes")],
 )
 def test_a_file_beyond_its_bound_is_refused_unread(
     tmp_path: Path, inside: str, said: str, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +219,7 @@ def test_a_file_beyond_its_bound_is_refused_unread(
     """A file of a terabyte is refused by its size alone."""
     write_run(made(), tmp_path / "run")
     with (tmp_path / "run" / inside).open("rb+") as file:
-        file.truncate(runs.LIMITS[Path(inside).name] + 1)  # with a hole: no block is used
+        file.truncate(LIMITS[Path(inside).name] + 1)  # with a hole: no block is used
     monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read")) if inside == "run.json" else 0
     with pytest.raises(RunError, match=said) as caught:
         read_run(tmp_path / "run")

@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from firstlight.errors import ArgumentError, RunError
+from firstlight.evaluation.advice import Advice
 from firstlight.runs import folder as runs
-from firstlight.runs.folder import count_test_reading, next_folder, read_run, write_run
+from firstlight.runs import outputs
+from firstlight.runs.folder import next_folder, read_run, write_run
+from firstlight.runs.readings import count_test_reading
 from firstlight.runs.results import Run
 from run_folders import edit, everything, made, needs_links, sentence
 
@@ -56,12 +59,17 @@ def test_the_document_is_strict_json_with_the_promised_keys() -> None:
     assert keys == list(document)
     first, second = document["rungs"]
     expected = {
-        **{"name": "prior", "n": 12, "correct": 5, "accuracy": 5 / 12, "interval": [0.1, 0.7]},
-        **{"recall": {"3": {"n": 4, "correct": 2}}, "log_loss": None},
+        **{"name": "prior", "split": "validation", "n": 12, "correct": 5, "accuracy": 5 / 12, "interval": [0.1, 0.7]},
+        **{"balanced_accuracy": 0.4375, "log_loss": None, "calibration_error": 0.1, "majority_share": 8 / 12},
+        **{"unreadable": 2, "mistakes": [["7", "3", 5], ["3", "ä ö", 2]]},
         **{"against_previous": None, "seconds": {"fit": 0.25, "predict": 1e-6}, "training": {}},
     }
+    recall = {"3": (4, 2, [0.15, 0.85]), "7": (8, 3, [0.1, 0.7]), "ä ö": (0, 0, [0, 1])}
+    expected["recall"] = {name: {"n": n, "correct": c, "interval": ends} for name, (n, c, ends) in recall.items()}
     assert expected == first
-    assert {"difference": 0.1, "p": 1e-17} == second["against_previous"]
+    before = second["against_previous"]
+    assert (0.1, 1e-17, "better") == (before["difference"], before["p"], before["verdict"])
+    assert {"rung": "centroid-l1", "later": []} == {name: document["advice"][name] for name in ("rung", "later")}
 
 
 def test_rungs_are_found_by_name_in_their_order() -> None:
@@ -87,9 +95,10 @@ def test_a_run_prints_as_a_summary(tmp_path: Path) -> None:
 
 def test_a_run_prints_its_advice() -> None:
     """Below the rungs, in lines that fit a notebook."""
-    run = replace(made(), advice={"sentence": "Stop at prior, " + "and so on, " * 20 + "for now."})
+    advice = Advice("prior", "Stop at prior, " + "and so on, " * 20 + "for now.")
+    run = replace(made(), advice=advice)
     last = str(run).removeprefix(f"{run!r}\n").splitlines()
-    assert run.advice["sentence"] == " ".join(last)
+    assert advice.sentence == " ".join(last)
     assert 88 >= max(map(len, last)) > 70
 
 
@@ -99,14 +108,14 @@ def test_predictions_and_models_are_read_once_and_only_when_asked_for(
     """The summary of a big run costs no reading of its arrays."""
     write_run(made(), tmp_path / "run")
     read = []
-    for name in ("_whole", "unpack"):
-        real = getattr(runs, name)
-        monkeypatch.setattr(runs, name, lambda *a, _real=real, _name=name: (read.append(_name), _real(*a))[1])
+    for name in ("unchanged", "unpack"):
+        real = getattr(outputs, name)
+        monkeypatch.setattr(outputs, name, lambda *a, _real=real, _name=name: (read.append(_name), _real(*a))[1])
     run = read_run(tmp_path / "run")
     assert "prior" in str(run)
     assert [] == read
     assert run["prior"].model is run["prior"].model
-    assert ["_whole", "_whole", "unpack"] == read
+    assert ["unchanged", "unchanged", "unpack"] == read
     assert run["prior"].predictions is run["prior"].predictions
     assert 4 == len(read)
 
@@ -153,7 +162,6 @@ def test_a_folder_that_appears_during_the_writing_is_not_overwritten(
     with pytest.raises(RunError, match=out.name):
         write_run(made(), out)
     assert [out, out / "theirs"] == sorted(tmp_path.rglob("*"))
-    assert tmp_path / "out-2" == write_run(made(), out, or_next=True).path
 
 
 def test_the_next_free_name_is_counted_on(tmp_path: Path) -> None:
@@ -174,24 +182,27 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
         next_folder(tmp_path, name)
 
 
-def test_many_writers_at_once_each_get_a_folder_of_their_own(tmp_path: Path) -> None:
-    """Eight writers of one name end with eight whole folders."""
+def test_of_many_writers_at_once_one_writes_and_the_others_are_refused(tmp_path: Path) -> None:
+    """Eight writers of one name end with one complete folder and seven errors."""
     run, barrier = made(rungs=("prior",)), threading.Barrier(8)
     paths: list[Path | None] = []
+    refused: list[RunError] = []
 
     def write() -> None:
         barrier.wait()
-        paths.append(write_run(run, tmp_path / "run", or_next=True).path)
+        try:
+            paths.append(write_run(run, tmp_path / "run").path)
+        except RunError as error:
+            refused.append(error)
 
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(tmp_path / f"run{end}" for end in ["", *(f"-{k}" for k in range(2, 9))]) == sorted(map(Path, paths))
-    assert sorted(paths) == sorted(tmp_path.iterdir())
-    for path in paths:
-        assert everything(read_run(path))[1:] == everything(run)[1:]
+    assert [tmp_path / "run"] == paths == list(tmp_path.iterdir())
+    assert 7 == len(refused)
+    assert everything(read_run(tmp_path / "run"))[1:] == everything(run)[1:]
 
 
 # --- failing while writing ----------------------------------------------------------------------------
@@ -221,9 +232,9 @@ def test_a_disk_that_fills_while_an_array_is_written_leaves_nothing(
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(runs, "_put", full)
+    monkeypatch.setattr(runs, "put", full)
     with pytest.raises(RunError, match="disk"):
-        write_run(made(), tmp_path / "out", or_next=True)
+        write_run(made(), tmp_path / "out")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -280,7 +291,7 @@ import firstlight.runs.folder as runs
 from run_folders import made
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
 if {point!r} == "in the middle":
-    runs._put = kill
+    runs.put = kill
 else:
     Path.rename = kill
 runs.write_run(made(), Path({out!r}))

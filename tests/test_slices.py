@@ -404,10 +404,10 @@ def compared(capsys: pytest.CaptureFixture[str], run: Path, other: Path | None =
 def test_the_command_tells_slices(run: Path, by: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By each statistic, and by a column of a list beside the images; every slice's images add up."""
     found = json.loads(compared(capsys, run, by=by, as_json=True))["slices"]
-    n = fl.read_run(run)["prior"].metrics["n"]
+    n = fl.read_run(run)["prior"].metrics.n
     assert n == sum(part["n"] for part in found["slices"])
     assert ["prior", "centroid-l2"] == [rung["name"] for rung in found["rungs"]]
-    total = fl.read_run(run)["centroid-l2"].metrics["correct"]
+    total = fl.read_run(run)["centroid-l2"].metrics.correct
     assert total == sum(cell["correct"] for cell in found["rungs"][1]["cells"])
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from firstlight.errors import FirstlightError as FirstlightError
     from firstlight.evaluation.advice import advise as advise
     from firstlight.evaluation.compare import compare as compare
+    from firstlight.evaluation.label_errors import label_errors as label_errors
     from firstlight.evaluation.metrics import evaluate as evaluate
     from firstlight.evaluation.predictions import Predictions as Predictions
     from firstlight.evaluation.simpson import simpson as simpson
     from firstlight.evaluation.slices import slices as slices
-    from firstlight.evaluation.suspects import suspects as suspects
     from firstlight.ladder import climb as climb
     from firstlight.ladder import fit as fit
     from firstlight.models.checkpoint import restore as restore
@@ -67,6 +67,7 @@ _ROOMS = {
     "export": "models.exporting.export",
     "fit": "ladder",
     "get": "data.fetching.download",
+    "label_errors": "evaluation.label_errors",
     "load": "data.pixels",
     "numbers": "data.numbers",
     "predict": "models.inference",
@@ -77,7 +78,6 @@ _ROOMS = {
     "simpson": "evaluation.simpson",
     "slices": "evaluation.slices",
     "split": "data.splits",
-    "suspects": "evaluation.suspects",
 }
 
 __all__ = [*_ROOMS, "__version__"]

@@ -78,16 +78,17 @@ def new_file(path: Path, kind: type[FirstlightError] = FirstlightError) -> Itera
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[Path]:
-    """Yields a temporary folder beside ``path`` and renames it to ``path`` when the block ends well.
+def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError, *, replacing: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder next to ``path`` and renames it to ``path`` when the block ends well.
 
     Args:
-        path: where the finished folder shall stand. Where a folder stands already, the rename fails on
-            every system unless it is empty, so nothing is ever overwritten.
-        kind: the class of the error that tells of a full disk or a missing permission.
+        path: where the finished folder goes.
+        kind: the class of the error that reports a full disk or a missing permission.
+        replacing: a folder that is already there makes way, and is deleted when the new one is in its place.
+            Otherwise it is never overwritten: the rename fails on every system unless it is empty.
 
     Raises:
-        FirstlightError: (or ``kind``) where the folder cannot be written.
+        FirstlightError: (or ``kind``) where the folder cannot be written; what was at ``path`` is then still there.
     """
     path = Path(path)
     with told(path, kind):
@@ -96,31 +97,24 @@ def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError) -> Ite
         part.mkdir()
         try:
             yield part
-            part.rename(path)
+            if replacing and path.exists():
+                _swap(path, part)
+            else:
+                part.rename(path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def replace_folder(path: Path, new: Path, kind: type[FirstlightError] = FirstlightError) -> None:
-    """Puts a finished folder in the place of another one, which is gone only when the new one stands there.
-
-    Args:
-        path: the folder that is replaced.
-        new: the finished one, in the same file system.
-        kind: the class of the error that tells of a missing permission.
-
-    Raises:
-        FirstlightError: (or ``kind``) where it cannot be done; then the old one stands where it stood.
-    """
+def _swap(path: Path, new: Path) -> None:
+    """Puts a finished folder in the place of an older one, which comes back if that fails."""
     old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
-    with told(path, kind):
-        path.rename(old)
-        try:
-            new.rename(path)
-        except OSError:
-            old.rename(path)
-            raise
-        shutil.rmtree(old)
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
 
 
 def _beside(path: Path) -> Path:

@@ -21,9 +21,9 @@ from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError
+from firstlight.evaluation.label_errors import label_errors
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
-from firstlight.evaluation.suspects import suspects
 from firstlight.wording import plural
 
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy, and its lower end, from which on one number is said to tell a class
@@ -174,7 +174,7 @@ def _label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[s
         seen = crossfit(pixels, seed=seed)
     except ArgumentError as error:
         return [], [f"Labels were not checked. {error}"]
-    found, reached = suspects(seen), evaluate(seen)
+    found, reached = label_errors(seen), evaluate(seen)
     low, high = reached.interval
     seconds = time.perf_counter() - started
     remarks = [

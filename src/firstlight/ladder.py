@@ -19,7 +19,7 @@ from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
-from firstlight.evaluation.compare import compare, compare_ladder
+from firstlight.evaluation.compare import compare_ladder, pair
 from firstlight.evaluation.metrics import evaluate
 from firstlight.gathering import gather
 from firstlight.models.checkpoint import save
@@ -28,11 +28,13 @@ from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
 from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
 from firstlight.models.training.recipes import Options, Recipe, recipe_for
-from firstlight.models.training.setting import Callbacks, Epoch, Kept, Setting
-from firstlight.runs.evidence import keep_evidence, kept_evidence
-from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, keep_training, kept_training
-from firstlight.runs.results import Run, RungResult, versions
+from firstlight.models.training.setting import Callbacks, Kept, Setting
+from firstlight.runs.evidence import has_evidence, write_evidence
+from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
+from firstlight.runs.history import Epoch
+from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
 from firstlight.runs.tensors import SavedModel
+from firstlight.runs.training import SeedResults
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,8 +97,8 @@ def fit(
         settings["recipe"] = _recipe(chosen, effort, options, len(training.labels))
     setting = Setting(**settings, callbacks=Callbacks(on_epoch=on_epoch))
     classifier = _fit(chosen, arranged, training, setting)
-    if stopped := classifier.training.get("stopped"):
-        warnings.warn(stopped, stacklevel=2)
+    if classifier.training is not None and classifier.training.stopped:
+        warnings.warn(classifier.training.stopped, stacklevel=2)
     return classifier
 
 
@@ -186,11 +188,11 @@ def climb(
         seen = [result.predictions for result in run]
         compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
         costs = {result.name: _cost(result) for result in run}
-        run = end_run(run, [one.to_dict() for one in compared], advise(seen, costs=costs).to_dict())
+        run = end_run(run, compared, advise(seen, costs=costs))
     if steps.callbacks.on_advice is not None:
         steps.callbacks.on_advice(run)
-    if run.path is not None and kept_evidence(run) is None:
-        keep_evidence(run, gather(run, pixels, progress=steps.callbacks.on_look))
+    if run.path is not None and not has_evidence(run):
+        write_evidence(run, gather(run, pixels, progress=steps.callbacks.on_look))
     return run
 
 
@@ -239,23 +241,23 @@ def _recipe(rung: Rung, effort: str, options: Options, count: int) -> Recipe:
 
 
 def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
-    """The run before its first rung: what was asked, and what was decided."""
+    """The run before its first rung: what was requested, and what was decided."""
     pixels = climb.pixels
-    asked: dict[str, Any] = {
-        "data": pixels.table.source or pixels.table.root,
-        "rungs": [rung.name for rung in chosen],
-        "split": climb.split,
-        "loading": pixels.loading.to_dict(),
-        "seeds": climb.seeds,
-    }
+    request = Request(
+        data=str(pixels.table.source or pixels.table.root),
+        rungs=tuple(rung.name for rung in chosen),
+        split=climb.split,
+        loading=pixels.loading,
+        seeds=tuple(climb.seeds),
+    )
     packages = dict(versions())
     if any(rung.recipe for rung in chosen):
         recipe = recipe_for("module", climb.effort, climb.options).to_dict()
-        asked |= {"effort": climb.effort, "options": {name: recipe[name] for name in climb.options}}
+        request = replace(request, effort=climb.effort, options={name: recipe[name] for name in climb.options})
         packages["torch"] = version("torch")
     return Run(
-        asked=asked,
-        decided=[*pixels.reasons, *pixels.table.notes],
+        request=request,
+        decided=(*pixels.reasons, *pixels.table.notes),
         versions=packages,
         seed=climb.seeds[0],
         fingerprint=pixels.table.fingerprint,
@@ -263,7 +265,6 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
         split=climb.split,
         unreadable=len(pixels.unreadable),
         rungs=(),
-        advice={},
     )
 
 
@@ -273,9 +274,10 @@ def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
     results = [_measured(rung, climb, run, seed) for seed in seeds]
     if len(seeds) == 1:
         return results[0]
-    training = dict(results[0].training) | {"seeds": _spread(seeds, results)}
-    history = tuple(epoch for one in results for epoch in one.history)
-    return replace(results[0], training=training, history=history)
+    first = results[0]
+    assert first.training is not None
+    outputs = InMemory(first.predictions, first.model, tuple(epoch for one in results for epoch in one.history))
+    return replace(first, training=replace(first.training, seeds=_seed_results(seeds, results)), outputs=outputs)
 
 
 def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
@@ -292,16 +294,15 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     fitted = time.perf_counter()
     predictions = predict(classifier, pixels, split=climb.split)
     ended = time.perf_counter()
-    previous = compare(predictions, against=run.rungs[-1], seed=climb.seeds[0]) if run.rungs else None
+    previous = pair(predictions, run.rungs[-1].predictions, climb.seeds[0]) if run.rungs else None
+    record = classifier.training
     return RungResult(
         name=rung.name,
-        predictions=predictions,
-        metrics=evaluate(predictions).to_dict(),
-        model=save(classifier),
-        against_previous=None if previous is None else previous.to_dict(),
-        seconds={"fit": classifier.training.get("seconds", fitted - started), "predict": ended - fitted},
-        training=classifier.training,
-        history=classifier.history,
+        metrics=evaluate(predictions),
+        seconds=Seconds(fitted - started if record is None else record.seconds, ended - fitted),
+        outputs=InMemory(predictions, save(classifier), classifier.history),
+        against_previous=previous,
+        training=record,
     )
 
 
@@ -311,9 +312,9 @@ def _kept(rung: Rung, run: Run, seed: int) -> Kept | None:
         return None
 
     def keep(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
-        keep_training(run, rung.name, seed, state, [{"seed": seed, **epoch.to_dict()} for epoch in epochs])
+        save_checkpoint(run, rung.name, seed, state, epochs)
 
-    return Kept(keep, kept_training(run, rung.name, seed))
+    return Kept(keep, load_checkpoint(run, rung.name, seed))
 
 
 def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:
@@ -329,23 +330,21 @@ def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) ->
         fingerprint=pixels.table.fingerprint,
         seed=setting.seed,
         training=fitted.training,
-        history=tuple({"seed": setting.seed, **epoch.to_dict()} for epoch in fitted.history),
+        history=fitted.history,
     )
 
 
-def _spread(seeds: Sequence[int], results: Sequence[RungResult]) -> dict[str, Any]:
-    """How far accuracy differs from seed to seed, in the order of the seeds."""
-    accuracies = [float(one.metrics["accuracy"]) for one in results]
-    return {
-        "seeds": list(seeds),
-        "accuracies": accuracies,
-        "mean": mean(accuracies),
-        "standard_deviation": stdev(accuracies),
-        "seconds": [one.seconds["fit"] for one in results],
-    }
+def _seed_results(seeds: Sequence[int], results: Sequence[RungResult]) -> SeedResults:
+    accuracies = tuple(one.metrics.accuracy for one in results)
+    return SeedResults(
+        seeds=tuple(seeds),
+        accuracies=accuracies,
+        mean=mean(accuracies),
+        standard_deviation=stdev(accuracies),
+        seconds=tuple(one.seconds.fit for one in results),
+    )
 
 
 def _cost(result: RungResult) -> Cost:
-    n, seconds = int(result.metrics["n"]), result.seconds
     size = sum(tensor.nbytes for tensor in result.model.tensors.values())
-    return Cost(seconds["fit"], seconds["predict"] / n * 1e6, size / 1e6)
+    return Cost(result.seconds.fit, result.seconds.predict / result.metrics.n * 1e6, size / 1e6)

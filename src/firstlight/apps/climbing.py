@@ -19,11 +19,12 @@ from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.ladder import climb
 from firstlight.models.training.recipes import Options
-from firstlight.models.training.setting import Callbacks, Epoch
+from firstlight.models.training.setting import Callbacks
 from firstlight.progress import Meter
 from firstlight.reporting.report import report
-from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.evidence import read_evidence
 from firstlight.runs.growing import Numbered
+from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 
 
@@ -81,8 +82,8 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
     if asked.as_json:
         print_json(run.to_dict() | {"report": str(page)})
     elif not asked.quiet:
-        evidence = kept_evidence(run)
-        remark(*finding_lines(evidence.about) if evidence else (), f"run folder: {run.path}", f"report: {page}")
+        evidence = read_evidence(run)
+        remark(*finding_lines(evidence) if evidence else (), f"run folder: {run.path}", f"report: {page}")
     return run
 
 
@@ -122,7 +123,7 @@ class _Screen:
             self.ladder = LadderTable(self.classes, width(sys.stdout))
             say(*self.ladder.head(result))
         print(self.ladder.line(result), flush=True)
-        if lines := training_lines(result.to_dict()):
+        if lines := training_lines(result):
             self.remark(*lines)
 
     def epoch(self, epoch: Epoch) -> None:
@@ -132,7 +133,7 @@ class _Screen:
         self.__exit__()
         if self.asked.as_json:
             return
-        say(*comparison_lines(run, width(sys.stdout)), "", run.advice["sentence"])
+        say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
 
     def look(self, done: int, total: int) -> None:
         self._meter("looking at the data for the report", done, total)

@@ -69,14 +69,14 @@ def _beside(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
 def _advised(run: Run, folder: Path) -> Predictions:
     if not run.finished:
         raise ArgumentError(f"{folder} is not finished, so it advises no rung yet; type its climb again.")
-    seen = run[run.advice["rung"]].predictions
+    seen = run.chosen().predictions
     return replace(seen, name=f"{folder.name}/{seen.name}")
 
 
 def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
     """The column for the images that a run measured on, in the order of its predictions."""
     if not run.rungs:
-        raise ArgumentError(f"The run of {run.asked['data']} has no rung yet; type its climb again.")
+        raise ArgumentError(f"The run of {run.request.data} has no rung yet; type its climb again.")
     with Meter("decoding", quiet) as meter:
         images = own_images(run, progress=meter)
         places = images.places(run.rungs[0].predictions)

@@ -26,8 +26,9 @@ from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
 from firstlight.progress import Meter
 from firstlight.reporting.picture import LIGHT
-from firstlight.runs.folder import count_test_reading, read_run
+from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
+from firstlight.runs.readings import count_test_reading
 from firstlight.runs.results import Run
 
 if TYPE_CHECKING:

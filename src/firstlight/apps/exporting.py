@@ -10,7 +10,8 @@ from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import say
 from firstlight.errors import ArgumentError
 from firstlight.models.exporting.export import export
-from firstlight.runs.folder import count_test_reading, read_run
+from firstlight.runs.folder import read_run
+from firstlight.runs.readings import count_test_reading
 
 FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and where, if left out
 

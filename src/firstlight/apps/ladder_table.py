@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from firstlight.evaluation.compare import NOTHING, Comparison, Comparisons
-from firstlight.models.training.setting import Epoch
+from firstlight.evaluation.compare import NOTHING, Comparisons
+from firstlight.evaluation.metrics import Recall
+from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 from firstlight.tabular import Column, TextTable
 from firstlight.wording import duration, p_number
@@ -45,24 +45,23 @@ class LadderTable:
 
     def head(self, first: RungResult) -> list[str]:
         """What was measured, and the names of the columns."""
-        split, n = first.predictions.split, first.to_dict()["n"]
-        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
+        seen = first.metrics
+        about = f"Accuracy on {seen.n:,} {seen.split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
         return [about, "", self.table.head]
 
     def line(self, rung: RungResult) -> str:
         """One rung."""
-        about = rung.to_dict()
-        (low, high), gain, seconds = about["interval"], about["against_previous"], about["seconds"]
-        cells = [rung.name, f"{about['accuracy']:.3f}", f"{low:.3f} {high:.3f}"]
-        unsure = NOTHING if gain is not None and gain["verdict"] == NOTHING else ""
-        cells += ["", "", ""] if gain is None else [f"{gain['difference']:+.3f}", p_number(gain["p"]), unsure]
-        cells += [*self._recalls(about["recall"]), duration(seconds["fit"])]
-        return self.table.line([*cells, f"{seconds['predict'] / about['n'] * 1e6:,.1f} us"])
+        seen, (low, high), gain = rung.metrics, rung.metrics.interval, rung.against_previous
+        cells = [rung.name, f"{seen.accuracy:.3f}", f"{low:.3f} {high:.3f}"]
+        unsure = NOTHING if gain is not None and gain.verdict == NOTHING else ""
+        cells += ["", "", ""] if gain is None else [f"{gain.difference:+.3f}", p_number(gain.p), unsure]
+        cells += [*self._recalls(seen.recall), duration(rung.seconds.fit)]
+        return self.table.line([*cells, f"{rung.seconds.predict / seen.n * 1e6:,.1f} us"])
 
-    def _recalls(self, parts: Mapping[str, Any]) -> list[str]:
-        recall = {name: part["correct"] / part["n"] for name, part in parts.items() if part["n"]}
+    def _recalls(self, classes: Mapping[str, Recall]) -> list[str]:
+        recall = {name: one.recall for name, one in classes.items() if one.recall is not None}
         if self.by_class:
-            return [f"{recall[name]:.3f}" if name in recall else "-" for name in parts]
+            return [f"{recall[name]:.3f}" if name in recall else "-" for name in classes]
         lowest = min(recall, key=lambda name: recall[name])
         return [f"{recall[lowest]:.3f} ({lowest[:LONGEST]})"]
 
@@ -97,13 +96,11 @@ def epoch_line(epoch: Epoch, most: int | None) -> str:
 
 def comparison_lines(run: Run, most: int | None) -> list[str]:
     """The trained rungs compared with the best untrained one; none without both."""
-    about = run.to_dict()
-    trained = {rung["name"] for rung in about["rungs"] if rung["training"]}
-    rows = [row for row in about["comparisons"] if row["name"] in trained and row["against"] not in trained]
+    trained = {rung.name for rung in run if rung.training is not None}
+    rows = [row for row in run.comparisons if row.name in trained and row.against not in trained]
     if not rows:
         return []
-    best = rows[-1]["against"]
-    names = [one.name for one in fields(Comparison)]
-    found = tuple(Comparison(**{name: row[name] for name in names}) for row in rows if row["against"] == best)
+    best = rows[-1].against
+    found = tuple(row for row in rows if row.against == best)
     head = f"Compared with {best}, the best untrained model (exact McNemar, corrected for all comparisons by Holm):"
     return ["", head, "", *Comparisons(best, found).table(most)]

@@ -22,7 +22,8 @@ from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.models.exporting.session import Session
 from firstlight.progress import Meter
-from firstlight.runs.folder import count_test_reading, read_run
+from firstlight.runs.folder import read_run
+from firstlight.runs.readings import count_test_reading
 from firstlight.runs.tensors import pack
 
 

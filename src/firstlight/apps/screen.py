@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from firstlight.runs.evidence import Evidence
+from firstlight.runs.results import RungResult
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -19,39 +21,39 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def training_lines(rung: dict[str, Any]) -> list[str]:
-    """What was used and decided in a training, from the rung's entry in the JSON document; none where it had none."""
-    training = rung["training"]
-    if not training:
+def training_lines(rung: RungResult) -> list[str]:
+    """What was used and decided in a training; none for a closed-form rung."""
+    training = rung.training
+    if training is None:
         return []
-    recipe = training["recipe"]
+    recipe = training.recipe
     lines = [
-        f"{training['parameters']:,} parameters, {recipe['epochs']} epochs of batches of {recipe['batch_size']}, "
-        f"{recipe['optimizer']}, lr {recipe['lr']:g}, {recipe['precision']} on {training['device']}",
-        *training["reasons"],
+        f"{training.parameters:,} parameters, {recipe['epochs']} epochs of batches of {recipe['batch_size']}, "
+        f"{recipe['optimizer']}, lr {recipe['lr']:g}, {recipe['precision']} on {training.device}",
+        *training.reasons,
     ]
-    if spread := training.get("seeds"):
-        each = ", ".join(f"{accuracy:.4f}" for accuracy in spread["accuracies"])
+    if seeds := training.seeds:
+        each = ", ".join(f"{accuracy:.4f}" for accuracy in seeds.accuracies)
         lines.append(
-            f"{len(spread['seeds'])} seeds: accuracy {each}; mean {spread['mean']:.4f}, "
-            f"standard deviation {spread['standard_deviation']:.4f}"
+            f"{len(seeds.seeds)} seeds: accuracy {each}; mean {seeds.mean:.4f}, "
+            f"standard deviation {seeds.standard_deviation:.4f}"
         )
     return [f"  {line}" for line in lines]
 
 
-def finding_lines(about: Mapping[str, Any]) -> list[str]:
-    """What is grave among the findings of a run's data, and the scores without leaked images beside those with them."""
-    findings = about["findings"]["findings"]
-    grave = [one for one in findings if one["severity"] != "note"]
+def finding_lines(evidence: Evidence) -> list[str]:
+    """The grave findings in a run's data, and the accuracies without leaked images."""
+    findings = evidence.findings
+    grave = [one for one in findings if one.severity != "note"]
     if not findings:
         return []
     rest = len(findings) - len(grave)
-    lines = [f"{one['code']} {one['severity']}: {one['message']}" for one in grave]
+    lines = [f"{one.code} {one.severity}: {one.message}" for one in grave]
     more = f"{plural(rest, 'note')}{' more' if grave else ''}"
     lines += [f"In the report: {more} on the data."] if rest else []
-    if without := about["without_leaked"]:
-        each = [f"{name} {one['accuracy']:.3f} (n={one['n']:,})" for name, one in without["rungs"].items()]
-        lines.append(f"Without the {without['left_out']:,} leaked images: {', '.join(each)}")
+    if without := evidence.without_leaked:
+        each = [f"{name} {one.accuracy:.3f} (n={one.n:,})" for name, one in without.rungs.items()]
+        lines.append(f"Without the {without.left_out:,} leaked images: {', '.join(each)}")
     return ["", *lines]
 
 

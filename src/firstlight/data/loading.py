@@ -78,16 +78,6 @@ class Loading:
         plain |= {} if self.align == "none" else {"align": self.align}
         return plain | ({"allow_unreadable": True} if self.allow_unreadable else {})
 
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Loading:
-        """Reads what `to_dict` gave.
-
-        Raises:
-            ValueError: where something else is in it.
-        """
-        _fields(plain, cls.__dataclass_fields__, ("size", "color", "resize"))
-        return cls(**plain)
-
 
 @dataclass(frozen=True)
 class Preprocessing:

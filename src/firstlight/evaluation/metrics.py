@@ -1,9 +1,9 @@
-"""`Evaluation`: what one set of predictions reached, each number with its n and its interval."""
+"""`Evaluation`: the metrics of one set of predictions, each number with its n and its interval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,11 @@ BINS = 15  # of the calibration error, as in Guo et al. 2017
 
 @dataclass(frozen=True)
 class Recall:
-    """How many of a class's images were found.
+    """How many of a class's images were recognised.
 
     Attributes:
-        n: the images of the class.
-        correct: those that were found.
+        n: images of the class.
+        correct: those that were recognised.
         interval: Wilson's 95 % interval of correct / n.
     """
 
@@ -37,7 +37,21 @@ class Recall:
         return self.correct / self.n if self.n else None
 
 
-@dataclass(frozen=True, eq=False)
+class Mistake(NamedTuple):
+    """A cell of the confusion matrix off its diagonal.
+
+    Attributes:
+        label: the true class.
+        predicted: the class that was predicted instead.
+        images: how many.
+    """
+
+    label: str
+    predicted: str
+    images: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The metrics of one rung on one split.
 
@@ -45,16 +59,17 @@ class Evaluation:
         name: of the rung.
         split: that was measured on.
         n: images with a known class.
-        correct: those that were classified rightly.
+        correct: those that were classified correctly.
         accuracy: correct / n.
         interval: Wilson's 95 % interval of the accuracy.
         recall: by class.
         balanced_accuracy: the mean recall of the classes that have images.
         log_loss: minus the mean natural logarithm of the probability of the true class.
         calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017).
-        confusion: (K, K) int64, rows are true classes and columns predicted ones.
-        prior: the share of the commonest class among these images.
-        unreadable: images that could not be read and were left out.
+        majority_share: the share of the commonest class among these images.
+        unreadable: images that could not be read and were skipped.
+        mistakes: the confusions that occur, the commonest first; of a thousand classes the whole matrix would be a
+            million numbers.
     """
 
     name: str
@@ -67,35 +82,35 @@ class Evaluation:
     balanced_accuracy: float
     log_loss: float
     calibration_error: float
-    confusion: np.ndarray
-    prior: float
+    majority_share: float
     unreadable: int
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """The confusion matrix, (K, K) int64: rows are true classes and columns predicted ones."""
+        place = {name: number for number, name in enumerate(self.recall)}
+        matrix = np.diag(np.array([one.correct for one in self.recall.values()], np.int64))
+        for one in self.mistakes:
+            matrix[place[one.label], place[one.predicted]] = one.images
+        return matrix
 
     def __str__(self) -> str:
         low, high = self.interval
-        left_out = f"  {self.unreadable} unreadable" if self.unreadable else ""
-        return f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={self.n}  prior {self.prior:.3f}{left_out}"
+        skipped = f"  {self.unreadable} unreadable" if self.unreadable else ""
+        return (
+            f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={self.n}  "
+            f"majority share {self.majority_share:.3f}{skipped}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; of the confusion matrix the mistakes: [true class, predicted class, images]."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("recall", "confusion", "interval")}
+        """Plain values for JSON; a mistake is [true class, predicted class, images]."""
         recall = {
             name: {"n": one.n, "correct": one.correct, "interval": list(one.interval)}
             for name, one in self.recall.items()
         }
-        return plain | {
-            "interval": list(self.interval),
-            "recall": recall,
-            "mistakes": self._mistakes(),
-        }
-
-    def _mistakes(self) -> list[list[str | int]]:
-        """The commonest first; of a thousand classes the matrix itself would be a million numbers."""
-        wrong = self.confusion - np.diag(self.confusion.diagonal())
-        rows, columns = np.nonzero(wrong)
-        order = np.argsort(-wrong[rows, columns], kind="stable")
-        names = list(self.recall)
-        return [[names[rows[at]], names[columns[at]], int(wrong[rows[at], columns[at]])] for at in order]
+        mistakes = [list(one) for one in self.mistakes]
+        return vars(self) | {"interval": list(self.interval), "recall": recall, "mistakes": mistakes}
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""
@@ -115,7 +130,7 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions) -> Evaluation:
-    """Measures predictions against the labels that are known.
+    """Compares predictions with the known labels.
 
     Args:
         predictions: of images of which at least one has a known class.
@@ -129,7 +144,7 @@ def evaluate(predictions: Predictions) -> Evaluation:
     Example:
         >>> seen = Predictions("ink", ["a", "b"], ("3", "7"), np.array([0, 1]), np.array([[2.0, 0.0], [1.0, 0.0]]))
         >>> print(evaluate(seen))
-        accuracy 0.500 [0.095, 0.905]  n=2  prior 0.500
+        accuracy 0.500 [0.095, 0.905]  n=2  majority share 0.500
     """
     known = predictions.labels >= 0
     if not known.any():
@@ -157,10 +172,17 @@ def evaluate(predictions: Predictions) -> Evaluation:
         balanced_accuracy=float((found[of > 0] / of[of > 0]).mean()),
         log_loss=float(-seen.log_probabilities[np.arange(n), seen.labels].mean()),
         calibration_error=_calibration_error(seen),
-        confusion=confusion,
-        prior=float(of.max() / n),
+        majority_share=float(of.max() / n),
         unreadable=predictions.unreadable,
+        mistakes=_mistakes(confusion, seen.classes),
     )
+
+
+def _mistakes(confusion: np.ndarray, classes: tuple[str, ...]) -> tuple[Mistake, ...]:
+    wrong = confusion - np.diag(confusion.diagonal())
+    rows, columns = np.nonzero(wrong)
+    order = np.argsort(-wrong[rows, columns], kind="stable")
+    return tuple(Mistake(classes[rows[at]], classes[columns[at]], int(wrong[rows[at], columns[at]])) for at in order)
 
 
 def _calibration_error(seen: Predictions) -> float:

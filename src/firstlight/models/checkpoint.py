@@ -13,8 +13,11 @@ from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import Prototypes
+from firstlight.runs.records import record
 from firstlight.runs.results import versions
+from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
+from firstlight.runs.training import TrainingRecord
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +50,7 @@ def save(classifier: Classifier) -> SavedModel:
         "seed": classifier.seed,
         "versions": versions(),
         "options": classifier.model.options(),
-        "training": dict(classifier.training),
+        "training": plain(classifier.training),
     }
     return SavedModel(config, classifier.model.tensors())
 
@@ -97,7 +100,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             preprocessing=_preprocessing(config["preprocessing"]),
             fingerprint=str(config["fingerprint"]),
             seed=int(config["seed"]),
-            training=dict(config["training"]),
+            training=_training(config["training"]),
         )
     except ArgumentError:
         raise  # the module was not passed; the file is all right
@@ -110,3 +113,7 @@ def _preprocessing(plain: Mapping[str, Any]) -> Preprocessing:
         return Preprocessing.from_dict(plain)
     except ArgumentError as error:  # which in `restore` is about what was passed
         raise ValueError(str(error)) from error
+
+
+def _training(values: Any) -> TrainingRecord | None:
+    return None if values is None else record(TrainingRecord, values, "The model's description", "fit it again")

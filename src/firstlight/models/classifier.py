@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from firstlight.data.loading import Preprocessing
 from firstlight.models.attribution import Attribution
+from firstlight.runs.history import Epoch
+from firstlight.runs.training import TrainingRecord
 
 
 class SearchSpace(NamedTuple):
@@ -82,8 +84,8 @@ class Classifier:
         preprocessing: what an image goes through to have that shape.
         fingerprint: of the table that it was fitted on.
         seed: the random seed of its fit.
-        training: of a trained rung: its recipe, device, number of parameters, and the reasons for each choice.
-        history: of a trained rung: its epochs as dicts. A checkpoint does not save them.
+        training: how it was trained; None for a closed-form rung.
+        history: the epochs of its training. A checkpoint does not save them.
 
     Example:
         >>> import firstlight as fl
@@ -100,5 +102,5 @@ class Classifier:
     preprocessing: Preprocessing
     fingerprint: str = ""
     seed: int = 0
-    training: Mapping[str, Any] = field(default_factory=dict)
-    history: tuple[Mapping[str, Any], ...] = ()
+    training: TrainingRecord | None = None
+    history: tuple[Epoch, ...] = ()

@@ -1,18 +1,22 @@
-"""What stands in a report, chapter by chapter, as plain values for its page; no HTML here."""
+"""The content of a report, chapter by chapter, as plain values for its page; no HTML here."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from firstlight.data.loading import Loading
+from firstlight.evaluation.compare import ALPHA
+from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
+from firstlight.runs.training import TrainingRecord
 from firstlight.wording import duration, p_value
 
 FOLDED_FROM = 30  # classes from which on only the weakest are open
@@ -30,29 +34,30 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
     Returns:
         Values for the page: texts, rows, pictures as SVG and images as data addresses.
     """
-    best = run[run.advice["rung"]]
+    assert run.advice is not None
+    best = run[run.advice.rung]
     return {
-        "title": str(run.asked.get("data", "")).rstrip("/").rsplit("/", 1)[-1] or "images",
-        "advice": run.advice["sentence"],
+        "title": run.request.data.rstrip("/").rsplit("/", 1)[-1] or "images",
+        "advice": run.advice.sentence,
         "best": best.name,
         "split": run.split,
         "test_readings": run.test_readings,
         "facts": _facts(run, best, evidence),
         "ladder": _ladder(run, evidence),
-        "left_out": _without(evidence).get("left_out", 0),
+        "left_out": 0 if evidence is None or evidence.without_leaked is None else evidence.without_leaked.left_out,
         "accuracies": charts.accuracies(run),
-        "comparisons": [dict(one) | {"p": p_value(one["p"])} for one in run.comparisons],
+        "comparisons": [one.to_dict() | {"p": p_value(one.p)} for one in run.comparisons],
         "classes": _classes(run, best, evidence),
         "folded_from": FOLDED_FROM,
         "open": OPEN,
         "confusion": charts.confusion(best),
         "reliability": charts.reliability(best),
-        "data": None if evidence is None else _data(run, evidence),
-        "explained": [] if evidence is None else _explained(run, evidence),
-        "trained": [_training(rung) for rung in run if rung.training],
+        "data": None if evidence is None else _data(evidence),
+        "explained": [] if evidence is None else _explained(evidence),
+        "trained": [_training(rung, rung.training) for rung in run if rung.training is not None],
         "decided": list(run.decided),
-        "slices": [] if evidence is None else [_sliced(one, best.name) for one in evidence.about["slices"]],
-        "remarks": [] if evidence is None else evidence.about["remarks"],
+        "slices": [] if evidence is None else [_sliced(one, best.name) for one in evidence.slices],
+        "remarks": [] if evidence is None else evidence.remarks,
         "again": _again(run),
         "evidence": evidence is not None,
     }
@@ -60,70 +65,61 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
 
 def _facts(run: Run, best: RungResult, evidence: Evidence | None) -> list[tuple[str, str]]:
     """The line below the advice."""
-    metrics = best.metrics
-    facts = [("classes", f"{len(run.classes):,}"), (f"images of {run.split}", f"{metrics['n']:,}")]
+    facts = [("classes", f"{len(run.classes):,}"), (f"{run.split} images", f"{best.metrics.n:,}")]
     if evidence is not None:
-        counts = evidence.about["counts"]
-        facts.insert(1, ("training images", f"{sum(counts.get('train', {}).values()):,}"))
-        found = evidence.about["findings"]["findings"]
-        grave = sum(one["severity"] == "error" for one in found)
+        facts.insert(1, ("training images", f"{sum(evidence.counts.get('train', {}).values()):,}"))
+        found = evidence.findings
+        grave = sum(one.severity == "error" for one in found)
         facts.append(("findings in the data", f"{len(found)}, {grave} grave" if grave else str(len(found))))
-    facts.append(("left out, unreadable", f"{run.unreadable:,}"))
+    facts.append(("unreadable (skipped)", f"{run.unreadable:,}"))
     return facts
 
 
 def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
     """A row for each rung."""
-    without = _without(evidence).get("rungs", {})
+    without = {} if evidence is None or evidence.without_leaked is None else evidence.without_leaked.rungs
     rows = []
     for place, rung in enumerate(run):
-        metrics = rung.to_dict()
-        before = metrics["against_previous"]
+        metrics, before = rung.metrics, rung.against_previous
         rows.append(
             {
                 "place": place,
                 "name": rung.name,
-                "accuracy": metrics["accuracy"],
-                "interval": metrics["interval"],
-                "n": metrics["n"],
-                "gain": None if before is None else before["difference"],
-                "p": "" if before is None else p_value(before["p"]),
-                "shown": before is not None and before["p"] < 0.05,
-                "log_loss": metrics["log_loss"],
-                "calibration": metrics["calibration_error"],
-                "fit": metrics["seconds"]["fit"],
-                "fit_text": duration(metrics["seconds"]["fit"]),
-                "microseconds": metrics["seconds"]["predict"] / max(metrics["n"], 1) * 1e6,
+                "accuracy": metrics.accuracy,
+                "interval": metrics.interval,
+                "n": metrics.n,
+                "gain": None if before is None else before.difference,
+                "p": "" if before is None else p_value(before.p),
+                "shown": before is not None and before.p < ALPHA,
+                "log_loss": metrics.log_loss if isfinite(metrics.log_loss) else None,
+                "fit": rung.seconds.fit,
+                "fit_text": duration(rung.seconds.fit),
+                "microseconds": rung.seconds.predict / metrics.n * 1e6,
                 "without": without.get(rung.name),
-                "spread": metrics["training"].get("seeds"),
+                "seeds": None if rung.training is None else rung.training.seeds,
             }
         )
     return rows
 
 
-def _without(evidence: Evidence | None) -> Mapping[str, Any]:
-    return {} if evidence is None else evidence.about["without_leaked"]
-
-
 def _classes(run: Run, best: RungResult, evidence: Evidence | None) -> list[dict[str, Any]]:
     """A row for each class: its ideal image, how many are found, what it is taken for, its gravest mistakes."""
     confused: dict[str, list[tuple[str, int]]] = {}
-    for label, predicted, count in best.metrics["mistakes"]:
-        confused.setdefault(label, []).append((predicted, count))
+    for one in best.metrics.mistakes:
+        confused.setdefault(one.label, []).append((one.predicted, one.images))
     mistakes = _mistakes(evidence)
     rows = []
     for label, name in enumerate(run.classes):
-        recall = best.metrics["recall"][name]
-        n = recall["n"]
+        recall = best.metrics.recall[name]
         rows.append(
             {
                 "name": name,
-                "n": n,
-                "recall": recall["correct"] / n if n else None,
-                "interval": recall["interval"],
+                "n": recall.n,
+                "recall": recall.recall,
+                "interval": recall.interval,
                 "confused": confused.get(name, [])[:3],
                 "ideal": None if evidence is None else address(evidence.ideals[label]),
-                "mistakes": mistakes.get(label, []),
+                "mistakes": mistakes.get(name, []),
             }
         )
     if len(rows) >= FOLDED_FROM:
@@ -131,73 +127,60 @@ def _classes(run: Run, best: RungResult, evidence: Evidence | None) -> list[dict
     return rows
 
 
-def _mistakes(evidence: Evidence | None) -> dict[int, list[dict[str, Any]]]:
-    """By true class: the images, which stand behind the samples in the evidence."""
-    if evidence is None:
-        return {}
-    found: dict[int, list[dict[str, Any]]] = {}
-    first = sum(evidence.about["samples"])
-    for place, one in enumerate(evidence.about["mistakes"]):
-        found.setdefault(one["class"], []).append(dict(one) | {"image": address(evidence.shown[first + place])})
+def _mistakes(evidence: Evidence | None) -> dict[str, list[dict[str, Any]]]:
+    """By true class: its most confident mistakes."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in () if evidence is None else evidence.mistakes:
+        found.setdefault(str(one.label), []).append(vars(one) | {"image": address(one.image)})
     return found
 
 
-def _data(run: Run, evidence: Evidence) -> dict[str, Any]:
-    about = evidence.about
-    samples, first = [], 0
-    for name, count in zip(run.classes, about["samples"], strict=True):
-        images = [address(image) for image in evidence.shown[first : first + count]]
-        samples.append({"name": name, "images": images})
-        first += count
+def _data(evidence: Evidence) -> dict[str, Any]:
     return {
-        "counts": {split: sum(each.values()) for split, each in about["counts"].items()},
-        "balance": charts.balance(about["counts"]),
-        "findings": about["findings"]["findings"],
-        "remarks": about["findings"]["remarks"],
-        "images": about["findings"]["images"],
-        "samples": samples,
+        "counts": {split: sum(each.values()) for split, each in evidence.counts.items()},
+        "balance": charts.balance(evidence.counts),
+        "findings": evidence.findings.found,
+        "remarks": evidence.findings.remarks,
+        "images": evidence.findings.images,
+        "samples": [
+            {"name": name, "images": [address(image) for image in images]} for name, images in evidence.samples.items()
+        ],
     }
 
 
-def _explained(run: Run, evidence: Evidence) -> list[dict[str, Any]]:
+def _explained(evidence: Evidence) -> list[dict[str, Any]]:
     """A few images, and below each how every rung decided."""
-    told: Sequence[Mapping[str, Any]] = evidence.about["explanations"]
     found = []
-    for place, about in enumerate(evidence.about["explained"]):
-        image = evidence.explained[place]
+    for one in evidence.explained:
         rungs = []
-        for one, values in zip(told, evidence.maps, strict=True):
-            if one["image"] != place:
-                continue
-            largest = float(np.abs(values).max())
-            rungs.append(dict(one) | {"map": address(signed(values, largest)) if largest else None})
-        found.append(dict(about) | {"picture": address(image), "rungs": rungs, "because": WHY[about["why"]]})
+        for each in one.explanations:
+            largest = float(np.abs(each.map).max())
+            rungs.append(vars(each) | {"map": address(signed(each.map, largest)) if largest else None})
+        found.append(vars(one) | {"picture": address(one.image), "rungs": rungs, "because": WHY[one.why]})
     return found
 
 
-def _sliced(one: Mapping[str, Any], best: str) -> dict[str, Any]:
+def _sliced(one: Slices, best: str) -> dict[str, Any]:
     """Slices by one column; open where the advised rung is worse in one of them."""
-    weak = any(cell["worse"] for rung in one["rungs"] if rung["name"] == best for cell in rung["cells"])
-    return dict(one) | {"open": weak}
+    weak = any(cell.worse for rung, cells in zip(one.rungs, one.cells, strict=True) if rung == best for cell in cells)
+    return one.to_dict() | {"open": weak}
 
 
-def _training(rung: RungResult) -> dict[str, Any]:
+def _training(rung: RungResult, training: TrainingRecord) -> dict[str, Any]:
     """How a rung was trained: its curves, what was used, what was decided and why."""
-    training = rung.training
-    recipe = training["recipe"]
+    recipe = training.recipe
     augment = recipe["augment"]
     varied = "no variation" if not isinstance(augment, Mapping) else _varied(augment)
     return {
         "name": rung.name,
-        "parameters": f"{training['parameters']:,}",
+        "parameters": f"{training.parameters:,}",
         "recipe": f"{recipe['epochs']} epochs of batches of {recipe['batch_size']}, {recipe['optimizer']}, "
         f"learning rate {recipe['lr']:g} ({recipe['schedule'].replace('_', '-')}), {recipe['loss']}, "
-        f"{recipe['precision']} on {training['device']}; {varied}",
-        "reasons": training["reasons"],
-        "stopped": training.get("stopped", ""),
+        f"{recipe['precision']} on {training.device}; {varied}",
+        "reasons": training.reasons,
+        "stopped": training.stopped,
         "curves": charts.curves(rung),
         "lr_range": charts.lr_range(rung),
-        "seeds": training.get("seeds"),
     }
 
 
@@ -220,17 +203,14 @@ def _loading_options(loading: Loading) -> list[str]:
 
 
 def _again(run: Run) -> dict[str, Any]:
-    """How to make the run anew."""
-    asked = run.asked
-    seeds = asked.get("seeds", [run.seed])
-    parts = ["firstlight", "climb", str(asked.get("data", ""))]
-    parts += ["--rungs", ",".join(asked.get("rungs", [rung.name for rung in run]))]
+    """How to reproduce the run."""
+    request = run.request
+    parts = ["firstlight", "climb", request.data, "--rungs", ",".join(request.rungs)]
     parts += ["--split", run.split] if run.split != "validation" else []
-    parts += ["--effort", asked["effort"]] if asked.get("effort", "standard") != "standard" else []
+    parts += ["--effort", request.effort] if request.effort not in (None, "standard") else []
     parts += ["--seed", str(run.seed)] if run.seed else []
-    parts += ["--seeds", str(len(seeds))] if len(seeds) > 1 else []
-    if "loading" in asked:
-        parts += _loading_options(Loading.from_dict(asked["loading"]))
-    rows = [("seed", ", ".join(map(str, seeds))), ("fingerprint of the images", run.fingerprint)]
+    parts += ["--seeds", str(len(request.seeds))] if len(request.seeds) > 1 else []
+    parts += _loading_options(request.loading)
+    rows = [("seed", ", ".join(map(str, request.seeds))), ("fingerprint of the images", run.fingerprint)]
     rows += [(name, str(version)) for name, version in run.versions.items()]
-    return {"command": shlex.join(parts), "rows": rows, "options": dict(asked.get("options", {}))}
+    return {"command": shlex.join(parts), "rows": rows, "options": dict(request.options)}

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from firstlight.reporting import pictures
 from firstlight.reporting.picture import DARK, LIGHT, Picture
@@ -54,26 +51,21 @@ def accuracies(run: Run) -> Chart | None:
     return _chart(
         pictures.accuracies(
             [rung.name for rung in run],
-            [one["accuracy"] for one in metrics],
-            [one["interval"] for one in metrics],
-            [one["n"] for one in metrics],
-            chance=metrics[0]["prior"],
+            [one.accuracy for one in metrics],
+            [one.interval for one in metrics],
+            [one.n for one in metrics],
+            chance=metrics[0].majority_share,
         )
     )
 
 
 def confusion(rung: RungResult) -> Chart:
-    """Which class is taken for which."""
-    recall = rung.metrics["recall"]
-    number = {name: place for place, name in enumerate(recall)}
-    matrix = np.diag([one["correct"] for one in recall.values()])
-    for label, predicted, count in rung.metrics["mistakes"]:
-        matrix[number[label], number[predicted]] = count
-    return _chart(pictures.confusion(matrix, list(recall)))
+    """The confusion matrix."""
+    return _chart(pictures.confusion(rung.metrics.confusion, list(rung.metrics.recall)))
 
 
 def reliability(rung: RungResult) -> Chart:
-    """Whether the probabilities are true to what they say."""
+    """The calibration of the probabilities."""
     seen = rung.predictions
     known = seen.labels >= 0
     return _chart(pictures.reliability(seen.probabilities[known], seen.labels[known]))
@@ -81,21 +73,17 @@ def reliability(rung: RungResult) -> Chart:
 
 def curves(rung: RungResult) -> Chart | None:
     """Loss and accuracy after each epoch; none where there is one epoch only."""
-    history = [dict(epoch) for epoch in rung.history]
-    if len({epoch["epoch"] for epoch in history}) < 2:
+    if len({epoch.epoch for epoch in rung.history}) < 2:
         return None
-    for epoch in history:
-        low, high = epoch.pop("low", None), epoch.pop("high", None)
-        epoch["interval"] = None if low is None else (low, high)
-    return _chart(pictures.curves(history))
+    return _chart(pictures.curves([vars(epoch) for epoch in rung.history]))
 
 
 def lr_range(rung: RungResult) -> Chart | None:
     """The learning-rate test, where one was made."""
-    tried: Mapping[str, Any] | None = rung.training.get("lr_range")
-    if not tried:
+    if rung.training is None or rung.training.lr_range is None:
         return None
-    return _chart(pictures.lr_range(tried["rates"], tried["losses"], rung.training["recipe"]["lr"]))
+    curve = rung.training.lr_range
+    return _chart(pictures.lr_range(curve.rates, curve.losses, rung.training.recipe["lr"]))
 
 
 def balance(counts: Mapping[str, Mapping[str, int]]) -> Chart:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, RunError
 from firstlight.reporting.chapters import content
-from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.evidence import read_evidence
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 
@@ -68,7 +68,7 @@ def render(run: Run) -> str:
     """
     if not run.finished:
         raise RunError(f"{run.path or 'The run'} is not finished, so there is nothing to advise yet; climb it again.")
-    return _template().render(**content(run, kept_evidence(run)))
+    return _template().render(**content(run, read_evidence(run)))
 
 
 @cache

@@ -1,16 +1,19 @@
-"""`Evidence`: what a report shows beside the numbers (findings, images, maps), kept in the run folder as one file."""
+"""`Evidence`: the findings, images and maps that a report shows next to the numbers, as one file of the run folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from firstlight.atomic import new_file
+from firstlight.data.auditing.findings import Findings
 from firstlight.errors import RunError
+from firstlight.evaluation.slices import Slices
+from firstlight.runs.records import record
 from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
@@ -18,68 +21,231 @@ from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 EVIDENCE = "evidence.safetensors"
 LIMIT = 2**30  # bytes of the file; a thousand classes with three images of 96 x 96 px each are 80 MB
 KIND = "evidence"
+REMEDY = f"remove {EVIDENCE} and run firstlight climb again, which gathers it anew"
+# The groups of images and their maps in the file: rank and type.
+ARRAYS = {
+    "ideals": (4, np.uint8),
+    "samples": (4, np.uint8),
+    "mistakes": (4, np.uint8),
+    "explained": (4, np.uint8),
+    "maps": (3, np.float32),
+}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShownImage:
+    """An image and what the advised rung said of it.
+
+    Attributes:
+        key: the image's name.
+        label: its class; None where that is not known.
+        predicted: the class that was predicted.
+        probability: of the predicted class, in [0, 1].
+        image: uint8 (h, w, C).
+    """
+
+    key: str
+    label: str | None
+    predicted: str
+    probability: float
+    image: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShownExplanation:
+    """Why a rung decided as it did on an image; see `Explanation`.
+
+    Attributes:
+        rung: its name.
+        predicted: the class that it predicted.
+        against: the class that it is compared with.
+        probability: of the predicted class, in [0, 1].
+        difference: of the two classes' scores.
+        remainder: the part of the difference that the map does not explain.
+        method: how the map was made, in words.
+        exact: whether the map adds up to the difference except for rounding.
+        map: float32 (H, W); positive pixels support ``predicted``, negative ones ``against``.
+    """
+
+    rung: str
+    predicted: str
+    against: str
+    probability: float
+    difference: float
+    remainder: float
+    method: str
+    exact: bool
+    map: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExplainedImage(ShownImage):
+    """An image that every rung explains.
+
+    Attributes:
+        why: it was chosen: ``"wrong"``, ``"uncertain"`` or ``"typical"``.
+        explanations: of each rung that can explain.
+    """
+
+    why: str
+    explanations: tuple[ShownExplanation, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An accuracy with its interval.
+
+    Attributes:
+        n: images.
+        accuracy: the share that is right.
+        interval: Wilson's 95 % interval.
+    """
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class WithoutLeaked:
+    """The rungs measured again without the images that (nearly) are also among the training images.
+
+    Attributes:
+        left_out: how many images those are.
+        rungs: by name.
+    """
+
+    left_out: int
+    rungs: Mapping[str, Accuracy]
+
+
+@dataclass(frozen=True)
+class GatheringSeconds:
+    """How long the gathering took.
+
+    Attributes:
+        audit: of the images.
+        rest: everything else.
+    """
+
+    audit: float
+    rest: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evidence:
     """What was gathered at the end of a climb, so that its report needs neither the images nor torch.
 
     Attributes:
-        about: plain values: findings, counts, slices, which image is shown where, what was said of it.
+        findings: of the audit.
+        counts: images by split and class.
+        without_leaked: the accuracies without leaked images; None where there are none.
+        slices: accuracy by slices of the data, one for each column.
+        remarks: what could not be explained and why.
+        seconds: how long the gathering took.
         ideals: uint8 (K, H, W, C), the mean training image of each class.
-        shown: uint8 (M, h, w, C), the images that are shown, the shorter ones at their own size.
-        explained: uint8 (E, H, W, C), the images whose explanations are shown.
-        maps: float32 (R, H, W), the signed maps of the explanations.
-
-    Example:
-        >>> empty = np.zeros((0, 2, 2, 1), np.uint8)
-        >>> Evidence({"findings": {}}, empty, empty, empty, np.zeros((0, 2, 2), np.float32)).about
-        {'findings': {}}
+        samples: by class, uint8 (n, h, w, C): some of its training images.
+        mistakes: the most confident mistakes of the advised rung, class by class.
+        explained: a few images as every rung sees them.
     """
 
-    about: Mapping[str, Any]
-    ideals: np.ndarray
-    shown: np.ndarray
-    explained: np.ndarray = field(repr=False)
-    maps: np.ndarray = field(repr=False)
+    findings: Findings
+    counts: Mapping[str, Mapping[str, int]]
+    without_leaked: WithoutLeaked | None
+    slices: tuple[Slices, ...]
+    remarks: tuple[str, ...]
+    seconds: GatheringSeconds
+    ideals: np.ndarray = field(repr=False)
+    samples: Mapping[str, np.ndarray] = field(repr=False)
+    mistakes: tuple[ShownImage, ...]
+    explained: tuple[ExplainedImage, ...]
 
 
-SHAPES = {"ideals": (4, np.uint8), "shown": (4, np.uint8), "explained": (4, np.uint8), "maps": (3, np.float32)}
+def has_evidence(run: Run) -> bool:
+    """Whether the run folder holds evidence."""
+    return run.path is not None and (run.path / EVIDENCE).is_file()
 
 
-def keep_evidence(run: Run, evidence: Evidence) -> None:
-    """Writes the evidence of a run into its folder, whole or not at all; what was there is replaced.
+def write_evidence(run: Run, evidence: Evidence) -> None:
+    """Writes the evidence of a run into its folder, completely or not at all, replacing what was there.
 
     Raises:
         RunError: where the folder cannot be written to.
     """
     assert run.path is not None
-    tensors = {name: getattr(evidence, name) for name in SHAPES}
+    about = plain(
+        _without_arrays(evidence)
+        | {
+            "samples": {name: len(images) for name, images in evidence.samples.items()},
+            "mistakes": [_without_arrays(one) for one in evidence.mistakes],
+            "explained": [
+                _without_arrays(one) | {"explanations": [_without_arrays(each) for each in one.explanations]}
+                for one in evidence.explained
+            ],
+        }
+    )
+    groups = {
+        "ideals": list(evidence.ideals),
+        "samples": [image for images in evidence.samples.values() for image in images],
+        "mistakes": [one.image for one in evidence.mistakes],
+        "explained": [one.image for one in evidence.explained],
+        "maps": [each.map for one in evidence.explained for each in one.explanations],
+    }
+    tensors = {name: np.stack(group) if group else _nothing(name) for name, group in groups.items()}
     with new_file(run.path / EVIDENCE, RunError) as part:
-        part.write_bytes(pack_one(SavedModel({"kind": KIND, "about": plain(evidence.about)}, tensors)))
+        part.write_bytes(pack_one(SavedModel({"kind": KIND, "about": about}, tensors)))
 
 
-def kept_evidence(run: Run) -> Evidence | None:
-    """What `keep_evidence` kept; None where the run has none.
+def read_evidence(run: Run) -> Evidence | None:
+    """The evidence of a run; None where its folder has none.
 
     Raises:
         RunError: where the file was changed, cut off, is too large, or holds something else.
     """
-    path = None if run.path is None else run.path / EVIDENCE
-    if path is None or not path.is_file():
+    if run.path is None or not has_evidence(run):
         return None
+    path = run.path / EVIDENCE
     if path.stat().st_size > LIMIT:
-        raise RunError(f"{path} has {path.stat().st_size:,} bytes, and at most {LIMIT:,} are read; {_again(path)}")
+        raise RunError(f"{path} has {path.stat().st_size:,} bytes, the limit is {LIMIT:,}; {REMEDY}.")
     saved = unpack_one(path.read_bytes(), path)
-    about = saved.config.get("about")
-    for name, (rank, dtype) in SHAPES.items():
+    for name, (rank, dtype) in ARRAYS.items():
         found = saved.tensors.get(name)
         if found is None or found.ndim != rank or found.dtype != dtype:
-            raise RunError(f"{path} has no {name} of rank {rank} and type {np.dtype(dtype).name}; {_again(path)}")
-    if saved.config.get("kind") != KIND or not isinstance(about, dict):
-        raise RunError(f"{path} holds no evidence of a run; {_again(path)}")
-    return Evidence(about, **{name: saved.tensors[name] for name in SHAPES})
+            raise RunError(f"{path} has no {name} of rank {rank} and type {np.dtype(dtype).name}; {REMEDY}.")
+    return record(Evidence, _with_arrays(saved, path), path, REMEDY)
 
 
-def _again(path: Path) -> str:
-    return f"remove {path.name} and run firstlight climb again, which gathers it anew."
+def _without_arrays(one: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are no arrays."""
+    values = {each.name: getattr(one, each.name) for each in fields(one)}
+    return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
+
+
+def _nothing(name: str) -> np.ndarray:
+    rank, dtype = ARRAYS[name]
+    return np.zeros((0, *[1] * (rank - 1)), dtype)
+
+
+def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
+    """The fields of `Evidence`, every image and map next to what is said of it."""
+    try:
+        about, arrays = dict(saved.config["about"]), saved.tensors
+        counts = list(about["samples"].values())
+        if sum(counts) != len(arrays["samples"]):
+            raise ValueError(f"{len(arrays['samples'])} samples instead of {sum(counts)}")
+        samples = np.split(arrays["samples"], np.cumsum(counts)[:-1])
+        maps = [dict(each) for one in about["explained"] for each in one["explanations"]]
+        explanations = iter([one | {"map": values} for one, values in zip(maps, arrays["maps"], strict=True)])
+        return about | {
+            "ideals": arrays["ideals"],
+            "samples": dict(zip(about["samples"], samples, strict=True)),
+            "mistakes": [
+                dict(one) | {"image": image} for one, image in zip(about["mistakes"], arrays["mistakes"], strict=True)
+            ],
+            "explained": [
+                dict(one) | {"image": image, "explanations": [next(explanations) for _ in one["explanations"]]}
+                for one, image in zip(about["explained"], arrays["explained"], strict=True)
+            ],
+        }
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RunError(f"{path} does not hold the evidence of a run ({error}); {REMEDY}.") from error

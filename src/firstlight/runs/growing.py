@@ -1,38 +1,36 @@
-"""A run folder that grows rung by rung and is readable at every moment; what is under way is kept beside it."""
+"""A run folder that grows rung by rung and is readable at every moment, with checkpoints of a training under way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 from firstlight.atomic import new_file, told
 from firstlight.errors import RunError
-from firstlight.runs.folder import (
-    HISTORY,
-    RUN,
-    RUNGS,
-    content_of,
-    next_folder,
-    put_rung,
-    read_run,
-    refuse_taken,
-    write_run,
-)
-from firstlight.runs.history import to_csv
+from firstlight.evaluation.advice import Advice
+from firstlight.evaluation.compare import Comparison
+from firstlight.runs.document import document, read_document, write_document
+from firstlight.runs.files import HISTORY, RUN, RUNGS, FileRecord
+from firstlight.runs.folder import next_folder, read_run, refuse_taken, write_run
+from firstlight.runs.history import Epoch, to_csv
+from firstlight.runs.outputs import write_outputs
 from firstlight.runs.results import Run, RungResult
-from firstlight.runs.seal import plain, seal, unseal
+from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 
-UNDER_WAY = "training-{seed}.safetensors"  # beside the files of a rung, as long as the rung is not there
-SAME = ("asked", "versions", "seed", "fingerprint", "classes", "split")  # what makes two climbs the same
+CHECKPOINT = "training-{seed}.safetensors"  # in the folder of a rung, until the rung is complete
+SAME = ("request", "versions", "seed", "fingerprint", "classes", "split")  # what makes two climbs the same
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """One of ``first``, ``first-2``, ``first-3``, ...: where the same climb stands, else the first that is free."""
+    """One of ``first``, ``first-2``, ``first-3``, ...: the one with the same climb, else the first free one.
+
+    Attributes:
+        first: the first of them.
+    """
 
     first: Path
 
@@ -41,14 +39,14 @@ def begin_run(run: Run, folder: str | Path | Numbered) -> Run:
     """A run folder to which rungs are added: a new one, or the one that the same climb left there.
 
     Args:
-        run: what was asked, without rungs.
-        folder: where it stands or shall stand.
+        run: the run before its first rung.
+        folder: its folder.
 
     Returns:
-        The run with its path, and with the rungs that are there already.
+        The run with its path, and with the rungs that are complete already.
 
     Raises:
-        RunError: where something else stands there, or it cannot be written.
+        RunError: where the folder holds anything else, or cannot be written.
     """
     folder = _among(run, folder.first) if isinstance(folder, Numbered) else Path(folder)
     found = _same(run, folder)
@@ -56,53 +54,53 @@ def begin_run(run: Run, folder: str | Path | Numbered) -> Run:
         return found
     if (folder / RUN).is_file():
         differs = _differs(run, read_run(folder))
-        raise RunError(f"{folder} holds a run with other {differs}, and is not overwritten; pass another --out.")
+        raise RunError(f"{folder} holds a run with other {differs} and is not overwritten; pass another --out.")
     refuse_taken(folder)
     return write_run(run, folder)
 
 
 def add_rung(run: Run, rung: RungResult) -> Run:
-    """Adds a rung to a run folder: its files first, then its line in run.json, so that it is there or not.
+    """Adds a rung to a run folder: its files first, then its entry in run.json, so that it is there or not.
 
     Raises:
-        RunError: where the folder cannot be written to, or is no run folder any more.
+        RunError: where the folder cannot be written to, or is not a run folder any more.
     """
     assert run.path is not None
     home = run.path / RUNGS / rung.name
     with told(home, RunError):
         home.mkdir(parents=True, exist_ok=True)
-        files = put_rung(rung, run.path, _replace)
+        files = write_outputs(rung, run.path, _replace)
     grown = replace(run, rungs=(*run.rungs, rung))
     _write_document(grown, files)
-    for path in home.glob(UNDER_WAY.format(seed="*")):
+    for path in home.glob(CHECKPOINT.format(seed="*")):
         path.unlink(missing_ok=True)
     return grown
 
 
-def end_run(run: Run, comparisons: Sequence[Any], advice: Any) -> Run:
-    """Adds what can be said when all rungs are there; from then on the run is finished."""
-    ended = replace(run, comparisons=comparisons, advice=advice)
+def end_run(run: Run, comparisons: Sequence[Comparison], advice: Advice) -> Run:
+    """Adds what can be said when all rungs are there; the run is then finished."""
+    ended = replace(run, comparisons=tuple(comparisons), advice=advice)
     if ended.path is not None:
         _write_document(ended, {})
     return ended
 
 
-def keep_training(run: Run, rung: str, seed: int, state: SavedModel, history: Sequence[Any]) -> None:
-    """Keeps a training under way: its state in one file, which is replaced whole, and its epochs so far.
+def save_checkpoint(run: Run, rung: str, seed: int, state: SavedModel, history: Sequence[Epoch]) -> None:
+    """Saves the state of a training under way in one file, which is replaced atomically, and its epochs so far.
 
     Raises:
-        RunError: where it cannot be written; what was kept before is still there.
+        RunError: where it cannot be written; the previous checkpoint is then still there.
     """
     assert run.path is not None
     home = run.path / RUNGS / rung
-    _replace(home / UNDER_WAY.format(seed=seed), pack_one(state))
+    _replace(home / CHECKPOINT.format(seed=seed), pack_one(state))
     _replace(home / HISTORY, to_csv(history))
 
 
-def kept_training(run: Run, rung: str, seed: int) -> SavedModel | None:
-    """What `keep_training` kept last; None where there is nothing whole."""
+def load_checkpoint(run: Run, rung: str, seed: int) -> SavedModel | None:
+    """The last checkpoint of a training; None where there is no intact one."""
     assert run.path is not None
-    path = run.path / RUNGS / rung / UNDER_WAY.format(seed=seed)
+    path = run.path / RUNGS / rung / CHECKPOINT.format(seed=seed)
     if not path.is_file():
         return None
     try:
@@ -131,13 +129,13 @@ def _same(run: Run, folder: Path) -> Run | None:
     return None if _differs(run, found) else found
 
 
-def _write_document(run: Run, files: dict[str, Any]) -> None:
-    """Replaces run.json; the files of the rungs before keep what is stated of them."""
+def _write_document(run: Run, files: Mapping[str, FileRecord]) -> None:
+    """Replaces run.json; what it says of the files of earlier rungs stays."""
     assert run.path is not None
     path = run.path / RUN
     with told(path, RunError):
-        stated = unseal("run", path.read_bytes(), path)["files"]
-    _replace(path, seal("run", content_of(run, {**stated, **files})))
+        written = read_document(path.read_bytes(), path).files
+    _replace(path, write_document(document(run, {**written, **files}), path))
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -146,12 +144,9 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _differs(run: Run, found: Run) -> str:
-    def asked(one: Run, name: str) -> Any:
-        value = plain(getattr(one, name))
-        if name == "versions":
-            value.pop("platform", None)  # a new kernel changes no bit
-        return value
-
-    names = [name for name in SAME if asked(run, name) != asked(found, name)]
-    words = {"asked": "arguments", "fingerprint": "images"}
-    return " and ".join(words.get(name, name) for name in names)
+    """What makes two runs different, in words; empty where they are of the same climb."""
+    both = [{name: plain(getattr(one, name)) for name in SAME} for one in (run, found)]
+    for one in both:
+        one["versions"].pop("platform", None)  # a new kernel changes no bit
+    words = {"request": "arguments", "fingerprint": "images"}
+    return " and ".join(words.get(name, name) for name in SAME if both[0][name] != both[1][name])

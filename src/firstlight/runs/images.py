@@ -84,11 +84,7 @@ def own_images(run: Run, *, progress: Progress | None = None) -> OwnImages:
         >>> len(images.table), images.loading.sides, images.table.fingerprint == run.fingerprint
         (1797, (8, 8), True)
     """
-    data = str(run.asked.get("data", ""))
-    try:
-        loading = replace(Loading.from_dict(run.asked["loading"]), allow_unreadable=True)
-    except (LookupError, TypeError, ValueError) as error:
-        raise RunError(f"The run of {data} does not say how its images were loaded; climb again.") from error
+    data, loading = run.request.data, replace(run.request.loading, allow_unreadable=True)
     try:
         source = arrange(scan(data), split=run.split, seed=run.seed)
         table, loaded = source.select(needed(source, run.split)), None

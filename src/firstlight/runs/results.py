@@ -1,140 +1,181 @@
-"""`Run` and `RungResult`: what a climb gave, as values; nothing here knows of files."""
+"""`Run` and `RungResult`: the result of a climb as values; nothing here knows about files."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Protocol
 
+from firstlight.data.loading import Loading
 from firstlight.errors import ArgumentError
+from firstlight.evaluation.advice import Advice
+from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.predictions import Predictions
+from firstlight.runs.history import Epoch
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
+from firstlight.runs.training import TrainingRecord
 
-Value = TypeVar("Value")
 WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
 
 
-class _Late(Generic[Value]):
-    """A field that takes a value, or a function that gives it and is called when the field is first read."""
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a climb was asked to do.
 
-    def __init__(self, *default: Value) -> None:
-        self.default = default
+    Attributes:
+        data: the images' source as it was passed.
+        rungs: the names of the rungs, simplest first.
+        split: that is measured on.
+        loading: how images are brought to one shape, with what was decided.
+        seeds: each network is trained once per seed; the first one is the run's.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``; None where no rung is trained.
+        options: fields of `Recipe` that replace the recipe's own.
+    """
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+    data: str = ""
+    rungs: tuple[str, ...] = ()
+    split: str = "validation"
+    loading: Loading = field(default_factory=Loading)
+    seeds: tuple[int, ...] = (0,)
+    effort: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __get__(self, rung: object, owner: type) -> Value:
-        if rung is None:
-            if self.default:
-                return self.default[0]
-            raise AttributeError(self.name)  # so tells dataclass that the field has no default
-        value = vars(rung)[self.name]
-        if callable(value):
-            value = vars(rung)[self.name] = value()
-        return value
 
-    def __set__(self, rung: object, value: Value | Callable[[], Value]) -> None:
-        vars(rung)[self.name] = value
+@dataclass(frozen=True)
+class Seconds:
+    """How long a rung took.
+
+    Attributes:
+        fit: to fit it.
+        predict: to predict all images that were measured.
+    """
+
+    fit: float
+    predict: float
+
+
+class Outputs(Protocol):
+    """The large results of a rung, in memory or read from its files at first use."""
+
+    @property
+    def predictions(self) -> Predictions: ...
+    @property
+    def model(self) -> SavedModel: ...
+    @property
+    def history(self) -> tuple[Epoch, ...]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """`Outputs` that are in memory."""
+
+    predictions: Predictions
+    model: SavedModel
+    history: tuple[Epoch, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class RungResult:
-    """What one rung of a run gave; of a run that was read, predictions and model are read when asked for.
+    """The result of one rung of a run.
 
     Attributes:
         name: the rung's name: letters, digits, ``-`` and ``_``.
-        predictions: its scores on the split that the run measures on; or a function that gives them.
-        metrics: what was measured on them, as plain values: ``n``, ``correct``, ``accuracy``, ``interval``,
-            ``recall`` and so on.
-        model: the fitted model as plain data; or a function that gives it.
-        against_previous: the paired comparison with the rung before; None for the first.
-        seconds: how long ``fit`` and ``predict`` took, each in all.
-        training: of a rung that was trained in epochs, what was used and decided: recipe, parameters, device,
-            reasons, what other seeds reached; empty for the others.
-        history: its epochs, each a dict; or a function that gives them.
-
-    Example:
-        >>> metrics = {"n": 2038, "accuracy": 0.9514, "interval": [0.9412, 0.9599]}
-        >>> model = SavedModel({"kind": "centroid"}, {})
-        >>> rung = RungResult(name="ink", predictions=lambda: 1 / 0, metrics=metrics, model=lambda: model)
-        >>> rung  # nothing is called as long as nobody asks for it
-        ink  0.951 [0.941, 0.960]  n=2038
-        >>> rung.model is model
-        True
+        metrics: what `evaluate` says of its predictions.
+        seconds: how long fitting and predicting took.
+        outputs: predictions, model and history; those of a run that was read from its folder are loaded at first use.
+        against_previous: the paired comparison with the rung before; None for the first rung.
+        training: how it was trained; None for a rung that is computed in closed form.
     """
 
     name: str
-    predictions: _Late[Predictions] = _Late()
-    metrics: Mapping[str, Any]
-    model: _Late[SavedModel] = _Late()
-    against_previous: Mapping[str, Any] | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    history: _Late[tuple[Mapping[str, Any], ...]] = _Late(())
+    metrics: Evaluation
+    seconds: Seconds
+    outputs: Outputs = field(repr=False)
+    against_previous: Comparison | None = None
+    training: TrainingRecord | None = None
+
+    @property
+    def predictions(self) -> Predictions:
+        """Its scores on the split that the run measures on."""
+        return self.outputs.predictions
+
+    @property
+    def model(self) -> SavedModel:
+        """The fitted model as plain data."""
+        return self.outputs.model
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """The epochs of its training, those of all seeds; empty where it was not trained."""
+        return self.outputs.history
 
     def to_dict(self) -> dict[str, Any]:
         """The rung's numbers as plain values: name, metrics, comparison and times in one dict."""
-        about = {"against_previous": self.against_previous, "seconds": self.seconds, "training": self.training}
-        return plain({"name": self.name, **self.metrics, **about})
+        about = {
+            "against_previous": None if self.against_previous is None else self.against_previous.to_dict(),
+            "seconds": self.seconds,
+            "training": {} if self.training is None else self.training.to_dict(),
+        }
+        return plain({**self.metrics.to_dict(), "name": self.name, **about})
 
     def __repr__(self) -> str:
-        return self.told()
+        return self.row()
 
-    def told(self, width: int = 0) -> str:
-        """Its accuracy, interval and n behind its name, which is given so much room."""
-        metrics = self.to_dict()
-        low, high = metrics["interval"]
-        return f"{self.name:<{width}}  {metrics['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={metrics['n']}"
+    def row(self, width: int = 0) -> str:
+        """Its name, padded to a width, with its accuracy, interval and n."""
+        metrics, (low, high) = self.metrics, self.metrics.interval
+        return f"{self.name:<{width}}  {metrics.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={metrics.n}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """One climb: what was asked, what was decided and why, and what every rung gave.
+    """One climb: what was requested, what was decided and why, and the result of every rung.
 
     Made by `climb`, or by `read_run` from its folder. ``run["centroid-l1"]`` is one rung; iteration goes
-    over the rungs from the simplest on.
+    over the rungs, simplest first.
 
     Attributes:
-        asked: the arguments that were passed.
-        decided: what was decided where nothing was passed, each with its reason.
-        versions: what `versions` said.
-        seed: where all randomness of the run started.
-        fingerprint: of the table that it was made from.
+        request: what the climb was asked to do.
+        decided: what was decided automatically, each with its reason.
+        versions: of everything that the numbers depend on, see `versions`.
+        seed: the random seed of the run.
+        fingerprint: of the table of images.
         classes: the class names, in the order of the scores' columns.
         split: the split that was measured on.
-        unreadable: how many images of that table could not be read and were left out.
-        rungs: the results, from the simplest on.
-        comparisons: each rung with the one before, and each trained rung with the best one that is not, with
-            p-values corrected for their number; empty as long as the run goes on.
-        advice: where to stop, and why; empty as long as the run goes on.
+        unreadable: how many images of the table could not be read and were skipped.
+        rungs: the results, simplest first.
+        comparisons: each rung with the one before, and each trained rung with the best untrained one, with
+            p-values corrected for their number; empty until the run is finished.
+        advice: where to stop, and why; None until the run is finished.
         path: the run folder; None before it is written.
         test_readings: how often the test split was read for this run.
 
     Example:
-        >>> about = {"asked": {}, "decided": [], "advice": {}, "versions": {}, "seed": 7, "fingerprint": ""}
+        >>> about = {"request": Request(), "decided": (), "versions": {}, "seed": 7, "fingerprint": ""}
         >>> run = Run(**about, classes=("3", "7"), split="validation", unreadable=3, rungs=())
         >>> run
-        the run: 0 rungs on validation, 2 classes, seed 7, 3 unreadable images left out, not finished
+        the run: 0 rungs on validation, 2 classes, seed 7, 3 unreadable images skipped, not finished
         >>> run["cnn"]
         Traceback (most recent call last):
         firstlight.errors.ArgumentError: the run has no rung 'cnn'; choose from: none.
     """
 
-    asked: Mapping[str, Any]
-    decided: Sequence[Any]
+    request: Request
+    decided: tuple[str, ...]
     versions: Mapping[str, str]
     seed: int
     fingerprint: str
-    classes: Sequence[str]
+    classes: tuple[str, ...]
     split: str
     unreadable: int
-    rungs: Sequence[RungResult]
-    advice: Mapping[str, Any]
-    comparisons: Sequence[Mapping[str, Any]] = ()
+    rungs: tuple[RungResult, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    advice: Advice | None = None
     path: Path | None = None
     test_readings: int = 0
 
@@ -146,17 +187,18 @@ class Run:
         raise ArgumentError(f"{self._where} has no rung {name!r}; choose from: {there}.")
 
     def chosen(self, name: str | None = None) -> RungResult:
-        """The rung of that name; the advised one where none is named.
+        """The rung of that name; the advised one where no name is given.
 
         Raises:
             ArgumentError: where there is no such rung, or the run is not finished and advises none yet.
         """
-        if name is None and not self.finished:
+        if name is not None:
+            return self[name]
+        if self.advice is None:
             raise ArgumentError(
-                f"{self._where} is not finished, so it advises no rung yet; name one with --rung, or type the climb "
-                "again."
+                f"{self._where} is not finished, so it advises no rung yet; name one with --rung, or repeat the climb."
             )
-        return self[name or self.advice["rung"]]
+        return self[self.advice.rung]
 
     def __contains__(self, name: object) -> bool:
         return any(name in (rung, rung.name) for rung in self.rungs)
@@ -169,8 +211,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether every rung is there, and the advice."""
-        return bool(self.advice)
+        """Whether all rungs and the advice are there."""
+        return self.advice is not None
 
     @property
     def _where(self) -> str:
@@ -185,21 +227,29 @@ class Run:
             "against_previous": None, "seconds": {...}, "training": {...}}, ...], "comparisons": [...],
             "advice": {...}, "test_readings": 0, "run": "runs/photos"}``; a number that is not finite is None.
         """
-        names = ("classes", "split", "unreadable", "rungs", "comparisons", "advice", "test_readings")
-        about = {name: getattr(self, name) for name in names}
-        about["rungs"] = [rung.to_dict() for rung in self.rungs]
-        return plain({**about, "run": self.path})
+        return plain(
+            {
+                "classes": self.classes,
+                "split": self.split,
+                "unreadable": self.unreadable,
+                "rungs": [rung.to_dict() for rung in self.rungs],
+                "comparisons": [one.to_dict() for one in self.comparisons],
+                "advice": {} if self.advice is None else self.advice.to_dict(),
+                "test_readings": self.test_readings,
+                "run": self.path,
+            }
+        )
 
     def __repr__(self) -> str:
         head = f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"
-        head += f", {self.unreadable} unreadable images left out" if self.unreadable else ""
+        head += f", {self.unreadable} unreadable images skipped" if self.unreadable else ""
         head += f", test split read {self.test_readings} times" if self.test_readings else ""
         head += "" if self.finished else ", not finished"
         longest = max((len(rung.name) for rung in self.rungs), default=0)
-        return "\n".join([head, *(f"  {rung.told(longest)}" for rung in self.rungs)])
+        return "\n".join([head, *(f"  {rung.row(longest)}" for rung in self.rungs)])
 
     def __str__(self) -> str:
-        advice = textwrap.fill(self.advice.get("sentence", ""), WIDTH)
+        advice = "" if self.advice is None else textwrap.fill(self.advice.sentence, WIDTH)
         return "\n".join(filter(None, [repr(self), advice]))
 
 

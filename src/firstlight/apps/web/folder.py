@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from pathlib import Path
 
 from firstlight.apps.web.runtime import runtime_files
 from firstlight.apps.web.telling import card, hash_of, listed, listing, manifest
-from firstlight.atomic import new_folder, replace_folder
+from firstlight.atomic import new_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.exporting.export import Exported, export
 from firstlight.models.exporting.session import Session
@@ -98,8 +97,7 @@ def _written(
     html = files["index.html"].decode()
     assert MARK in html
     files["index.html"] = html.replace(MARK, HEAD).encode()
-    place = out.with_name(f".{out.name}.{secrets.token_hex(4)}.new") if earlier else out
-    with new_folder(place, RunError) as folder:
+    with new_folder(out, RunError, replacing=earlier) as folder:
         exported = export(run, folder / "model.onnx", rung=rung)
         about = Session.of(exported.path).about
         files["model.json"] = _text(about)
@@ -110,8 +108,6 @@ def _written(
             files |= {"README.md": card(about, license_name).encode(), ".gitattributes": LARGE_FILES}
         for name, data in files.items():
             (folder / name).write_bytes(data)
-    if earlier:
-        replace_folder(out, place, RunError)
     return Exported(out / "model.onnx", exported.rung, exported.bytes, exported.parity)
 
 

@@ -16,6 +16,7 @@ from firstlight.models.exporting.facts import (
     what_was_measured,
     what_was_not_tried,
 )
+from firstlight.runs.evidence import read_evidence
 from firstlight.runs.results import Run, RungResult
 
 USE = """```python
@@ -55,6 +56,7 @@ def card(
         raise ArgumentError(f"{license!r} is no licence as the Hub writes it; pass one such as 'apache-2.0'.")
     if dataset is not None and not re.fullmatch(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", dataset, re.ASCII):
         raise ArgumentError(f"{dataset!r} is no dataset as the Hub writes it; pass one such as 'ylecun/mnist'.")
+    evidence = read_evidence(run)
     title = f"{rung.name}: which of {len(run.classes):,} classes an image belongs to"
     parts = {
         title: [
@@ -64,9 +66,9 @@ def card(
         ],
         "How to use it": [USE, 'It needs `pip install "firstlight[export]"`. No file here can run code.'],
         "What an image goes through": [what_an_image_goes_through(about)],
-        "How it was made": list(how_it_was_made(run, rung)),
-        "What was measured": list(what_was_measured(run, rung)),
-        "What it was not tried on": list(what_was_not_tried(run, rung, about)),
+        "How it was made": list(how_it_was_made(run, rung, evidence)),
+        "What was measured": list(what_was_measured(run, rung, evidence)),
+        "What it was not tried on": list(what_was_not_tried(run, rung, about, evidence)),
     }
     body = [f"{'#' if name == title else '##'} {name}\n\n" + "\n\n".join(texts) for name, texts in parts.items()]
     return f"---\n{_head(run, rung, license, dataset)}---\n\n" + "\n\n".join(body) + "\n"
@@ -75,12 +77,12 @@ def card(
 def _head(run: Run, rung: RungResult, license: str | None, dataset: str | None) -> str:
     with require("export", purpose="Model cards"):
         import yaml  # type: ignore[import-untyped]
-    low, high = rung.metrics["interval"]
-    told = f"Accuracy (95 % interval {low:.4f} to {high:.4f}, n = {rung.metrics['n']})"
+    low, high = rung.metrics.interval
+    told = f"Accuracy (95 % interval {low:.4f} to {high:.4f}, n = {rung.metrics.n})"
     result = {
         "task": {"type": "image-classification", "name": "Image classification"},
         "dataset": {"type": dataset or "imagefolder", "name": name_of(run), "split": run.split},
-        "metrics": [{"type": "accuracy", "value": float(rung.metrics["accuracy"]), "name": told}],
+        "metrics": [{"type": "accuracy", "value": rung.metrics.accuracy, "name": told}],
     }
     head = {
         "license": license,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.models.exporting.look import look
-from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.evidence import read_evidence
 from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 
@@ -42,22 +42,24 @@ def document(run: Run, rung: str) -> dict[str, Any]:
         (['0', '1', '2'], [8, 8, 1], 'validation')
     """
     result = run[rung]
-    config, seen, evidence = result.model.config, result.predictions, kept_evidence(run)
+    config, seen, evidence = result.model.config, result.predictions, read_evidence(run)
     outputs = ["label", "probabilities", "pixels", *OF_DISTANCES.get(config["kind"], ())]
     nearest = -seen.scores.max(axis=1) if "distances" in outputs else None
     told = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")
-    samples = None if evidence is None else evidence.shown[: sum(evidence.about["samples"])]
+    samples = [] if evidence is None else [images for images in evidence.samples.values() if len(images)]
+    metrics = result.metrics
     return plain(
         {
             "format": FORMAT,
             **{name: config[name] for name in told},
             "outputs": outputs,
-            "metrics": {"split": run.split} | {name: result.metrics[name] for name in ("n", "accuracy", "interval")},
+            "metrics": {"split": run.split}
+            | {"n": metrics.n, "accuracy": metrics.accuracy, "interval": metrics.interval},
             "in_distribution": {
                 "probability": np.quantile(seen.probabilities.max(axis=1), SHARE, method="lower"),
                 "distance": None if nearest is None else np.quantile(nearest, 1 - SHARE, method="higher"),
                 "share": SHARE,
             },
-            "look": None if samples is None or not len(samples) else look(samples),
+            "look": look(np.concatenate(samples)) if samples else None,
         }
     )

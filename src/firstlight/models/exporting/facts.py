@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from firstlight.data.loading import Preprocessing
+from firstlight.evaluation.compare import Comparison
 from firstlight.models.checkpoint import NETWORK
 from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
-from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
+from firstlight.runs.training import TrainingRecord
 from firstlight.wording import duration, p_value
 
 LONGEST = 60  # letters of a name in a card
@@ -56,7 +59,7 @@ def one_line(name: object) -> str:
 
 def name_of(run: Run) -> str:
     """The name of the images' folder; where it lies is nobody's business."""
-    return one_line(PurePath(str(run.asked.get("data", ""))).name) or "images"
+    return one_line(PurePath(run.request.data).name) or "images"
 
 
 def what_it_is(rung: RungResult) -> str:
@@ -93,7 +96,8 @@ def what_it_is(rung: RungResult) -> str:
         "mlp": f"one hidden layer of {len(tensors.get('module.hidden.bias', ()))} units",
         "cnn": "a small convolutional network",
     }
-    told = f"It is {layers[options['module']]}: {rung.training['parameters']:,} parameters."
+    parameters = 0 if rung.training is None else rung.training.parameters
+    told = f"It is {layers[options['module']]}: {parameters:,} parameters."
     if len(options["views"]) > 1:
         told += f" Its scores are the mean over {len(options['views'])} moved or mirrored views of the image."
     return told
@@ -116,38 +120,37 @@ def what_an_image_goes_through(about: Mapping[str, Any]) -> str:
     return " ".join([told, *([ALIGNMENTS[how.align]] if how.align != "none" else [])])
 
 
-def how_it_was_made(run: Run, rung: RungResult) -> Iterator[str]:
+def how_it_was_made(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterator[str]:
     """Images, recipe, temperature, decisions, versions: a paragraph each."""
-    evidence = kept_evidence(run)
-    counts = (evidence.about.get("counts") or {}).get("train") if evidence is not None else None
+    counts = {} if evidence is None else evidence.counts.get("train", {})
     images = f", {sum(counts.values()):,} training images" if counts else ""
     yield f"Images: {safe(name_of(run))}{images}; fingerprint of the list of images {safe(run.fingerprint) or 'none'}."
-    if rung.model.config["kind"] == NETWORK:
-        yield from _trained(run, rung)
+    if rung.training is not None:
+        yield from _trained(run, rung, rung.training)
     else:
         once = "by k-means" if rung.model.config["kind"] == "prototypes" else "in closed form"
-        yield f"It was computed {once}, in {duration(rung.seconds.get('fit', 0))}; nothing was trained by SGD."
+        yield f"It was computed {once}, in {duration(rung.seconds.fit)}; nothing was trained by SGD."
         if rung.model.config["kind"] != "prior":
             yield (
                 f"Its temperature, one number that turns distances into probabilities, was fitted on at most "
                 f"{HELD_OUT:,} of the training images, as a model scores them that was made without these."
             )
-    reasons = [*run.decided, *rung.training.get("reasons", ())]
+    reasons = [*run.decided, *(() if rung.training is None else rung.training.reasons)]
     yield "\n".join([f"- {_sentence(reason)}" for reason in reasons]) or "Nothing had to be decided."
     versions = ", ".join(f"{safe(name)} {safe(version)}" for name, version in run.versions.items())
     yield f"Seed {rung.model.config['seed']}. Versions: {versions}."
 
 
-def _trained(run: Run, rung: RungResult) -> Iterator[str]:
-    training, recipe = rung.training, rung.training["recipe"]
+def _trained(run: Run, rung: RungResult, training: TrainingRecord) -> Iterator[str]:
+    recipe = training.recipe
     rows = {
         "epochs, batch": f"{recipe['epochs']}, {recipe['batch_size']}",
         "loss": f"{recipe['loss']}, label smoothing {recipe['label_smoothing']:g}",
         "optimizer": f"{recipe['optimizer']}, weight decay {recipe['weight_decay']:g}",
         "learning rate": f"{recipe['lr']}, {recipe['schedule']}",
         "variation": _variation(recipe["augment"]),
-        "precision, device": f"{recipe['precision']}, {training['device']}",
-        "time": duration(rung.seconds.get("fit", 0)),
+        "precision, device": f"{recipe['precision']}, {training.device}",
+        "time": duration(rung.seconds.fit),
     }
     yield "| trained by | |\n|---|---|\n" + "\n".join(f"| {name} | {safe(value)} |" for name, value in rows.items())
     watched = "up to 1,000 training images, a fifth of them at most, that were held out"
@@ -156,13 +159,12 @@ def _trained(run: Run, rung: RungResult) -> Iterator[str]:
         f"{watched if run.split == 'test' else 'the validation images'}"
         f"{', and so was the number of epochs' if recipe['patience'] else ''}."
     )
-    if training.get("stopped"):
-        yield _sentence(training["stopped"])
-    if "seeds" in training:
-        spread = training["seeds"]
+    if training.stopped:
+        yield _sentence(training.stopped)
+    if seeds := training.seeds:
         yield (
-            f"Trained with {len(spread['seeds'])} seeds it reached an accuracy of {spread['mean']:.4f} on average, "
-            f"standard deviation {spread['standard_deviation']:.4f}; this is the first one's."
+            f"Trained with {len(seeds.seeds)} seeds it reached an accuracy of {seeds.mean:.4f} on average, "
+            f"standard deviation {seeds.standard_deviation:.4f}; this is the first one's."
         )
 
 
@@ -172,45 +174,44 @@ def _variation(augment: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in augment.items() if value) or "none"
 
 
-def what_was_measured(run: Run, rung: RungResult) -> Iterator[str]:
+def what_was_measured(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterator[str]:
     """The numbers with their intervals, and what makes them too good."""
     seen = rung.metrics
-    low, high = seen["interval"]
+    low, high = seen.interval
     yield (
-        f"**Accuracy {seen['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}** (Wilson), on {seen['n']:,} "
-        f"{run.split} images. Always naming their commonest class gives {seen['prior']:.4f}."
+        f"**Accuracy {seen.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}** (Wilson), on {seen.n:,} "
+        f"{run.split} images. Always naming their commonest class gives {seen.majority_share:.4f}."
     )
-    loss = "infinite" if seen.get("log_loss") is None else f"{seen['log_loss']:.4f}"
+    loss = f"{seen.log_loss:.4f}" if isfinite(seen.log_loss) else "infinite"
     yield (
-        f"Balanced accuracy {seen['balanced_accuracy']:.4f}, log loss {loss}, expected calibration error "
-        f"{seen['calibration_error']:.4f} (15 bins: how far the stated probability is from the share that is right)."
+        f"Balanced accuracy {seen.balanced_accuracy:.4f}, log loss {loss}, expected calibration error "
+        f"{seen.calibration_error:.4f} (15 bins: how far the stated probability is from the share that is right)."
         + (
             " The temperature was fitted on the same images, so log loss and calibration are a little too good."
             if rung.model.config["kind"] == NETWORK and run.split != "test"
             else ""
         )
     )
-    classes = [(name, one) for name, one in seen["recall"].items() if one["n"]]
-    worst = sorted(classes, key=lambda pair: pair[1]["correct"] / pair[1]["n"])[:WORST]
+    classes = [(name, one) for name, one in seen.recall.items() if one.n]
+    worst = sorted(classes, key=lambda pair: pair[1].correct / pair[1].n)[:WORST]
     lines = [
-        f"| {safe(name)} | {one['correct'] / one['n']:.3f} | {one['interval'][0]:.3f} to {one['interval'][1]:.3f} | "
-        f"{one['n']:,} |"
+        f"| {safe(name)} | {one.correct / one.n:.3f} | {one.interval[0]:.3f} to {one.interval[1]:.3f} | {one.n:,} |"
         for name, one in worst
     ]
     yield "\n".join(["| classes found least often | recall | 95 % interval | images |", "|---|---|---|---|", *lines])
-    if mistakes := seen.get("mistakes", ())[:MISTAKES]:
+    if mistakes := seen.mistakes[:MISTAKES]:
         told = ", ".join(f"{safe(label)} taken for {safe(named)} {count:,} times" for label, named, count in mistakes)
         yield f"The commonest mistakes: {told}."
-    rows = [row for row in run.comparisons if row["name"] == rung.name]
+    rows = [row for row in run.comparisons if row.name == rung.name]
     if rows:
-        yield "On the same images, p by exact McNemar, corrected by Holm:\n\n" + "\n".join(map(_beside, rows))
-    evidence = kept_evidence(run)
-    leaked = (evidence.about.get("without_leaked") or {}) if evidence is not None else {}
-    if leaked and rung.name in leaked["rungs"]:
-        left, (low, high) = leaked["rungs"][rung.name], leaked["rungs"][rung.name]["interval"]
+        yield "On the same images, p by exact McNemar, corrected by Holm:\n\n" + "\n".join(map(_compared, rows))
+    without = None if evidence is None else evidence.without_leaked
+    if without is not None and rung.name in without.rungs:
+        again = without.rungs[rung.name]
+        low, high = again.interval
         yield (
-            f"Without the {leaked['left_out']:,} images that are nearly the same as one of another split: accuracy "
-            f"{left['accuracy']:.4f}, {low:.4f} to {high:.4f}, n = {left['n']:,}."
+            f"Without the {without.left_out:,} images that are nearly the same as one of another split: accuracy "
+            f"{again.accuracy:.4f}, {low:.4f} to {high:.4f}, n = {again.n:,}."
         )
     if run.split == "test":
         yield f"How often the test split was read for this run: {run.test_readings}."
@@ -221,13 +222,14 @@ def what_was_measured(run: Run, rung: RungResult) -> Iterator[str]:
         )
 
 
-def _beside(row: Mapping[str, Any]) -> str:
-    low, high = row["interval"]
-    told = f"{row['difference']:+.4f}, {low:+.4f} to {high:+.4f}, {p_value(row['p'])}: {row['verdict']}"
-    return f"- against {row['against']}: {told}"
+def _compared(row: Comparison) -> str:
+    low, high = row.interval
+    return f"- against {row.against}: {row.difference:+.4f}, {low:+.4f} to {high:+.4f}, {p_value(row.p)}: {row.verdict}"
 
 
-def what_was_not_tried(run: Run, rung: RungResult, about: Mapping[str, Any]) -> Iterator[str]:
+def what_was_not_tried(
+    run: Run, rung: RungResult, about: Mapping[str, Any], evidence: Evidence | None
+) -> Iterator[str]:
     """What the numbers do not say, and what the audit of the images found."""
     yield (
         "- Images from elsewhere: other cameras, other light, other people who drew them. The number above holds for "
@@ -239,15 +241,14 @@ def what_was_not_tried(run: Run, rung: RungResult, about: Mapping[str, Any]) -> 
         f"An image of none of the {len(run.classes):,} classes is given one of them all the same."
         + _distribution_note(about, rung.model.config["kind"])
     )
-    few = sum(one["n"] < FEW for one in rung.metrics["recall"].values())
+    few = sum(one.n < FEW for one in rung.metrics.recall.values())
     if few:
         yield f"{few:,} of {len(run.classes):,} classes were measured on fewer than {FEW} images, which says little."
-    if rung.metrics.get("unreadable"):
-        yield f"{rung.metrics['unreadable']:,} images could not be read and were left out."
-    evidence = kept_evidence(run)
-    findings = (evidence.about.get("findings") or {}).get("findings", ()) if evidence is not None else ()
+    if rung.metrics.unreadable:
+        yield f"{rung.metrics.unreadable:,} images could not be read and were skipped."
+    findings = () if evidence is None else evidence.findings.found
     if findings:
-        told = [f"- {safe(one['code'])}: {_sentence(one['message'])}" for one in findings[:FINDINGS]]
+        told = [f"- {safe(one.code)}: {_sentence(one.message)}" for one in findings[:FINDINGS]]
         more = [f"- and {len(findings) - FINDINGS:,} more"] if len(findings) > FINDINGS else []
         yield "An audit of the images found:\n\n" + "\n".join([*told, *more])
 

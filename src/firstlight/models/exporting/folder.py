@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
-from firstlight.atomic import new_folder, replace_folder
+from firstlight.atomic import new_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.exporting.card import card
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
-from firstlight.runs.folder import LIMITS, read_run
-from firstlight.runs.folder import MODEL as MODEL_LIMIT
-from firstlight.runs.folder import TENSORS as TENSORS_LIMIT
+from firstlight.runs.files import LIMITS
+from firstlight.runs.files import MODEL as MODEL_LIMIT
+from firstlight.runs.files import TENSORS as TENSORS_LIMIT
+from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.seal import digest, seal, unseal
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
@@ -70,12 +70,9 @@ def write_folder(
     }
     stated = {name: {"bytes": len(data), "blake2b": digest(data)} for name, data in files.items()}
     files[CONFIG] = seal(KIND, {"about": about, "files": stated})
-    place = out.with_name(f".{out.name}.{secrets.token_hex(4)}.new") if earlier else out
-    with new_folder(place, RunError) as folder:
+    with new_folder(out, RunError, replacing=earlier) as folder:
         for name, data in files.items():
             (folder / name).write_bytes(data)
-    if earlier:
-        replace_folder(out, place, RunError)
     return out
 
 
@@ -90,7 +87,7 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], SavedModel]:
     """
     folder = Path(folder)
     config = _read(folder / CONFIG, LIMITS[MODEL_LIMIT])
-    content = unseal(KIND, config, folder / CONFIG)
+    content = unseal(KIND, config, folder / CONFIG, remedy="export the run again")
     match content:
         case {"about": {"format": int(version)} as about, "files": {"model.safetensors": {"blake2b": str(stated)}}}:
             pass

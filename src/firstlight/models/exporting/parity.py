@@ -13,7 +13,7 @@ from firstlight.data.decoding.stack import read_all
 from firstlight.data.files import reader
 from firstlight.errors import RunError
 from firstlight.models.exporting.session import Engine
-from firstlight.runs.evidence import kept_evidence
+from firstlight.runs.evidence import read_evidence
 from firstlight.runs.images import own_images
 from firstlight.runs.results import Run, RungResult
 
@@ -106,8 +106,15 @@ def images_of(run: Run, rung: RungResult) -> tuple[list[np.ndarray], str]:
     try:
         return _measured(run, rung), run.split
     except RunError:
-        evidence = kept_evidence(run)
-        return [] if evidence is None else list(evidence.shown), "samples"
+        return _samples(run), "samples"
+
+
+def _samples(run: Run) -> list[np.ndarray]:
+    evidence = read_evidence(run)
+    if evidence is None:
+        return []
+    samples = [image for images in evidence.samples.values() for image in images]
+    return [*samples, *(mistake.image for mistake in evidence.mistakes)]
 
 
 def _measured(run: Run, rung: RungResult) -> list[np.ndarray]:

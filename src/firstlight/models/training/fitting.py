@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from firstlight.models.training.lr_range import find_lr
 from firstlight.models.training.network import Network, laid_out, statistics, views_of
 from firstlight.models.training.recipes import Augmentation, Recipe, for_few
 from firstlight.models.training.setting import Fitted, Setting
+from firstlight.runs.training import RangeCurve, TrainingRecord
 
 STARTED_FROM = 500  # images, evenly spaced, that the first filters of a cnn are made from
 PROBED = 8  # images of the one batch that a module and a device are tried on
@@ -56,12 +56,12 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     reasons += [warning] if warning else []
     module = laid_out(network.module).to(device)
     network = replace(network, module=module, device=device)
-    details: dict[str, Any] = {}
+    curve = None
     if recipe.lr == "auto":
         tried = find_lr(network, data, recipe, setting.seed)
         recipe = replace(recipe, lr=tried.lr)
         reasons.append(f"Learning rate {tried.lr:g}, by the range test.")
-        details["lr_range"] = {"rates": list(tried.rates), "losses": list(tried.losses)}
+        curve = RangeCurve(tried.rates, tried.losses)
     before, other_threads = _resumed(setting)
     reasons += [other_threads] if other_threads else []
     history, stopped = train(network, data, recipe, setting)
@@ -73,16 +73,17 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     reasons += [stopped] if stopped else []
     watched = setting.watched
     temperature = 1.0 if watched is None else fit_temperature(network.scores(watched.images), watched.labels)
-    details |= {
-        "recipe": recipe.to_dict(),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "reasons": reasons,
-        "stopped": stopped,
-        "seconds": time.perf_counter() - started + before,
-    }
-    return Fitted(network, temperature, details, history)
+    record = TrainingRecord(
+        recipe=recipe.to_dict(),
+        device=str(device),
+        threads=torch.get_num_threads(),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        reasons=tuple(reasons),
+        stopped=stopped,
+        seconds=time.perf_counter() - started + before,
+        lr_range=curve,
+    )
+    return Fitted(network, temperature, record, history)
 
 
 def start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -> Network:

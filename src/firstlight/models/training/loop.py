@@ -19,8 +19,9 @@ from firstlight.models.training.losses import LOSSES, balanced, checked, one_hot
 from firstlight.models.training.network import Network
 from firstlight.models.training.optimizers import clip, optimizer_for, schedule
 from firstlight.models.training.recipes import Augmentation, Recipe
-from firstlight.models.training.setting import Epoch, Kept, Setting
+from firstlight.models.training.setting import Kept, Setting
 from firstlight.models.training.state import State
+from firstlight.runs.history import Epoch
 
 KEEP_AFTER = 1.0  # seconds of training between two savings of its state, at least
 KEEP_SHARE = 0.02  # of the time that saving may take
@@ -157,13 +158,16 @@ def _look(training: Training, watched: TrainingSet | None, seconds: float) -> Ep
     lr = training.lr() if state.step < training.total else 0.0
     train_loss = float(state.loss) / len(training.data.labels)
     if watched is None or not len(watched.labels):
-        return Epoch(epoch=done, epochs=recipe.epochs, train_loss=train_loss, lr=lr, seconds=seconds)
+        return Epoch(
+            seed=training.seed, epoch=done, epochs=recipe.epochs, train_loss=train_loss, lr=lr, seconds=seconds
+        )
     scores = torch.from_numpy(training.network.scores(watched.images))
     labels = torch.from_numpy(np.array(watched.labels, np.int64))
     losses = training.loss_of(scores, one_hot(labels, watched.classes).to(scores.dtype))
     correct, n = int((scores.argmax(dim=1) == labels).sum()), len(labels)
     low, high = wilson(correct, n)
     return Epoch(
+        seed=training.seed,
         epoch=done,
         epochs=recipe.epochs,
         train_loss=train_loss,

@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from firstlight.data.pixels import Pixels
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.recipes import Recipe
+from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One epoch as it is told and kept.
-
-    Attributes:
-        epoch: its number, from 1 on.
-        epochs: how many there will be.
-        train_loss: mean over the training images, each as it was when its turn came.
-        validation_loss: mean over the watched images at the end; None where none are watched.
-        accuracy: share of the watched images that are right, in [0, 1].
-        interval: Wilson's 95 % interval of it.
-        n: the watched images.
-        lr: the learning rate of the step that comes next.
-        seconds: since the start of the training, the looks at the watched images included.
-    """
-
-    epoch: int
-    epochs: int
-    train_loss: float
-    validation_loss: float | None = None
-    accuracy: float | None = None
-    interval: tuple[float, float] | None = None
-    n: int = 0
-    lr: float
-    seconds: float
-
-    def __str__(self) -> str:
-        text = f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  train loss {self.train_loss:.4f}"
-        if self.accuracy is not None and self.interval is not None:
-            low, high = self.interval
-            text += (
-                f"  validation loss {self.validation_loss:.4f}  accuracy {self.accuracy:.4f} [{low:.4f}, {high:.4f}]"
-            )
-            text += f"  n={self.n}"
-        return f"{text}  {self.seconds:.1f} s"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, with the ends of the interval as ``low`` and ``high``."""
-        values = asdict(self)
-        low, high = values.pop("interval") or (None, None)
-        return values | {"low": low, "high": high}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Epoch:
-        """What `to_dict` gave."""
-        values = dict(values)
-        low, high = values.pop("low"), values.pop("high")
-        return cls(**values, interval=None if low is None else (low, high))
+from firstlight.runs.training import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -135,11 +86,11 @@ class Fitted:
     Attributes:
         model: what scores images.
         temperature: probabilities are softmax(scores / temperature).
-        training: of a trained rung, what was used and decided.
-        history: of a trained rung, its epochs.
+        training: how it was trained; None for a closed-form rung.
+        history: the epochs of the training.
     """
 
     model: Model
     temperature: float
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: TrainingRecord | None = None
     history: tuple[Epoch, ...] = ()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from firstlight.models.training.network import load_weights
 from firstlight.models.training.optimizers import Optimizer
-from firstlight.models.training.setting import Epoch
+from firstlight.runs.history import Epoch
 from firstlight.runs.tensors import SavedModel
 
 

@@ -1,4 +1,4 @@
-"""`suspects()`: labels to look at again, by confident learning on predictions out of fold."""
+"""`label_errors()`: labels to look at again, by confident learning on predictions out of fold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Suspects:
+class LabelErrors:
     """Images whose label a model doubts, the most doubtful first.
 
     Attributes:
@@ -63,7 +63,7 @@ class Suspects:
         return "\n".join([head, *lines])
 
 
-def suspects(predictions: Predictions) -> Suspects:
+def label_errors(predictions: Predictions) -> LabelErrors:
     """Images that are confidently like another class than they are labelled as.
 
     An image is confidently like class j where its probability of j is at least the mean probability of j among the
@@ -84,7 +84,7 @@ def suspects(predictions: Predictions) -> Suspects:
     Example:
         >>> scores = np.log([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.05, 0.95]])
         >>> seen = Predictions("cnn", ["a", "b", "c", "d"], ("3", "7"), np.array([0, 0, 0, 1]), scores)
-        >>> found = suspects(seen)
+        >>> found = label_errors(seen)
         >>> found.keys, found.thresholds.round(3).tolist()
         ((), [0.6, 0.95])
     """
@@ -109,7 +109,7 @@ def suspects(predictions: Predictions) -> Suspects:
     margins = own - others.max(axis=1) if k > 1 else own
     chosen = np.flatnonzero(sure & (like != labels))
     chosen = chosen[np.argsort(margins[chosen], kind="stable")]
-    return Suspects(
+    return LabelErrors(
         rows=known[chosen],
         keys=tuple(predictions.keys.take(pa.array(known[chosen])).to_pylist()),
         labels=labels[chosen],

@@ -23,12 +23,12 @@ TWO = seen([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.1, 0.9], [0.65, 0
 
 def test_thresholds_are_the_mean_probability_of_a_class_among_its_own() -> None:
     """Worked by hand."""
-    assert fl.suspects(TWO).thresholds == pytest.approx([0.6, 0.65])
+    assert fl.label_errors(TWO).thresholds == pytest.approx([0.6, 0.65])
 
 
 def test_candidates_are_confidently_like_another_class_and_ranked_by_margin() -> None:
     """The label's probability minus the highest other one: 0.1 - 0.9, then 0.35 - 0.65."""
-    found = fl.suspects(TWO)
+    found = fl.label_errors(TWO)
     assert [2, 5] == found.rows.tolist()
     assert ["2.png", "5.png"] == list(found.keys)
     assert ([0, 1], [1, 0]) == (found.labels.tolist(), found.suggested.tolist())
@@ -37,14 +37,14 @@ def test_candidates_are_confidently_like_another_class_and_ranked_by_margin() ->
 
 def test_the_joint_counts_what_is_confident() -> None:
     """Of a two are confidently a and one b; of b two b and one a; so a third of each is off the diagonal."""
-    found = fl.suspects(TWO)
+    found = fl.label_errors(TWO)
     assert [[2, 1], [1, 2]] == found.joint.tolist()
     assert found.share == pytest.approx(1 / 3)
 
 
 def test_an_image_that_is_confidently_nothing_is_no_candidate() -> None:
     """Below every threshold, an image is not counted, though its most probable class is not its label."""
-    found = fl.suspects(seen([[0.9, 0.1], [0.9, 0.1], [0.45, 0.55], [0.05, 0.95]], [0, 0, 0, 1]))
+    found = fl.label_errors(seen([[0.9, 0.1], [0.9, 0.1], [0.45, 0.55], [0.05, 0.95]], [0, 0, 0, 1]))
     assert [] == found.rows.tolist()
     assert [[2, 0], [0, 1]] == found.joint.tolist()
 
@@ -52,7 +52,7 @@ def test_an_image_that_is_confidently_nothing_is_no_candidate() -> None:
 def test_images_without_a_label_are_left_alone() -> None:
     """They change no threshold and are no candidates; row numbers stay those of the predictions."""
     probabilities = [[0.5, 0.5], *np.exp(TWO.scores).tolist()]
-    found = fl.suspects(seen(probabilities, [-1, *TWO.labels.tolist()]))
+    found = fl.label_errors(seen(probabilities, [-1, *TWO.labels.tolist()]))
     assert [3, 6] == found.rows.tolist()
     assert found.thresholds == pytest.approx([0.6, 0.65])
 
@@ -60,7 +60,7 @@ def test_images_without_a_label_are_left_alone() -> None:
 def test_a_class_that_nobody_has_is_never_suggested() -> None:
     """Without images it has no threshold."""
     probabilities = [[0.5, 0.1, 0.4], [0.6, 0.3, 0.1], [0.05, 0.35, 0.6], [0.1, 0.8, 0.1]]
-    found = fl.suspects(seen(probabilities, [0, 0, 1, 1]))
+    found = fl.label_errors(seen(probabilities, [0, 0, 1, 1]))
     assert np.isnan(found.thresholds[2])
     assert 2 not in found.suggested
 
@@ -70,10 +70,10 @@ def test_the_order_of_rows_and_classes_changes_nothing_but_the_order() -> None:
     generator = np.random.default_rng(3)
     probabilities = generator.dirichlet(np.ones(4) * 0.5, 200)
     labels = generator.integers(0, 4, 200)
-    base = fl.suspects(seen(probabilities.tolist(), labels.tolist(), "abcd"))
+    base = fl.label_errors(seen(probabilities.tolist(), labels.tolist(), "abcd"))
     rows, columns = generator.permutation(200), generator.permutation(4)
     place = np.argsort(columns)
-    other = fl.suspects(seen(probabilities[rows][:, columns].tolist(), place[labels[rows]].tolist(), "abcd"))
+    other = fl.label_errors(seen(probabilities[rows][:, columns].tolist(), place[labels[rows]].tolist(), "abcd"))
     assert len(base) > 10
     assert sorted(base.rows.tolist()) == sorted(rows[other.rows].tolist())
     assert base.margins == pytest.approx(other.margins)
@@ -83,11 +83,11 @@ def test_the_order_of_rows_and_classes_changes_nothing_but_the_order() -> None:
 def test_nothing_labelled_is_one_sentence() -> None:
     """There is nothing to doubt."""
     with pytest.raises(ArgumentError, match="label"):
-        fl.suspects(seen([[0.5, 0.5]], [-1]))
+        fl.label_errors(seen([[0.5, 0.5]], [-1]))
 
 
 def test_they_can_be_read_and_taken_as_a_frame() -> None:
     """Key, label, suggested class and margin."""
-    found = fl.suspects(TWO)
+    found = fl.label_errors(TWO)
     assert [["2.png", "a", "b"], ["5.png", "b", "a"]] == found.frame()[["key", "label", "suggested"]].values.tolist()
     assert "2 labels to look at again" in str(found) and "labelled a, looks like b" in str(found)

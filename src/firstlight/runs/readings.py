@@ -1,0 +1,69 @@
+"""readings.json: how often the test split was read for a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.atomic import new_file
+from firstlight.errors import RunError
+from firstlight.runs.files import AGAIN, READINGS, existing, reading
+from firstlight.runs.records import record
+from firstlight.runs.seal import seal, unseal
+
+KIND = "readings"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """How often a split was read.
+
+    Attributes:
+        test: of the test split.
+    """
+
+    test: int
+
+
+def count_test_reading(folder: str | Path) -> int:
+    """Counts one more reading of the test split for a run folder.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        How often the test split has been read, this time included.
+
+    Raises:
+        RunError: where the folder is not a complete run folder, or cannot be written to.
+
+    Example:
+        >>> count_test_reading("nowhere")
+        Traceback (most recent call last):
+        firstlight.errors.RunError: ...nowhere is missing, so nowhere is not a complete run folder; ...
+    """
+    folder = Path(folder)
+    with reading(folder):
+        readings = Readings(read_readings(folder).test + 1)
+    with new_file(folder / READINGS, RunError) as part:
+        part.write_bytes(write_readings(readings))
+    return readings.test
+
+
+def write_readings(readings: Readings) -> bytes:
+    """readings.json."""
+    return seal(KIND, {"test": readings.test})
+
+
+def read_readings(folder: Path) -> Readings:
+    """What readings.json in a run folder says.
+
+    Raises:
+        RunError: where it was changed or says something impossible.
+        OSError: where it is missing.
+    """
+    path = existing(folder, READINGS)
+    found = record(Readings, unseal(KIND, path.read_bytes(), path), path, AGAIN)
+    if found.test < 0:
+        raise RunError(f"{path} counts {found.test} readings, which is impossible; {AGAIN}.")
+    return found
