@@ -87,7 +87,7 @@ def test_compare_sets_every_rung_beside_one(photos: Path, tmp_path: Path) -> Non
     """As a table and as JSON."""
     firstlight("climb", photos, *CLOSED_FORM, "--out", "run", folder=tmp_path)
     done = firstlight("compare", "run", "--against", "prior", folder=tmp_path)
-    assert "against prior" in done.stdout and "centroid-l1" in done.stdout
+    assert "compared with prior" in done.stdout and "centroid-l1" in done.stdout
     document = json.loads(firstlight("compare", "run", "--against", "prior", "--json", folder=tmp_path).stdout)
     assert ["ink", "centroid-l1", "centroid-l2", "centroid-cosine"] == [row["name"] for row in document["rows"]]
     refused(firstlight("compare", "run", "--against", "cnn", folder=tmp_path), "'cnn'", "centroid-l1")

@@ -109,7 +109,7 @@ def test_a_finding_says_by_what_and_how_many(digits: fl.Pixels, monkeypatch: pyt
     assert "FL503" == found.code
     assert found.count == len(found.keys) > 0
     assert "centroid-l2" == found.facts["rung"]
-    assert remarks[0].startswith("Labels were checked by centroid-l2 out of 5 folds")
+    assert remarks[0].startswith("Labels were checked by centroid-l2 with 5-fold")
 
 
 def test_too_few_images_are_told_and_no_crash(tmp_path: Path) -> None:

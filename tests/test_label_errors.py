@@ -90,4 +90,4 @@ def test_they_can_be_read_and_taken_as_a_frame() -> None:
     """Key, label, suggested class and margin."""
     found = fl.label_errors(TWO)
     assert [["2.png", "a", "b"], ["5.png", "b", "a"]] == found.frame()[["key", "label", "suggested"]].values.tolist()
-    assert "2 labels to look at again" in str(found) and "labelled a, looks like b" in str(found)
+    assert "2 labels to check" in str(found) and "labelled a, looks like b" in str(found)

@@ -172,7 +172,7 @@ def test_images_without_a_class_are_left_out() -> None:
     assert [1, 2] == [part.n for part in found.parts]
     with pytest.raises(ArgumentError, match="class"):
         fl.slices(replace(seen, labels=np.full(4, -1)), by=["a"] * 4, name="place")
-    with pytest.raises(ArgumentError, match="each"):
+    with pytest.raises(ArgumentError, match=r"values \(1,\) for"):
         fl.slices(seen, by=["a"], name="place")
     with pytest.raises(ArgumentError, match="no rung"):
         fl.slices([], by=["a"], name="place")
@@ -264,7 +264,7 @@ def test_thirds_are_those_of_both() -> None:
     found = simpson(a, b, by=(np.array([1.0, 2.0, 9.0]), np.array([2.0, 3.0, 4.0, 5.0, 8.0, 9.0])), name="size")
     assert ("low (1 to 2)", "high (8 to 9)") == found.parts
     assert (((2, 2), (1, 1)), ((1, 1), (2, 2)), 3) == (found.firsts, found.others, found.left_out)
-    with pytest.raises(ArgumentError, match="each"):
+    with pytest.raises(ArgumentError, match=r"values \(1,\) for"):
         simpson(a, b, by=([1, 2, 3], [1]), name="size")
 
 
@@ -447,7 +447,7 @@ def test_the_command_says_what_is_missing(run: Path, tmp_path: Path, capsys: pyt
 def test_two_runs_are_held_against_each_other(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run beside itself has no difference anywhere."""
     lines = compared(capsys, run, run, by="brightness").splitlines()
-    assert "run/centroid-l2 beside run/centroid-l2 by brightness, each on images of its own" in lines
+    assert "run/centroid-l2 compared with run/centroid-l2 by brightness, each on its own images" in lines
     assert 4 == sum(line.endswith("  +0.000") for line in lines)
     assert "  inside the slices: p = 1.000 by Mantel and Haenszel's test" == lines[-1]
 

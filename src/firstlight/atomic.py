@@ -1,4 +1,4 @@
-"""Writing that is either whole or not there: a file or folder appears under its name only when complete."""
+"""Atomic writing: a file or folder appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REASONS = {
     errno.EACCES: "there is no permission to write there; choose another place or change the permission",
     errno.EPERM: "there is no permission to write there; choose another place or change the permission",
     errno.EROFS: "the file system is read-only; choose another place",
-    errno.EEXIST: "a file stands where a folder is needed, or something of that name is there; choose another place",
-    errno.ENOTEMPTY: "something of that name stands in the way; choose another place",
+    errno.EEXIST: "something of that name already exists; choose another place",
+    errno.ENOTEMPTY: "something of that name already exists; choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
 }
 
@@ -29,18 +29,18 @@ def _reason(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def told(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[None]:
+def writing(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[None]:
     """Turns an `OSError` inside the block into one sentence that names ``path``.
 
     Args:
-        path: what is being written, for the sentence.
+        path: what is being written, for the error message.
         kind: the class of the error that is raised instead.
 
     Raises:
         FirstlightError: (or ``kind``) where the block raised an `OSError`.
 
     Example:
-        >>> with told(Path("/nowhere/x")):
+        >>> with writing(Path("/nowhere/x")):
         ...     raise OSError(errno.ENOSPC, "No space left on device")
         Traceback (most recent call last):
         firstlight.errors.FirstlightError: /nowhere/x could not be written: the disk is full; ...
@@ -53,21 +53,21 @@ def told(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[
 
 @contextlib.contextmanager
 def new_file(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterator[Path]:
-    """Yields a temporary path beside ``path`` and renames it to ``path`` when the block ends well.
+    """Yields a temporary path next to ``path`` and renames it to ``path`` when the block ends well.
 
-    On any failure the temporary file is removed and what stood at ``path`` before is untouched.
+    On any failure the temporary file is removed and what was at ``path`` before is unchanged.
 
     Args:
-        path: where the finished file shall stand; its folder is made where it is missing.
-        kind: the class of the error that tells of a full disk or a missing permission.
+        path: where the finished file goes; its folder is created if it is missing.
+        kind: the class of the error that reports a full disk or a missing permission.
 
     Raises:
         FirstlightError: (or ``kind``) where the file cannot be written.
     """
     path = Path(path)
-    with told(path, kind):
+    with writing(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _beside(path)
+        part = _hidden(path)
         part.touch(exist_ok=False)  # with the permissions that the user's umask leaves, as tempfile does not
         try:
             yield part
@@ -91,9 +91,9 @@ def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError, *, rep
         FirstlightError: (or ``kind``) where the folder cannot be written; what was at ``path`` is then still there.
     """
     path = Path(path)
-    with told(path, kind):
+    with writing(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _beside(path)
+        part = _hidden(path)
         part.mkdir()
         try:
             yield part
@@ -117,12 +117,12 @@ def _swap(path: Path, new: Path) -> None:
     shutil.rmtree(old)
 
 
-def _beside(path: Path) -> Path:
+def _hidden(path: Path) -> Path:
     """A hidden name in the same folder, so that renaming stays within one file system."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _flush(path: Path) -> None:
-    """Asks the system to bring the file to the disk, so that a power cut leaves the old one or the new one."""
+    """Flushes the file to the disk, so that a power cut leaves either the old one or the new one."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -36,7 +36,7 @@ from firstlight.runs.evidence import (
 )
 from firstlight.runs.results import Run
 
-LARGEST_SHOWN = 96  # px of the longer side of sample images; what is explained keeps its size
+LARGEST_SHOWN = 96  # px of the longer side of sample images; explained images keep their size
 MOST_SHOWN = 1200  # images of samples and mistakes together: at 32 px about 1 MB of report
 EACH = 8  # samples of a class, and mistakes of a class, at most
 EXPLAINED = {"wrong": 2, "uncertain": 1, "typical": 1}  # images of each kind that every rung explains
@@ -90,11 +90,11 @@ def _findings(table: Table, progress: Progress | None) -> Findings:
     try:
         return audit(table, progress=progress)
     except DataError as error:
-        return Findings((), len(table), (f"The files were not looked at. {error}",))
+        return Findings((), len(table), (f"The files were not audited. {error}",))
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:
-    """The images, no side of which is longer than `LARGEST_SHOWN`."""
+    """The images, with no side longer than `LARGEST_SHOWN`."""
     height, width, channels = images.shape[1:]
     ratio = LARGEST_SHOWN / max(height, width)
     if ratio >= 1 or not len(images):
@@ -105,7 +105,7 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
 
 
 def _samples(labels: np.ndarray, classes: int, each: int) -> list[list[int]]:
-    """Of each class some rows, evenly spaced."""
+    """Some rows of each class, evenly spaced."""
     rows = [np.flatnonzero(labels == label) for label in range(classes)]
     return [one[np.linspace(0, len(one) - 1, min(each, len(one))).astype(int)].tolist() for one in rows]
 
@@ -173,7 +173,7 @@ def _explanation(one: Explanation) -> ShownExplanation:
 
 
 def _without(run: Run, findings: Findings) -> WithoutLeaked | None:
-    """Each rung measured again without the images that, or nearly that, are also among the training images."""
+    """Each rung measured again without the images that (nearly) are also among the training images."""
     leaked = set(findings.leaked)
     keys = run.rungs[0].predictions.keys.to_pylist()
     clean = np.array([key not in leaked for key in keys])
@@ -191,6 +191,6 @@ def _slices(run: Run, measured: Pixels) -> tuple[Slices, ...]:
         values = column(measured.table, name, measured)
         known = set(zip(values.tolist(), measured.labels.tolist(), strict=True))
         by_class = values.dtype.kind == "U" and len(known) == len({label for _, label in known})
-        if len({value for value, _ in known}) > 1 and not by_class:  # else it would be recall by class once more
+        if len({value for value, _ in known}) > 1 and not by_class:  # otherwise it would be recall by class again
             found.append(slices(run, by=values, name=name))
     return tuple(found)

@@ -45,8 +45,8 @@ class LadderTable:
 
     def head(self, first: RungResult) -> list[str]:
         """What was measured, and the names of the columns."""
-        seen = first.metrics
-        about = f"Accuracy on {seen.n:,} {seen.split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
+        n, split = first.metrics.n, first.metrics.split
+        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
         return [about, "", self.table.head]
 
     def line(self, rung: RungResult) -> str:

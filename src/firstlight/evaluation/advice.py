@@ -1,4 +1,4 @@
-"""`advise()`: where to stop on the ladder, in one sentence, with what it costs."""
+"""`advise()`: where to stop on the ladder, in one sentence, with what the rung costs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Advice:
     """Where to stop on the ladder.
 
     Attributes:
-        rung: the simplest rung that no later one beats, and no simpler one surpasses.
+        rung: the simplest rung that no later rung beats and that no simpler rung exceeds in accuracy.
         sentence: the advice in words.
-        comparisons: of the later rungs with it.
+        comparisons: of each later rung with it.
     """
 
     rung: str
@@ -47,7 +47,7 @@ class Cost:
 
     Attributes:
         seconds: to fit it.
-        microseconds: to predict one image, among many.
+        microseconds: to predict one image of many.
         megabytes: of the model file, 10^6 bytes.
     """
 
@@ -60,17 +60,17 @@ class Cost:
 
 
 def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
-    """Where to stop: the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
+    """Finds the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
 
-    A rung that is right less often than a simpler one is passed over, so that the advice never goes up the
-    ladder and down in accuracy; some rung is always left, since the most accurate one is neither.
+    A rung that is less accurate than a simpler one is skipped, so that the advice never goes up the ladder and down
+    in accuracy. At least the most accurate rung remains.
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
-        costs: what each rung costs, by its name; told beside that of the most accurate one.
+        costs: what each rung costs, by name; the sentence compares it with the most accurate rung.
 
     Returns:
-        The advice, with the comparisons that it stands on.
+        The advice, with the comparisons that it is based on.
 
     Raises:
         ArgumentError: where there is no rung, or the images differ.
@@ -82,8 +82,8 @@ def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = N
         'centroid-l1'
     """
     if not rungs:
-        raise ArgumentError("There is no rung to advise on; pass the predictions of at least one.")
-    most = -1  # images that the rungs so far get right
+        raise ArgumentError("rungs is empty; pass the predictions of at least one rung.")
+    most = -1  # right images of the best rung so far
     for place, rung in enumerate(rungs):
         right = int(np.count_nonzero(rung.correct))
         if right >= most and not any(shown([(one, rung) for one in rungs[place + 1 :]])):
@@ -99,7 +99,7 @@ def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = N
 
 
 def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:
-    """What the advised rung costs, beside the most accurate one, or beside the one before if it is that itself."""
+    """The cost of the advised rung, compared with the most accurate rung, or with the one before if it is that."""
     place = [one.name for one in rungs].index(rung.name)
     best = max(rungs, key=lambda one: int(np.count_nonzero(one.correct)))
     other = best if np.count_nonzero(best.correct) > np.count_nonzero(rung.correct) else rungs[max(place - 1, 0)]
@@ -107,8 +107,8 @@ def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mappi
     if other is rung:
         return f"{text}."
     gap = evaluate(other).accuracy - evaluate(rung).accuracy
-    told = f"{abs(gap):.3f} {'more' if gap > 0 else 'less'} accurate" if gap else "as accurate"
-    return f"{text}; {other.name}, {told}, takes {costs[other.name]}."
+    accuracy = f"{abs(gap):.3f} {'more' if gap > 0 else 'less'} accurate" if gap else "as accurate"
+    return f"{text}; {other.name}, {accuracy}, takes {costs[other.name]}."
 
 
 def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Comparison, ...]) -> str:
@@ -117,7 +117,7 @@ def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Co
     accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
     if rung.name == "prior" and later:
         text = (
-            f"No rung is shown to beat always guessing the commonest training class, {accuracy}; "
+            f"No rung is shown to beat always guessing the most frequent training class, {accuracy}; "
             "look at the images and their labels, or measure on more images."
         )
     elif later:
@@ -127,14 +127,14 @@ def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Co
             f"({best.name} {best.difference:+.3f}, {p_value(best.p)})."
         )
     elif simpler:
-        # The last rung is advised only where it is right more often than each simpler one.
+        # The last rung is advised only where it is at least as accurate as each simpler one.
         better = shown([(rung, one) for one in simpler])
         unsure = [one.name for one, sure in zip(simpler, better, strict=True) if not sure]
         verdict = f"but is not shown to beat {', '.join(unsure)}" if unsure else "and beats every simpler one"
-        rest = "it is the last one, so a further rung may do better still"
+        rest = "This is the last rung; try more rungs or --effort thorough."
         if reached.correct == reached.n:
-            rest = "no image is left on which a further one could do better"
-        text = f"{rung.name} is the most accurate of these rungs, {accuracy}, {verdict}; {rest}."
+            rest = "It makes no mistake on these images."
+        text = f"{rung.name} is the most accurate of these rungs, {accuracy}, {verdict}. {rest}"
     else:
-        text = f"{rung.name} reaches {accuracy}; climb with more rungs to learn what it is worth."
+        text = f"{rung.name} reaches {accuracy}; climb with more rungs to compare it."
     return text

@@ -1,4 +1,4 @@
-"""`compare()`: paired comparisons of predictions on the same images, one or a whole ladder of them."""
+"""`compare()`: paired comparisons of classifiers on the same images: of two, or of a whole ladder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from firstlight.wording import p_number, p_value
 if TYPE_CHECKING:
     import pandas
 
-ALPHA = 0.05  # below this p a difference is called shown
+ALPHA = 0.05  # a difference with a p-value below this counts as shown
 NOTHING = "no difference shown"
 
 
@@ -33,16 +33,16 @@ class Holder(Protocol):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One classifier beside another on the same images.
+    """One classifier compared with another on the same images.
 
     Attributes:
-        name: the one that is asked about.
-        against: the other.
-        n: the images.
+        name: the classifier.
+        against: the one that it is compared with.
+        n: the number of images.
         difference: accuracy of ``name`` minus accuracy of ``against``.
         interval: 95 % paired bootstrap interval of the difference.
-        only_this: images that only ``name`` gets right.
-        only_other: images that only ``against`` gets right.
+        only_this: images that are right by ``name`` only.
+        only_other: images that are right by ``against`` only.
         p: exact two-sided McNemar; among several comparisons corrected by Holm's method.
         verdict: ``"better"``, ``"worse"`` or ``"no difference shown"``.
     """
@@ -80,11 +80,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Several classifiers beside one, p-values corrected for their number by Holm's method.
+    """Several classifiers compared with one, p-values corrected for their number by Holm's method.
 
     Attributes:
-        against: the one that the others stand beside.
-        rows: a comparison each.
+        against: the one that the others are compared with.
+        rows: one comparison each.
     """
 
     against: str
@@ -99,7 +99,7 @@ class Comparisons:
         on = f" on the same {self.rows[0].n:,} images" if self.rows else ""
         return (
             f"Compared with {self.against}{on}; p by McNemar's exact test, corrected by Holm's method.",
-            f"a : b counts the images that only the rung and only {self.against} gets right.",
+            f"a : b = images right by this rung only : right by {self.against} only.",
         )
 
     def table(self, most: int | None = None) -> list[str]:
@@ -133,17 +133,17 @@ def compare(
     against: Predictions | Holder | Iterable[Holder] | str,
     seed: int = 0,
 ) -> Comparison | Comparisons:
-    """Compares classifiers on the same images: by how much, how sure, and whether it is shown at all.
+    """Compares classifiers on the same images: the difference, its interval, and whether it is significant.
 
     Args:
         predictions: of one classifier; or a run, whose rungs are each compared with the one named.
-        against: the predictions to stand beside. With a run the name of a rung, where ``"centroid"`` is the
-            centroid rung that is right most often, of equal ones the simplest; or another run of the same images,
-            each of whose rungs stands beside the one of its name.
+        against: the predictions to compare with. For a run the name of one of its rungs, where ``"centroid"`` is the
+            most accurate centroid rung, of equal ones the simplest; or another run of the same images, whose rungs
+            are compared by name.
         seed: of the bootstrap.
 
     Returns:
-        A `Comparison`; of a run `Comparisons`, with p-values corrected for their number.
+        A `Comparison`; for a run `Comparisons`, with p-values corrected for their number.
 
     Raises:
         ArgumentError: where the images or classes are not the same, or there is no such rung.
@@ -159,7 +159,9 @@ def compare(
     """
     if isinstance(against, str):
         if isinstance(predictions, Predictions) or not isinstance(predictions, Iterable):
-            raise ArgumentError(f"A rung can be named, as {against!r} is, for a whole run; pass predictions instead.")
+            raise ArgumentError(
+                f"{against!r} is the name of a rung of a run; pass a run to compare, or predictions as against."
+            )
         every = [_of(rung) for rung in predictions]
         other = _named(every, against)
         rows = [pair(one, other, seed) for one in every if one is not other]
@@ -172,13 +174,13 @@ def compare(
         return Comparisons("the other run", among([pair(one, other, seed) for one, other in both]))
     if isinstance(predictions, Iterable) or isinstance(against, Iterable):
         raise ArgumentError(
-            "A whole run is compared with one of its rungs, or with another run; pass its name: against='centroid-l1'."
+            "A whole run can be compared with one of its rungs or with another run; pass a name: against='centroid-l1'."
         )
     return pair(_of(predictions), _of(against), seed)
 
 
 def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed: int = 0) -> tuple[Comparison, ...]:
-    """Each rung with the one before, and each trained rung with the best of those that are not trained.
+    """Compares each rung with the one before, and each trained rung with the best untrained one.
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
@@ -201,7 +203,7 @@ def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed
 
 
 def pair(first: Predictions, other: Predictions, seed: int) -> Comparison:
-    """One comparison, its p not corrected."""
+    """One comparison, with its p-value not corrected."""
     only_this, only_other, n = _counts(first, other)
     interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
     difference, p = (only_this - only_other) / n, mcnemar(only_this, only_other)
@@ -213,7 +215,9 @@ def _counts(first: Predictions, other: Predictions) -> tuple[int, int, int]:
     other = _aligned(other, first)
     known = first.labels >= 0
     if not known.any():
-        raise ArgumentError(f"None of the images of {first.name} has a known class; there is nothing to compare.")
+        raise ArgumentError(
+            f"{first.name} has {len(first)} images, none with a known class; pass images sorted by class."
+        )
     only_this = np.count_nonzero(first.correct & ~other.correct & known)
     only_other = np.count_nonzero(~first.correct & other.correct & known)
     return int(only_this), int(only_other), int(np.count_nonzero(known))
@@ -244,14 +248,14 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
 
 
 def shown(pairs: Sequence[tuple[Predictions, Predictions]]) -> list[bool]:
-    """Of each pair, whether the first is shown to be better; as `among` decides, without the bootstrap."""
+    """Whether the first of each pair is shown to be better, as `among` decides; without the bootstrap."""
     counts = [_counts(first, other) for first, other in pairs]
     adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
     return [bool(p < ALPHA) and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)]
 
 
 def among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The comparisons, each p corrected for being one among several."""
+    """The comparisons, with p-values corrected for their number by Holm's method."""
     adjusted = holm([row.p for row in rows])
     return tuple(replace(row, p=float(p)) for row, p in zip(rows, adjusted, strict=True))
 
@@ -264,5 +268,5 @@ def _named(every: Sequence[Predictions], name: str) -> Predictions:
     exact = [one for one in every if one.name == name]
     found = exact or [one for one in every if one.name.startswith(f"{name}-")]
     if not found:
-        raise ArgumentError(f"There is no rung {name!r} here; choose from {', '.join(one.name for one in every)}.")
+        raise ArgumentError(f"There is no rung {name!r}; choose from {', '.join(one.name for one in every)}.")
     return max(found, key=lambda one: int(one.correct.sum()))

@@ -1,4 +1,4 @@
-"""`extremes()`: which images to look at first: the most confidently wrong, the most uncertain, the most typical."""
+"""`extremes()`: the images to look at first: the most confidently wrong, the most uncertain, the most typical."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from firstlight.evaluation.predictions import Predictions
 
 
 def extremes(predictions: Predictions, *, most: str, count: int) -> np.ndarray:
-    """The rows of the images that say most about a classifier.
+    """The rows of the images that reveal most about a classifier.
 
     Args:
         predictions: of N images.
@@ -21,8 +21,8 @@ def extremes(predictions: Predictions, *, most: str, count: int) -> np.ndarray:
         count: how many rows at most.
 
     Returns:
-        (M,) row numbers, M <= count. Of equal probabilities the one whose scores are further apart is the surer one;
-        of equal ones the earlier row comes first.
+        (M,) row numbers, M <= count. Among equal probabilities the larger difference of scores comes first; among
+        equal ones the earlier row.
 
     Raises:
         ArgumentError: where ``most`` is none of the three, ``count`` is below 1, or the true classes are not known
@@ -39,11 +39,11 @@ def extremes(predictions: Predictions, *, most: str, count: int) -> np.ndarray:
     if most not in _CHOOSERS:
         raise ArgumentError(f"most={most!r} is not known; choose from {', '.join(_CHOOSERS)}.")
     if count < 1:
-        raise ArgumentError(f"count={count} was passed; ask for at least one image.")
+        raise ArgumentError(f"count={count} is too small; pass at least 1.")
     if most != "uncertain" and len(predictions) and (predictions.labels < 0).all():
         raise ArgumentError(
-            f"No image has a known class, so none can be called {most}; pass images sorted by class, or ask for the "
-            "uncertain ones."
+            f"No image has a known class, so none is known to be {most}; pass images sorted by class, or "
+            "most='uncertain'."
         )
     return _CHOOSERS[most](predictions)[:count]
 
@@ -74,8 +74,8 @@ def _surest_first(seen: Predictions, rows: np.ndarray) -> np.ndarray:
 def _margins(values: np.ndarray) -> np.ndarray:
     """(N,): the highest of each row of (N, K) minus the second.
 
-    Of scores it tells apart what float64 cannot as probabilities: where a classifier was never wrong, its temperature
-    is so low that each is 1.
+    Scores distinguish images whose probabilities are all 1 in float64: the temperature of a classifier that was never
+    wrong is so low.
     """
     if values.shape[1] == 1:
         return np.zeros(len(values))

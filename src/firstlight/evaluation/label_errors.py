@@ -1,4 +1,4 @@
-"""`label_errors()`: labels to look at again, by confident learning on predictions out of fold."""
+"""`label_errors()`: labels that may be wrong, by confident learning on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelErrors:
-    """Images whose label a model doubts, the most doubtful first.
+    """Images whose label may be wrong, the most likely errors first.
 
     Attributes:
         rows: (M,) row numbers of the predictions.
         keys: (M,) the images' names.
-        labels: (M,) index of the class that they are labelled as.
-        suggested: (M,) index of the class that they look like.
+        labels: (M,) index of their class.
+        suggested: (M,) index of the class that the model suggests.
         margins: (M,) probability of the label minus the highest of another class, in [-1, 1]; the lowest first.
         classes: (K,) names.
-        thresholds: (K,) mean probability of a class among the images that are labelled as it; NaN without any.
-        joint: (K, K) int64, labelled class by the class that they are confidently like.
-        share: estimated share of wrong labels; what the model itself gets confidently wrong is part of it.
+        thresholds: (K,) mean probability of a class among the images with its label; NaN without any.
+        joint: (K, K) int64, images by label (rows) and confident class (columns).
+        share: estimated share of wrong labels, which includes confident errors of the model.
     """
 
     rows: np.ndarray
@@ -53,7 +53,7 @@ class LabelErrors:
         return pandas.DataFrame(columns | {"margin": self.margins})
 
     def __str__(self) -> str:
-        head = f"{len(self):,} labels to look at again; estimated share of wrong ones {self.share:.4f}"
+        head = f"{len(self):,} labels to check; estimated share of wrong labels {self.share:.4f}"
         lines = [
             f"  {key}  labelled {self.classes[label]}, looks like {self.classes[other]}  ({margin:+.3f})"
             for key, label, other, margin in zip(
@@ -64,16 +64,16 @@ class LabelErrors:
 
 
 def label_errors(predictions: Predictions) -> LabelErrors:
-    """Images that are confidently like another class than they are labelled as.
+    """Finds images that confidently belong to another class than their label says.
 
-    An image is confidently like class j where its probability of j is at least the mean probability of j among the
-    images labelled j. Of several such classes the most probable one counts. Those whose class is not their label
-    are the candidates, ranked by the margin of the label's probability (Northcutt, Jiang and Chuang 2021, "Confident
-    Learning: Estimating Uncertainty in Dataset Labels", sections 3.1 and 3.2; the estimated share is that of their
-    equation 3).
+    An image confidently belongs to class j where its probability of j is at least the mean probability of j among the
+    images labelled j. Of several such classes the most probable one counts. Where that is not the label, the image is
+    a candidate; candidates are ranked by the margin of the label's probability. Northcutt, Jiang and Chuang 2021,
+    "Confident Learning: Estimating Uncertainty in Dataset Labels", sections 3.1 and 3.2; the estimated share is that
+    of their equation 3.
 
     Args:
-        predictions: out of fold, as `crossfit` gives them: of a model that was fitted without the image.
+        predictions: out-of-fold, from `crossfit`: each by a model that was fitted without the image.
 
     Returns:
         The candidates.
@@ -90,7 +90,7 @@ def label_errors(predictions: Predictions) -> LabelErrors:
     """
     known = np.flatnonzero(predictions.labels >= 0)
     if not len(known):
-        raise ArgumentError(f"None of the {len(predictions)} images of {predictions.name} is labelled; label some.")
+        raise ArgumentError(f"{predictions.name} has {len(predictions)} images, none with a label; label some.")
     labels = predictions.labels[known].astype(np.int64)
     probabilities = predictions.probabilities[known]  # (N, K)
     n, k = probabilities.shape
@@ -123,7 +123,7 @@ def label_errors(predictions: Predictions) -> LabelErrors:
 
 
 def _share(joint: np.ndarray, counts: np.ndarray) -> float:
-    """The off-diagonal part of the joint, each row brought to its class's number of images."""
+    """The off-diagonal share of the joint, with each row scaled to its class's number of images."""
     sums = joint.sum(axis=1)
     rows = np.where(sums > 0, counts / np.maximum(sums, 1), 0)
     scaled = joint * rows[:, None]

@@ -149,8 +149,7 @@ def evaluate(predictions: Predictions) -> Evaluation:
     known = predictions.labels >= 0
     if not known.any():
         raise ArgumentError(
-            f"None of the {len(predictions)} images of {predictions.name} has a known class; "
-            "measure on images that are sorted by class."
+            f"{predictions.name} has {len(predictions)} images, none with a known class; pass images sorted by class."
         )
     seen = predictions if known.all() else predictions.select(known)
     n, k = len(seen), len(seen.classes)

@@ -1,4 +1,4 @@
-"""`parts_of()`: a column of numbers or words becomes a few slices with names."""
+"""`parts_of()`: divides a column of numbers or words into a few named slices."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import numpy as np
 from firstlight.errors import ArgumentError
 
 THIRDS = ("low", "middle", "high")
-MOST = 12  # slices by words; the rarest beyond are put together
+MOST = 12  # slices by words; the rarest beyond are one slice
 OTHER = "all others"
-UNKNOWN = "not given"  # the slice of what has no number
+UNKNOWN = "not given"  # the slice of images without a number
 
 
 def parts_of(values: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The slices of a column: thirds of numbers, words as they are.
+    """Divides a column into slices: numbers into thirds, words as they are.
 
     Args:
         values: (N,) numbers, NaN where there is none, or words.
 
     Returns:
-        Names, and for each image the index into them; every one has images.
+        The names of the slices, and for each image the index of its slice; no slice is empty.
 
     Raises:
-        ArgumentError: where there are more words than slices can be told apart, and none of them occurs twice.
+        ArgumentError: where there are more words than slices, and none of them occurs twice.
 
     Example:
         >>> parts_of(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
@@ -35,21 +35,21 @@ def parts_of(values: np.ndarray) -> tuple[list[str], np.ndarray]:
         return words.tolist(), codes
     if counts.max() == 1:
         raise ArgumentError(
-            f"All {len(words):,} images have a word of their own, such as {words[0]}; pass one they share."
+            f"Each of the {len(words):,} values, such as {words[0]}, occurs once; pass a column with shared values."
         )
-    kept = np.sort(np.argsort(-counts, kind="stable")[: MOST - 1])
-    place = np.full(len(words), len(kept))
-    place[kept] = np.arange(len(kept))
-    return [*words[kept].tolist(), OTHER], place[codes]
+    common = np.sort(np.argsort(-counts, kind="stable")[: MOST - 1])
+    place = np.full(len(words), len(common))
+    place[common] = np.arange(len(common))
+    return [*words[common].tolist(), OTHER], place[codes]
 
 
 def _thirds(values: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Cut where the share of lower values is nearest to a third and to two thirds: equal values are never parted."""
+    """Cuts where the share of lower values is nearest to a third and to two thirds; equal values stay together."""
     given = np.isfinite(values)
     levels, counts = np.unique(values[given], return_counts=True)
     lower = np.cumsum(counts)[:-1] / max(int(given.sum()), 1)  # the share up to each level but the last
     cuts = sorted({int(np.abs(lower - share).argmin()) for share in (1 / 3, 2 / 3)}) if len(lower) else []
-    ends = [-1, *cuts, len(levels) - 1]  # places in levels; a slice is what lies above one and up to the next
+    ends = [-1, *cuts, len(levels) - 1]  # places in levels; a slice reaches from above one to the next
     thirds = {3: THIRDS, 2: (THIRDS[0], THIRDS[2]), 1: ("all",)}[len(ends) - 1] if len(levels) else ()
     names = [_span(third, levels[ends[at] + 1], levels[ends[at + 1]]) for at, third in enumerate(thirds)]
     codes = np.searchsorted(levels[cuts], np.where(given, values, 0), side="left")

@@ -1,4 +1,4 @@
-"""`Predictions`: what a classifier said of every image; the currency of everything after the model."""
+"""`Predictions`: a classifier's scores for every image; what all evaluation takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
 
 # What a forged file raises besides Arrow's own errors: an ArgumentError of the constructor is a ValueError, JSON
-# may be nested too deeply, or say Infinity for a count.
+# may be nested too deeply or contain Infinity as a count.
 NOT_WHOLE = (LookupError, TypeError, ValueError, OverflowError, RecursionError)
 
 
@@ -29,17 +29,17 @@ class Predictions:
     """The scores of N images for K classes.
 
     Attributes:
-        name: of the rung that made them.
-        keys: (N,) Arrow strings, the images' names below their root.
+        name: of the rung.
+        keys: (N,) Arrow strings, the images' paths below their root.
         classes: (K,) the class names, each once, in the order of the scores.
         labels: (N,) int32, index into ``classes``; -1 where the true class is not known.
         scores: (N, K) float64, higher is better.
         temperature: probabilities are softmax(scores / temperature).
         split: of the images, or None.
-        unreadable: how many images were left out because they could not be read.
+        unreadable: how many images were skipped because they could not be read.
 
     Raises:
-        ArgumentError: where the parts do not fit together, or a score is not finite.
+        ArgumentError: where the shapes do not match, or a score is not finite.
 
     Example:
         >>> seen = Predictions("ink", ["a.png", "b.png"], ("3", "7"), np.array([0, 1]), np.array([[2., 0], [1, 0]]))
@@ -63,21 +63,21 @@ class Predictions:
         classes, labels, scores = tuple(self.classes), np.asarray(self.labels), np.asarray(self.scores, np.float64)
         n, k = len(keys), len(classes)
         if not k or len(set(classes)) < k or not all(isinstance(name, str) for name in classes):
-            raise ArgumentError(f"The classes of {self.name} are {classes}; pass at least one name, and each once.")
+            raise ArgumentError(f"The classes of {self.name} are {classes}; pass at least one name, each once.")
         if keys.null_count:
-            raise ArgumentError(f"{keys.null_count} of the {n} keys are missing; pass a key for each image.")
+            raise ArgumentError(f"{keys.null_count} of {n} keys are missing; pass a key for each image.")
         if scores.shape != (n, k) or labels.shape != (n,):
             raise ArgumentError(
                 f"{n} keys and {k} classes came with scores {scores.shape} and labels {labels.shape}; "
                 f"expected ({n}, {k}) and ({n},)."
             )
         if not np.isfinite(scores).all():
-            raise ArgumentError(f"A score of {self.name} is not finite; mend the model before measuring it.")
+            raise ArgumentError(f"A score of {self.name} is not finite; repair the model first.")
         # Before the conversion to int32, which would cut 0.5 to 0 and 2**32 to 0.
         if n and not (labels.dtype.kind in "iu" and -1 <= labels.min() <= labels.max() < k):
-            raise ArgumentError(f"A label is outside -1..{k - 1} or no whole number; labels count in the {k} classes.")
+            raise ArgumentError(f"A label is outside -1..{k - 1} or not whole; pass indexes of the {k} classes, or -1.")
         if not 0 < self.temperature < np.inf:
-            raise ArgumentError(f"The temperature is {self.temperature}; it has to be positive and finite.")
+            raise ArgumentError(f"The temperature is {self.temperature}; it must be positive and finite.")
         fitting = {"keys": keys.cast(pa.string()), "classes": classes, "labels": labels.astype(np.int32, copy=False)}
         plain = {"scores": scores, "temperature": float(self.temperature), "unreadable": int(self.unreadable)}
         for name, value in {**fitting, **plain}.items():
@@ -118,7 +118,7 @@ class Predictions:
         """One row an image: key, label, predicted, probability of the predicted class, correct."""
         with require("pandas", purpose="Data frames"):
             import pandas
-        names = np.array([*self.classes, None], object)  # -1 is the last: not known
+        names = np.array([*self.classes, None], object)  # -1 is the last: unknown
         columns = {
             "key": self.keys.to_pylist(),
             "label": names[self.labels],
@@ -153,7 +153,7 @@ class Predictions:
         import pyarrow.parquet as parquet
 
         try:
-            with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column out of its path
+            with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column from its path
                 rows = file.read()
             about: dict[str, Any] = json.loads((rows.schema.metadata or {})[b"firstlight.predictions"])
             classes = tuple(about["classes"])
@@ -174,7 +174,7 @@ class Predictions:
             )
         except (OSError, *NOT_WHOLE, pa.ArrowException) as error:
             raise RunError(
-                f"{path} does not hold whole predictions of Firstlight's; make them anew with firstlight predict."
+                f"{path} does not hold complete predictions of Firstlight; run firstlight predict again."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""`shortcut()`: how well one number of an image, such as its brightness, tells two groups apart all by itself."""
+"""`shortcut()`: how well one number of an image, such as its brightness, separates two groups on its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from firstlight.evaluation.uncertainty import wilson
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What a threshold on one number reaches, on images that it was not chosen on.
+    """The accuracy of a threshold on one number, on images that it was not chosen on.
 
     Attributes:
         balanced_accuracy: mean of the two groups' recalls.
-        interval: from the lower ends of both recalls' Wilson intervals to the upper ones.
+        interval: the means of the lower and of the upper ends of both recalls' Wilson intervals.
         n: images that it was measured on.
-        threshold: the group lies above it, or below.
-        above: whether the group lies above.
+        threshold: between the two groups.
+        above: whether the group is above the threshold.
     """
 
     balanced_accuracy: float
@@ -33,11 +33,11 @@ def shortcut(values: np.ndarray, inside: np.ndarray, *, generator: np.random.Gen
 
     Args:
         values: (N,) a number for each image.
-        inside: (N,) bool, the group.
-        generator: that halves the images.
+        inside: (N,) bool, whether the image is in the group.
+        generator: chooses the halves.
 
     Returns:
-        What it reaches; None where a half lacks one of the two groups.
+        Its accuracy; None where a half lacks one of the two groups.
 
     Example:
         >>> values, inside = np.arange(100.0), np.arange(100) >= 50
@@ -50,9 +50,9 @@ def shortcut(values: np.ndarray, inside: np.ndarray, *, generator: np.random.Gen
         return None
     order = np.argsort(values[chosen], kind="stable")
     ranked, group = values[chosen][order], inside[chosen][order]
-    # Below each place: the share of the group and of the others that lies there.
+    # The share of the group, and of the others, up to each place.
     mine, others = np.cumsum(group) / group.sum(), np.cumsum(~group) / (~group).sum()
-    ends = np.flatnonzero(np.append(ranked[1:] > ranked[:-1], False))  # a threshold lies between different values
+    ends = np.flatnonzero(np.append(ranked[1:] > ranked[:-1], False))  # a threshold is between different values
     if not len(ends):
         return None
     gain = others[ends] - mine[ends]  # of "above": recall of the group + recall of the others - 1

@@ -1,4 +1,4 @@
-"""`simpson()`: two classifiers slice by slice, and whether their comparison turns round in every one."""
+"""`simpson()`: two classifiers slice by slice, and whether every slice contradicts the overall comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstlight.wording import p_value
 
 @dataclass(frozen=True)
 class Stratified:
-    """Two classifiers, each on images of its own, slice by slice.
+    """Two classifiers, measured on different images, slice by slice.
 
     Attributes:
         first: a name.
@@ -27,7 +27,7 @@ class Stratified:
         parts: names of the slices in which both have labelled images.
         firsts: (correct, n) of the first in each slice.
         others: (correct, n) of the other in each slice.
-        left_out: labelled images in slices where only one of both has any; they are not compared.
+        left_out: labelled images in slices where only one of the two has any; they are not compared.
         p: Mantel and Haenszel's test of the difference inside the slices, two-sided.
     """
 
@@ -50,7 +50,7 @@ class Stratified:
 
     @property
     def warning(self) -> str:
-        """What the reversal means, in one or two sentences; nothing where there is none."""
+        """What the reversal means, in one or two sentences; empty where there is none."""
         if not self.reversed:
             return ""
         ahead, behind = (self.first, self.other) if self._ahead() > 0 else (self.other, self.first)
@@ -69,9 +69,9 @@ class Stratified:
         return asdict(self) | {"reversed": self.reversed, "warning": self.warning}
 
     def __str__(self) -> str:
-        head = f"{self.first} beside {self.other} by {self.name}, each on images of its own"
+        head = f"{self.first} compared with {self.other} by {self.name}, each on its own images"
         if not self.parts:
-            return f"{head}: no slice holds images of both"
+            return f"{head}: no slice has images of both"
         rows = [("all slices", self._whole(self.firsts), self._whole(self.others))]
         rows += list(zip(self.parts, self.firsts, self.others, strict=True))
         table = [("", self.first, self.other, "difference")]
@@ -83,7 +83,7 @@ class Stratified:
         ]
         lines.append(f"  inside the slices: {p_value(self.p)} by Mantel and Haenszel's test")
         if self.left_out:
-            lines.append(f"  not compared: {self.left_out:,} images in slices where only one of both has any")
+            lines.append(f"  not compared: {self.left_out:,} images in slices where only one of the two has any")
         return "\n".join([head, *lines, *(["", self.warning] if self.reversed else [])])
 
     def _pairs(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -107,20 +107,19 @@ def simpson(
 ) -> Stratified:
     """Compares two classifiers that were measured on different images, slice by slice.
 
-    Their accuracies as a whole may say the opposite of every slice: where one of them was mostly measured on easy
-    images (Simpson 1951, "The Interpretation of Interaction in Contingency Tables"). On the *same* images this
-    cannot happen: the difference of the two accuracies is then the mean of the slices' differences, weighted by the
-    slices' shares, and has their sign. So two rungs of one run never turn round; two runs may, and so may two
-    groups of images under one rung.
+    Their overall accuracies can contradict every slice, where one of them was mostly measured on easy images (Simpson
+    1951, "The Interpretation of Interaction in Contingency Tables"). On the *same* images this cannot happen: the
+    overall difference is then the mean of the slices' differences, weighted by the slices' shares, and has their
+    sign. So it never happens to two rungs of one run, but it can to two runs, and to two groups of images.
 
     Args:
-        first: of one classifier.
-        other: of another one, perhaps on other images and of other classes.
-        by: a number or a word for each image of the first, and for each of the other; thirds are those of both.
+        first: predictions of one classifier.
+        other: of another one, possibly on other images and of other classes.
+        by: a number or a word for each image of the first, and for each of the other; thirds are of both together.
         name: what these are.
 
     Returns:
-        Both in every slice where both have images; `reversed` and `warning` say whether they turn round.
+        Both in every slice where both have images; `reversed` and `warning` report the paradox.
 
     Raises:
         ArgumentError: where the lengths differ.
@@ -141,7 +140,7 @@ def simpson(
     columns = [np.asarray(one) for one in by]
     for seen, column in zip((first, other), columns, strict=True):
         if column.shape != (len(seen),):
-            raise ArgumentError(f"{name} has values {column.shape} for the {len(seen):,} images; pass one for each.")
+            raise ArgumentError(f"{name} has values {column.shape} for {len(seen):,} images; pass one value per image.")
     known = np.concatenate([first.labels, other.labels]) >= 0
     right = np.concatenate([first.correct, other.correct])[known]
     mine = (np.arange(len(known)) < len(first))[known]
@@ -153,10 +152,10 @@ def simpson(
     both = (counts[0][1] > 0) & (counts[1][1] > 0)
     (a, m), (b, n) = ((correct[both], count[both]) for correct, count in counts)
     cells = [tuple(zip(correct.tolist(), count.tolist(), strict=True)) for correct, count in ((a, m), (b, n))]
-    kept = tuple(part for part, there in zip(names, both, strict=True) if there)
+    shared = tuple(part for part, there in zip(names, both, strict=True) if there)
     left_out = int(sum(count[~both].sum() for _, count in counts))
     p = mantel_haenszel(a, m, b, n)
-    return Stratified(first.name, other.name, name, kept, cells[0], cells[1], left_out, p)
+    return Stratified(first.name, other.name, name, shared, cells[0], cells[1], left_out, p)
 
 
 def _share(correct: int, n: int) -> str:
@@ -166,7 +165,7 @@ def _share(correct: int, n: int) -> str:
 def mantel_haenszel(first: np.ndarray, first_n: np.ndarray, other: np.ndarray, other_n: np.ndarray) -> float:
     """Are two shares equal in every slice? Mantel and Haenszel's test, two-sided, with continuity correction.
 
-    Given its margins, the first's successes in a slice are hypergeometric; their sum over the slices is held against
+    Given its margins, the first's successes in a slice are hypergeometric; their sum over the slices is compared with
     the normal distribution. Mantel and Haenszel 1959, "Statistical aspects of the analysis of data from
     retrospective studies of disease".
 

@@ -1,4 +1,4 @@
-"""`slices()`: accuracy in parts of the data, and where a rung is worse than elsewhere."""
+"""`slices()`: accuracy in slices of the data, and in which of them a rung is worse than elsewhere."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Part:
     """A slice of the data.
 
     Attributes:
-        name: the word, or which third it is with its bounds.
-        n: its labelled images.
+        name: the word, or which third of the numbers with its bounds.
+        n: the number of its labelled images.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a rung reaches in a slice.
+    """The accuracy of a rung in a slice.
 
     Attributes:
         correct: images that are right.
-        n: the slice's images.
+        n: images of the slice.
         interval: Wilson's 95 % interval of correct / n.
         rest: the rung's accuracy on all other images; None where there are none.
         p: Fisher's exact test of the slice against the rest, two-sided, corrected by Holm's method for all slices
@@ -74,7 +74,7 @@ class Slices:
         name: what the images are sliced by.
         parts: the slices.
         rungs: names.
-        cells: of each rung one for each slice.
+        cells: for each rung one per slice.
     """
 
     name: str
@@ -133,8 +133,8 @@ def slices(
 ) -> Slices:
     """Accuracy in slices of the data, for one classifier or every rung of a run.
 
-    Numbers are cut into thirds of about as many images, fewer where most are equal; words are the slices themselves,
-    and beyond twelve the rarest are one.
+    Numbers are cut into thirds of about as many images, into fewer slices where most are equal. Each word is a slice;
+    beyond twelve words the rarest form one slice.
 
     Args:
         predictions: of one classifier, or a run; all on the same images in the same order.
@@ -156,10 +156,10 @@ def slices(
     rungs = _every(predictions)
     values = np.asarray(by)
     if not rungs:
-        raise ArgumentError("The run has no rung yet, so there is nothing to measure; pass one that has.")
+        raise ArgumentError("The run has no rung yet; pass a finished run.")
     for one in rungs:
         if values.shape != (len(one),):
-            raise ArgumentError(f"{name} has values {values.shape} for the {len(one):,} images; pass one for each.")
+            raise ArgumentError(f"{name} has values {values.shape} for {len(one):,} images; pass one value per image.")
         if not one.keys.equals(rungs[0].keys):
             raise ArgumentError(
                 f"{one.name} and {rungs[0].name} were not measured on the same images in the same order; "
@@ -167,7 +167,9 @@ def slices(
             )
     known = rungs[0].labels >= 0
     if not known.any():
-        raise ArgumentError(f"None of the images of {rungs[0].name} has a known class; there is nothing to measure.")
+        raise ArgumentError(
+            f"{rungs[0].name} has {len(known)} images, none with a known class; pass images sorted by class."
+        )
     names, codes = parts_of(values[known])
     counts = np.bincount(codes, minlength=len(names))
     corrects = [np.bincount(codes[one.correct[known]], minlength=len(names)) for one in rungs]
@@ -191,7 +193,7 @@ def slices(
 
 
 def fisher(first: int, first_n: int, other: int, other_n: int) -> float:
-    """Fisher's exact test, two-sided: how often two shares differ at least so much by chance.
+    """Fisher's exact test, two-sided: how often two shares differ at least this much by chance.
 
     The sum of the hypergeometric probabilities that are not larger than that of the table (Fisher 1922).
 
@@ -221,7 +223,7 @@ def fisher(first: int, first_n: int, other: int, other_n: int) -> float:
     return float(min(1.0, np.exp(logs[logs <= mine + 1e-9 * max(1.0, abs(mine))]).sum()))
 
 
-@lru_cache(maxsize=2)  # every slice of every rung asks for the same
+@lru_cache(maxsize=2)  # every slice of every rung needs the same
 def _log_factorials(most: int) -> np.ndarray:
     """log n! for n = 0..most."""
     return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])

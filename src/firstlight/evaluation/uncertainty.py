@@ -1,4 +1,4 @@
-"""How sure a number is: Wilson's interval, the exact McNemar test, bootstrap, Holm; arrays in, arrays out."""
+"""Uncertainty of numbers: Wilson's interval, the exact McNemar test, bootstrap, Holm; arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 def wilson(correct: int | np.ndarray, n: int | np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's score interval for a share such as an accuracy.
 
-    It keeps its promise for small n and near 0 and 1, where the textbook's p +- 1.96 s does not.
+    Its coverage is right for small n and near 0 and 1, where that of the textbook's p +- 1.96 s is not.
     Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
     Args:
         correct: successes, 0..n; a number or an array.
         n: trials; 0 gives (0, 1), since nothing is known.
-        level: how often such intervals hold the true share.
+        level: how often such intervals contain the true share.
 
     Returns:
         Lower and upper end, float64 in [0, 1], of the shape of the arguments.
@@ -33,24 +33,24 @@ def wilson(correct: int | np.ndarray, n: int | np.ndarray, *, level: float = 0.9
     share = np.asarray(correct, np.float64) / trials
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # An end that is 0 or 1 exactly comes out a rounding error beside it.
+    # An end that is 0 or 1 exactly comes out with a rounding error.
     low = np.where((n == 0) | (share == 0), 0.0, np.maximum(centre - half, 0))
     high = np.where((n == 0) | (share == 1), 1.0, np.minimum(centre + half, 1))
     return low, high
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of McNemar's test: are two classifiers right equally often?
+    """The exact two-sided p-value of McNemar's test: are two classifiers equally accurate?
 
-    Only the images count that exactly one of them gets right; if both are as good, each such image falls to
-    either with probability 1/2. McNemar 1947; exact form: the binomial test.
+    Only images count that exactly one of them gets right; if both are equally accurate, either one is right with
+    probability 1/2. McNemar 1947; exact form: the binomial test.
 
     Args:
         only_first: images that only the first gets right.
         only_second: images that only the second gets right.
 
     Returns:
-        p in [0, 1]; 0 where it is smaller than float64 can say.
+        p in [0, 1]; 0 where it is smaller than the smallest float64.
 
     Example:
         >>> print(f"{mcnemar(12, 42):.3e}")
@@ -75,18 +75,18 @@ def paired_bootstrap(
 ) -> tuple[float, float]:
     """The percentile interval of the difference of two accuracies on the same images.
 
-    Drawing n images with replacement changes the difference only through how many of them one classifier
-    alone gets right, so those counts are drawn from their multinomial distribution at once.
-    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. Where fewer than about ten
-    images are told apart it can be too narrow, and where none is it has no width; McNemar's p is exact there too.
+    Drawing n images with replacement changes the difference only through the numbers of images that only one
+    classifier gets right, so those counts are drawn from their multinomial distribution directly.
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. With fewer than about ten such images
+    the interval can be too narrow, and without any it has no width; McNemar's p is exact there too.
 
     Args:
         only_first: images that only the first gets right.
         only_second: images that only the second gets right.
         n: images in all, at least 1.
-        generator: where the draws come from.
+        generator: of the draws.
         draws: how many.
-        level: the share of the draws inside.
+        level: the share of the draws inside the interval.
 
     Returns:
         Lower and upper end of (second - first), in [-1, 1].

@@ -1,4 +1,4 @@
-"""`report()`: a run folder -> one HTML file that can be mailed; nothing else is needed, torch least of all."""
+"""`report()`: a run folder -> one HTML file that can be mailed; it needs neither the images nor torch."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from firstlight.runs.results import Run
 if TYPE_CHECKING:
     from jinja2 import Template
 
-REPORT = "report.html"  # inside the run folder, where no other place is asked for
+REPORT = "report.html"  # inside the run folder, unless another path is passed
 
 
 def report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     """Writes the report of a run: advice, ladder, classes, data, decisions, and how each rung decided.
 
-    The page asks nothing of the network, works without scripts, and can be mailed or printed.
+    The page needs no network and no scripts, and can be mailed or printed.
 
     Args:
         run: what `climb` gave with ``out=``, or its folder.
-        path: the HTML file; ``report.html`` in the run folder where left out. A report that stands there is
-            replaced; another kind of file is not.
+        path: the HTML file, which is replaced if it exists; ``report.html`` in the run folder where left out.
 
     Returns:
-        Where it was written.
+        The path of the report.
 
     Raises:
-        RunError: where the folder is no run, is not finished, or cannot be written to.
+        RunError: where the folder is not a run folder, the run is not finished, or the file cannot be written.
         ArgumentError: where the path has another suffix than .html.
 
     Example:
@@ -47,10 +46,10 @@ def report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     if not isinstance(run, Run):
         run = read_run(run)
     if path is None and run.path is None:
-        raise ArgumentError("The run was not written to a folder, so the report has no place; pass path=.")
+        raise ArgumentError("The run has no folder, so the report needs a path; pass path=.")
     target = Path(path) if path is not None else Path(str(run.path)) / REPORT
     if target.suffix.lower() not in (".html", ".htm"):
-        raise ArgumentError(f"{target} is no name for a web page; give it the ending .html.")
+        raise ArgumentError(f"{target} is not the name of a web page; give it the ending .html.")
     page = render(run)
     with new_file(target, RunError) as part:
         part.write_text(page, encoding="utf-8")
@@ -61,13 +60,13 @@ def render(run: Run) -> str:
     """The report as text.
 
     Args:
-        run: finished, with its folder where there is evidence.
+        run: a finished run.
 
     Raises:
         RunError: where the run is not finished, or its evidence cannot be read.
     """
     if not run.finished:
-        raise RunError(f"{run.path or 'The run'} is not finished, so there is nothing to advise yet; climb it again.")
+        raise RunError(f"{run.path or 'The run'} is not finished, so there is no advice yet; repeat the climb.")
     return _template().render(**content(run, read_evidence(run)))
 
 

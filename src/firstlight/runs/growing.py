@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from firstlight.atomic import new_file, told
+from firstlight.atomic import new_file, writing
 from firstlight.errors import RunError
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
@@ -67,7 +67,7 @@ def add_rung(run: Run, rung: RungResult) -> Run:
     """
     assert run.path is not None
     home = run.path / RUNGS / rung.name
-    with told(home, RunError):
+    with writing(home, RunError):
         home.mkdir(parents=True, exist_ok=True)
         files = write_outputs(rung, run.path, _replace)
     grown = replace(run, rungs=(*run.rungs, rung))
@@ -133,7 +133,7 @@ def _write_document(run: Run, files: Mapping[str, FileRecord]) -> None:
     """Replaces run.json; what it says of the files of earlier rungs stays."""
     assert run.path is not None
     path = run.path / RUN
-    with told(path, RunError):
+    with writing(path, RunError):
         written = read_document(path.read_bytes(), path).files
     _replace(path, write_document(document(run, {**written, **files}), path))
 

@@ -1,4 +1,4 @@
-"""The model file: a model as plain data, arrays as safetensors and the rest as JSON; nothing can run."""
+"""The model file: a model as plain data, arrays as safetensors and the rest as JSON; it holds no code."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ import numpy as np
 from firstlight.errors import RunError
 from firstlight.runs.seal import digest, seal, unseal
 
-# What a tensor may hold: the numbers that NumPy and safetensors both know without a further package.
+# The dtypes that NumPy and safetensors both know without another package.
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64"),
 )
 
-METADATA = "firstlight"  # the key of the description where both are one file
-AGAIN = "make the run anew or take the file from a copy"
+METADATA = "firstlight"  # the key of the JSON where both are one file
+AGAIN = "climb again or restore the file from a copy"
 
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A model as plain data, which every rung can be turned into and made from again.
+    """A model as plain data; every rung can be converted to it and restored from it.
 
     Attributes:
-        config: what kind of model it is, its classes, its preprocessing, the table's fingerprint, the seed,
-            versions: values that JSON knows.
+        config: kind of model, classes, preprocessing, fingerprint of the table, seed, versions: JSON values.
         tensors: its arrays by name; finite numbers of one of `DTYPES`, any shape.
 
     Example:
@@ -50,14 +49,14 @@ def pack(model: SavedModel) -> tuple[bytes, bytes]:
     """The two files of a model: the JSON that describes it and the safetensors that it describes.
 
     Args:
-        model: what shall be written; its numbers must be finite.
+        model: the model; its numbers must be finite.
 
     Returns:
         The JSON and the safetensors, as bytes. The JSON states every tensor's dtype and shape, and the
         size and the digest of the safetensors.
 
     Raises:
-        RunError: where a tensor holds NaN or infinity, or something else than plain numbers.
+        RunError: where a tensor holds NaN or infinity, or anything but plain numbers.
 
     Example:
         >>> text, data = pack(SavedModel({"kind": "prior"}, {"counts": np.array([6131, 6265])}))
@@ -74,8 +73,8 @@ def pack(model: SavedModel) -> tuple[bytes, bytes]:
                 f"Tensor {name!r} of a {model.config.get('kind', 'model')} has dtype {array.dtype}; "
                 f"a model file takes {', '.join(DTYPES)}."
             )
-        _finite(name, array, f"a {model.config.get('kind', 'model')} that shall be written")
-        # In native order and without gaps, since safetensors copies the memory as it lies.
+        _finite(name, array, f"a {model.config.get('kind', 'model')} to be written")
+        # In native order and contiguous, since safetensors copies the memory as it is.
         tensors[name] = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
     data = save(tensors)
     stated = {name: _shape(array) for name, array in tensors.items()}
@@ -84,58 +83,58 @@ def pack(model: SavedModel) -> tuple[bytes, bytes]:
 
 
 def unpack(text: bytes, data: bytes, path: Path) -> SavedModel:
-    """Reads what `pack` made and holds every array against what the JSON says of it.
+    """Reads what `pack` wrote and checks every array against the JSON.
 
     Args:
         text: the bytes of the JSON file.
         data: the bytes of the safetensors file.
-        path: where the JSON stands, for the sentence; the arrays stand beside it as ``.safetensors``.
+        path: of the JSON file, for the error message; the arrays are next to it as ``.safetensors``.
 
     Returns:
         The model; its arrays are views of ``data`` and cannot be written to.
 
     Raises:
         RunError: where a file was changed, cut off or is of another kind, or a tensor is missing, extra,
-            of another dtype or shape, or not finite; the sentence names the tensor.
+            of another dtype or shape, or not finite; the message names the tensor.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    content, beside = unseal("model", text, path), path.with_suffix(".safetensors")
+    content, arrays = unseal("model", text, path), path.with_suffix(".safetensors")
     match content:
         case {"config": dict() as config, "tensors": dict() as stated, "file": dict() as file}:
             pass
         case _:
             raise RunError(f"{path} lacks the config, the tensors or the file of a model; {AGAIN}.")
     if len(data) != file.get("bytes"):
-        raise RunError(f"{beside} has {len(data)} bytes and not {file.get('bytes')} as {path} says; {AGAIN}.")
+        raise RunError(f"{arrays} has {len(data)} bytes instead of {file.get('bytes')} as {path} says; {AGAIN}.")
     if digest(data) != file.get("blake2b"):
-        raise RunError(f"{beside} was changed after it was written: its digest differs; {AGAIN}.")
+        raise RunError(f"{arrays} was changed after it was written: its digest differs; {AGAIN}.")
     try:
         tensors = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise RunError(f"{beside} is no safetensors file of plain numbers; {AGAIN}.") from error
+        raise RunError(f"{arrays} is not a safetensors file of plain numbers; {AGAIN}.") from error
     for name in sorted(stated.keys() | tensors.keys()):
         if name not in tensors:
-            raise RunError(f"{beside} has no tensor {name!r}, which {path} names; {AGAIN}.")
+            raise RunError(f"{arrays} has no tensor {name!r}, which {path} names; {AGAIN}.")
         found = _shape(tensors[name])
         if found != stated.get(name) or found["dtype"] not in DTYPES:
-            raise RunError(f"{beside} has tensor {name!r} as {found} and not {stated.get(name)}; {AGAIN}.")
-        _finite(name, tensors[name], str(beside))
-    return SavedModel(config, {name: tensors[name] for name in stated})  # in the order that went in
+            raise RunError(f"{arrays} has tensor {name!r} as {found} instead of {stated.get(name)}; {AGAIN}.")
+        _finite(name, tensors[name], str(arrays))
+    return SavedModel(config, {name: tensors[name] for name in stated})  # in the original order
 
 
 def pack_one(model: SavedModel) -> bytes:
-    """A model as one file, which can be replaced whole: safetensors with the JSON as its metadata.
+    """A model as one file, which can be replaced atomically: safetensors with the JSON as its metadata.
 
     Args:
-        model: what shall be written; its numbers must be finite.
+        model: the model; its numbers must be finite.
 
     Returns:
         The bytes of the file.
 
     Raises:
-        RunError: where a tensor holds something else than finite numbers.
+        RunError: where a tensor holds anything but finite numbers.
 
     Example:
         >>> data = pack_one(SavedModel({"kind": "training", "step": 7}, {"loss": np.zeros((), np.float32)}))
@@ -149,14 +148,14 @@ def pack_one(model: SavedModel) -> bytes:
 
 
 def unpack_one(data: bytes, path: Path) -> SavedModel:
-    """Reads what `pack_one` made.
+    """Reads what `pack_one` wrote.
 
     Args:
         data: the bytes of the file.
-        path: where they come from, for the sentence.
+        path: of the file, for the error message.
 
     Raises:
-        RunError: where the file was changed, cut off or is of another kind.
+        RunError: where the file was changed, was cut off or is of another kind.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load, save
@@ -166,7 +165,7 @@ def unpack_one(data: bytes, path: Path) -> SavedModel:
         text = json.loads(data[8 : 8 + length])["__metadata__"][METADATA]
         alone = save(load(data))
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise RunError(f"{path} is no safetensors file with a description; {AGAIN}.") from error
+        raise RunError(f"{path} is not a safetensors file with a description; {AGAIN}.") from error
     return unpack(str(text).encode(), alone, path)
 
 
@@ -176,4 +175,4 @@ def _shape(array: np.ndarray) -> dict[str, Any]:
 
 def _finite(name: str, array: np.ndarray, where: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise RunError(f"Tensor {name!r} of {where} holds NaN or infinity; fit the model anew.")
+        raise RunError(f"Tensor {name!r} of {where} holds NaN or infinity; fit the model again.")

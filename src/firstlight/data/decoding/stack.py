@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from firstlight.atomic import told
+from firstlight.atomic import writing
 from firstlight.data.decoding.decode import decode_all
 from firstlight.data.decoding.plan import Plan, first_plan, next_plan
 from firstlight.data.decoding.resize import Color, to_shape
@@ -163,7 +163,7 @@ def _shown(
 def _to_memory(blocks: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     if math.prod(shape) > IN_MEMORY:
         with (
-            told(Path(tempfile.gettempdir()), DataError),
+            writing(Path(tempfile.gettempdir()), DataError),
             tempfile.TemporaryFile(prefix="firstlight-") as file,
         ):
             shape = _write(file, blocks, shape)

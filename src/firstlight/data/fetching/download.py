@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from firstlight.atomic import new_file, new_folder, told
+from firstlight.atomic import new_file, new_folder, writing
 from firstlight.data.fetching.catalog import DATASETS, Dataset, write_digits
 from firstlight.data.fetching.transfer import Transfer
 from firstlight.data.fetching.unpack import unpack
@@ -73,7 +73,7 @@ def get(
     home = Path(os.path.abspath(data_folder() if folder is None else folder))  # noqa: PTH100 - keeps links
     target = home / dataset.name
     if not _is_there(target, dataset, sha256):
-        with told(target, DownloadError), _alone(target):
+        with writing(target, DownloadError), _alone(target):
             if _is_there(target, dataset, sha256):  # another process was there first
                 pass
             elif dataset.url is None:
