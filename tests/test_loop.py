@@ -21,7 +21,7 @@ from firstlight.models.training.architectures import Linear
 from firstlight.models.training.loop import Training
 from firstlight.models.training.network import Network
 from firstlight.models.training.recipes import Recipe
-from firstlight.models.training.setting import Epoch
+from firstlight.runs.history import Epoch
 
 PLAIN: dict[str, Any] = {
     **{"loss": "l1", "batch_size": 256, "optimizer": "sgd", "schedule": "constant"},

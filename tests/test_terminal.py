@@ -14,7 +14,7 @@ from firstlight.apps.ladder_table import LadderTable, epoch_line
 from firstlight.apps.terminal import width, wrapped
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.ladder import climb
-from firstlight.models.training.setting import Epoch
+from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run
 from firstlight.tabular import Column, TextTable, text_table
 
