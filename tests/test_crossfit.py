@@ -66,7 +66,7 @@ def test_every_image_is_scored_by_a_model_that_has_not_seen_it(
 
 def test_folds_have_about_as_many_of_each_class(digits: fl.Pixels) -> None:
     """Each class is dealt out in turn."""
-    dealt = room._dealt(digits, 5, np.random.default_rng(0))
+    dealt = room._folds(digits, 5, np.random.default_rng(0))
     counts = np.array([np.bincount(digits.labels[dealt == fold], minlength=10) for fold in range(5)])
     assert (counts.max(axis=0) - counts.min(axis=0)).max() <= 1
 
@@ -77,7 +77,7 @@ def test_equal_files_are_in_one_fold(tmp_path: Path) -> None:
     table = fl.split(fl.scan(write_images(tmp_path / "twins", images)))
     assert table.rows["digest"].null_count == 0
     pixels = fl.load(table)
-    dealt = room._dealt(pixels, 5, np.random.default_rng(0))
+    dealt = room._folds(pixels, 5, np.random.default_rng(0))
     digests = np.array(pixels.table.rows["digest"].to_pylist())
     for one in np.unique(digests):
         assert 1 == len(set(dealt[digests == one].tolist()))

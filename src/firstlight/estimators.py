@@ -1,4 +1,4 @@
-"""The closed-form rungs as scikit-learn estimators: prior, ink and centroid."""
+"""`CentroidClassifier`, `InkClassifier` and `PriorClassifier`: closed-form rungs as scikit-learn estimators."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ with require("sklearn", purpose="The scikit-learn estimators"):
 
 
 class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What the three share: class sums in, scores out; uint8 takes the integers of `firstlight.models`."""
+    """What the three have in common: from class sums to scores; uint8 is summed exactly, as in `firstlight.models`."""
 
     centre = "mean"
-    _poor = False  # whether it is meant to score low
+    _poor = False  # whether low accuracy is expected
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Fits the classes' centres, and the temperature on every fifth image of a class (1,000 at most).
+        """Fits the classes' centres, and the temperature on every fifth image of each class (1,000 at most).
 
         Args:
-            X: (N, P) numbers, or images (N, H, W) or (N, H, W, C); uint8 is added up exactly.
+            X: (N, P) numbers, or images (N, H, W) or (N, H, W, C); uint8 is summed exactly.
             y: (N,) class names or numbers.
 
         Returns:
@@ -47,22 +47,22 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @available_if(lambda self: self.centre == "mean")  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
-        """Adds samples to the class sums: in pieces or at once, uint8 gives the same centres to the bit.
+        """Adds samples to the class sums: for uint8, batches give the same centres as one `fit`, to the bit.
 
-        The temperature is fitted on the last 1,000 samples that were scored before they were added
-        ("prequential", Dawid 1984, "Statistical Theory: The Prequential Approach"); a first call fits it as
-        `fit` does, and it is 1 until every class has been seen.
+        The temperature is fitted on the last 1,000 samples that were scored before they were added ("prequential",
+        Dawid 1984, "Statistical Theory: The Prequential Approach"). The first call fits it as `fit` does; it is 1 until
+        every class has samples.
 
         Args:
             X: (N, P) numbers or images, as for `fit`.
             y: (N,) class names or numbers.
-            classes: (K,) all the classes there will be; needed by the first call.
+            classes: (K,) all classes, also those that come later; required by the first call.
 
         Returns:
             The estimator itself.
 
         Raises:
-            ArgumentError: where the classes are missing, change, or lack one of ``y``.
+            ArgumentError: if the classes are missing, have changed, or lack one of ``y``.
 
         Example:
             >>> nearest = CentroidClassifier().partial_fit([[0], [8]], [3, 7], classes=[3, 7])
@@ -72,18 +72,18 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         before = getattr(self, "_sums", None)
         samples, y = self._checked(X, y=y, reset=before is None)
         if before is None and classes is None:
-            raise ArgumentError("The first partial_fit came without classes; pass all that there will be.")
+            raise ArgumentError("The first call of partial_fit needs all classes; pass classes=[...].")
         known = self.classes_ if classes is None else np.unique(classes)
         if before is not None and not np.array_equal(known, self.classes_):
-            raise ArgumentError(f"The classes came as {known}, but were {self.classes_}; pass these or none.")
-        strange = np.setdiff1d(y, known)
-        if len(strange):
-            raise ArgumentError(f"The labels {strange} are no classes; the classes are {known}: fit anew for more.")
+            raise ArgumentError(f"The classes are {self.classes_}, but {known} was passed; pass the same or none.")
+        unknown = np.setdiff1d(y, known)
+        if len(unknown):
+            raise ArgumentError(f"The labels {unknown} are not among the classes {known}; fit again with all classes.")
         self.classes_ = known
         return self._learn(samples, np.searchsorted(known, y), before)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
-        """The class of each sample, (N,); of equally near ones the first."""
+        """The class of each sample, (N,); the first of equally near classes."""
         best = self._fitted_scores(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
@@ -98,14 +98,14 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _checked(self, samples: Any, **checks: Any) -> Any:
-        """Flat uint8, or float64 where they were anything else; with their labels where ``y`` is given."""
+        """Flat samples, uint8 or else float64, with their labels if ``y`` is given."""
         if getattr(samples, "ndim", 2) > 2:
             samples = samples.reshape(len(samples), int(np.prod(samples.shape[1:])))
         return validate_data(self, samples, dtype=[np.float64, np.uint8], **checks)
 
     def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
-        """Adds the samples to ``before``, and fits the temperature on samples that were scored unseen."""
-        added = self._added_up(samples, labels)
+        """Adds the samples to ``before``, and fits the temperature on samples scored before they were added."""
+        added = self._sums_of(samples, labels)
         if before is None:
             self.unit_ = 255.0 if samples.dtype == np.uint8 else float(np.abs(samples).max()) or 1.0
             self._unseen = np.empty((0, len(self.classes_))), np.empty(0, np.int64)  # their scores and labels
@@ -125,16 +125,16 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _held_out(self, samples: np.ndarray, labels: np.ndarray, added: ClassSums) -> tuple[np.ndarray, ClassSums]:
-        """The numbers of the held-out samples, the same that the rungs hold out, and the sums of the rest."""
+        """The row numbers of the held-out samples, as the rungs hold them out, and the sums of the rest."""
         numbers = TrainingSet(np.arange(len(labels)), labels, len(self.classes_))
         rows = numbers.held_out.images
         if self.centre == "mean" and len(rows):
-            return rows, added - self._added_up(samples[rows], labels[rows])
+            return rows, added - self._sums_of(samples[rows], labels[rows])
         rest = np.delete(numbers.images, rows)
-        return rows, self._added_up(samples[rest], labels[rest])
+        return rows, self._sums_of(samples[rest], labels[rest])
 
-    def _added_up(self, samples: np.ndarray, labels: np.ndarray) -> ClassSums:
-        """Each class's centre as (K, P) over (K,): integers for uint8, else float64."""
+    def _sums_of(self, samples: np.ndarray, labels: np.ndarray) -> ClassSums:
+        """Each class's centre as (K, P) divided by (K,): integers for uint8, else float64."""
         classes = len(self.classes_)
         if samples.dtype == np.uint8:
             return TrainingSet(samples, labels, classes).centres(self.centre)
@@ -150,15 +150,15 @@ class _ClosedForm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._scores(self._checked(samples, reset=False), self._sums)
 
     def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
-        """(N, K) float64, higher is better, by the centres ``sums``."""
+        """(N, K) float64, higher is better, from the centres ``sums``."""
         raise NotImplementedError
 
 
 class CentroidClassifier(_ClosedForm):
     """The class whose mean (or median) image is nearest.
 
-    For uint8 it gives the bits of the rung ``centroid``; any other numbers are taken as float64. It is the
-    simplest classifier that looks at every pixel, so it belongs in front of any search for a better one.
+    For uint8 it gives the same bits as the rung ``centroid``; other numbers are converted to float64. It is the
+    simplest classifier that uses every pixel, so compare any better one with it.
 
     Args:
         distance: ``"l1"``, the mean over pixels of |difference|; ``"l2"``, the root of the mean squared
@@ -168,13 +168,13 @@ class CentroidClassifier(_ClosedForm):
     Attributes:
         classes_: (K,) the class names, sorted.
         n_features_in_: P.
-        centres_: (K, P) float64, each class's centre, in the numbers of ``X``.
-        counts_: (K,) int64, the training samples of each class.
-        unit_: what l1 and l2 are divided by: 255 for uint8, else the largest |number| of the first fit.
+        centres_: (K, P) float64, each class's centre, in the units of ``X``.
+        counts_: (K,) int64, the number of training samples of each class.
+        unit_: l1 and l2 are divided by it: 255 for uint8, else the largest |number| of the first fit.
         temperature_: probabilities are softmax(-distance / temperature_).
 
     Raises:
-        ArgumentError: by `fit`, where there is no such distance or centre.
+        ArgumentError: by `fit`, if there is no such distance or centre.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -191,14 +191,14 @@ class CentroidClassifier(_ClosedForm):
         self.centre = centre
 
     def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
-        centroid_name(self.distance, self.centre)  # refuses what is neither a distance nor a centre
+        centroid_name(self.distance, self.centre)  # raises if there is no such distance or centre
         return super()._learn(samples, labels, before)
 
     def _scores(self, samples: np.ndarray, sums: ClassSums) -> np.ndarray:
         if _exact(samples, sums):
             return Centroid(sums.sums, sums.counts, self.distance).scores(samples)
         images, centres = samples / self.unit_, sums.means / self.unit_
-        if self.distance == "l2":  # around their middle, since |x|^2 - 2 x.c + |c|^2 cancels far from zero
+        if self.distance == "l2":  # centred, since |x|^2 - 2 x.c + |c|^2 cancels far from zero
             middle = centres.mean(axis=0)
             images, centres = images - middle, centres - middle
         terms = {"l1": images.shape[1], "l2": images.shape[1] ** 0.5, "cosine": 1}[self.distance]
@@ -207,16 +207,16 @@ class CentroidClassifier(_ClosedForm):
 
 
 class InkClassifier(_ClosedForm):
-    """The class whose samples have, on average, as large a mean number (as bright a mean pixel) as this one.
+    """The class whose mean pixel is nearest to the sample's.
 
-    What a classifier reaches that sees one number of an image; above it the form of the image was used.
+    It shows the accuracy that brightness alone gives: a better classifier uses the shapes in the image.
 
     Attributes:
         classes_: (K,) the class names, sorted.
         n_features_in_: P.
-        centres_: (K, P) float64, each class's mean image; its mean over P is what is compared.
-        counts_: (K,) int64, the training samples of each class.
-        unit_: what distances are divided by: 255 for uint8, else the largest |number| of the first fit.
+        centres_: (K, P) float64, each class's mean image; its mean over P is compared.
+        counts_: (K,) int64, the number of training samples of each class.
+        unit_: distances are divided by it: 255 for uint8, else the largest |number| of the first fit.
         temperature_: probabilities are softmax(-distance / temperature_).
 
     Example:
@@ -235,13 +235,13 @@ class InkClassifier(_ClosedForm):
 
 
 class PriorClassifier(_ClosedForm):
-    """The commonest training class, whatever the sample: what is reached without looking.
+    """Always the most frequent training class: the accuracy that is reached without looking at the sample.
 
     Attributes:
         classes_: (K,) the class names, sorted.
         n_features_in_: P.
-        counts_: (K,) int64, the training samples of each class.
-        temperature_: 1, since the scores are logarithms of the class shares already.
+        counts_: (K,) int64, the number of training samples of each class.
+        temperature_: 1, since the scores are logarithms of the class shares.
 
     Example:
         >>> PriorClassifier().fit([[1], [2], [3]], ["cat", "dog", "dog"]).predict([[1]])
@@ -252,7 +252,7 @@ class PriorClassifier(_ClosedForm):
 
     def _learn(self, samples: np.ndarray, labels: np.ndarray, before: ClassSums | None) -> Self:
         counts = np.bincount(labels, minlength=len(self.classes_))
-        self._sums = ClassSums(counts, np.zeros((len(counts), 0), np.int64))  # not a pixel is read
+        self._sums = ClassSums(counts, np.zeros((len(counts), 0), np.int64))  # no pixel is read
         if before is not None:
             self._sums = before + self._sums
         self.counts_, self.temperature_ = self._sums.counts, 1.0
@@ -263,5 +263,5 @@ class PriorClassifier(_ClosedForm):
 
 
 def _exact(samples: np.ndarray, sums: ClassSums) -> bool:
-    """Whether the samples and all that was added up were uint8, so that nothing is rounded."""
+    """Whether the samples and all summed samples were uint8, so that nothing is rounded."""
     return samples.dtype == np.uint8 and sums.sums.dtype == np.int64

@@ -1,30 +1,27 @@
-"""The temperature that turns scores into probabilities, fitted on images that the model has not seen."""
+"""`fit_temperature()`: the temperature that turns scores into probabilities, fitted on held-out images."""
 
 from __future__ import annotations
 
 import numpy as np
 
-STEPS = 50  # Newton needs about eight; bisection alone, the way out, halves the bracket each time
-SOFTEST, SHARPEST = (
-    1e-6,
-    1e9,
-)  # bounds of 1 / temperature: where scores tell nothing, and where they never err
+STEPS = 50  # Newton's method needs about eight; bisection, its fallback, halves the bracket at each step
+SOFTEST, SHARPEST = 1e-6, 1e9  # bounds of 1 / temperature: from scores without information to scores without errors
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T under which softmax(scores / T) gives the labels the highest likelihood.
+    """The temperature T for which softmax(scores / T) gives the labels the highest likelihood.
 
-    One number for all classes, so no prediction changes (Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", section 4.2). The loss is convex in b = 1 / T with derivative E[sum_k p_k s_k - s_label], whose
-    root is found by Newton's method inside a bracket. Where every image is right the likelihood has no maximum, and one
-    image more is assumed, of which nothing is known: its probabilities are even (Laplace's rule of succession).
+    It is one number for all classes, so no prediction changes (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks", section 4.2). The loss is convex in b = 1 / T with derivative E[sum_k p_k s_k - s_label], whose root is
+    found by Newton's method inside a bracket. If every image is right, the likelihood has no maximum; then one more
+    image with equal probabilities is assumed (Laplace's rule of succession).
 
     Args:
         scores: (N, K) float64 of held-out images, higher is better.
         labels: (N,) integers in 0..K-1.
 
     Returns:
-        T > 0; 1.0 where there is no held-out image.
+        T > 0; 1.0 if there are no held-out images.
 
     Example:
         >>> import numpy as np

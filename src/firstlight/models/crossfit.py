@@ -1,4 +1,4 @@
-"""`crossfit()`: every image scored by a model that was fitted without it."""
+"""`crossfit()`: every image scored by a model that was fitted without it (out-of-fold predictions)."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ FOLDS = 5
 
 
 def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0) -> Predictions:
-    """Scores every labelled image by a model that was fitted on the other folds.
+    """Scores every labelled image with a model that was fitted on the other folds (cross-validation).
 
-    All splits are taken together, the test split too: nothing is chosen here and no accuracy is reported, labels are
-    looked for that a person should check.
+    It uses all splits, the test split too: no model is chosen and no accuracy is reported, only labels that a person
+    should check.
 
     Args:
-        pixels: what `load` gave.
-        rung: which rung; ``"cnn"`` by its quick recipe where torch is installed, else ``"centroid-l2"``.
-        folds: into how many parts the images are dealt, by class; equal files into one.
-        seed: of the folds and of training.
+        pixels: as `load` returns them.
+        rung: the rung's name; by default ``"cnn"`` with its quick recipe if torch is installed, else ``"centroid-l2"``.
+        folds: the number of folds, stratified by class; equal files are in the same fold.
+        seed: random seed of the folds and of training.
 
     Returns:
-        Logarithms of probabilities, each fold's by its own temperature, in the order of the labelled rows.
+        Logarithms of probabilities, with a temperature for each fold, in the order of the labelled rows.
 
     Raises:
-        ArgumentError: where there are fewer than two folds or labelled images, or no such rung.
+        ArgumentError: where there are too few folds, classes or labelled images, or no such rung.
 
     Example:
         >>> import firstlight as fl
@@ -47,14 +47,14 @@ def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, see
     classes = np.unique(known.labels)
     if folds < 2 or len(known) < 2 * folds or len(classes) < 2:
         raise ArgumentError(
-            f"{len(known)} labelled images of {len(classes)} classes cannot be dealt into {folds} folds; pass at least "
+            f"{len(known)} labelled images of {len(classes)} classes cannot be split into {folds} folds; pass at least "
             f"two folds, two classes and twice as many images as folds."
         )
     (chosen,) = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])
-    dealt = _dealt(known, folds, np.random.default_rng(seed))
+    fold_of = _folds(known, folds, np.random.default_rng(seed))
     scores = np.empty((len(known), len(pixels.classes)))
     for fold in range(folds):
-        inside = dealt == fold
+        inside = fold_of == fold
         training = TrainingSet(known.values[~inside], known.labels[~inside], len(pixels.classes))
         setting = Setting(classes=pixels.classes, seed=seed)
         if chosen.recipe:
@@ -70,22 +70,22 @@ def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, see
             raw,
             temperature=fitted.temperature,
         )
-        scores[inside] = np.maximum(part.log_probabilities, -700)  # where float64 would say -inf
+        scores[inside] = np.maximum(part.log_probabilities, -700)  # where float64 gives -inf
     return Predictions(chosen.name, known.table.rows["key"], pixels.classes, known.labels, scores)
 
 
-def _dealt(known: Pixels, folds: int, generator: np.random.Generator) -> np.ndarray:
-    """(N,) the fold of each image: each class dealt out in turn, equal files together."""
+def _folds(known: Pixels, folds: int, generator: np.random.Generator) -> np.ndarray:
+    """(N,) the fold of each image: stratified by class, equal files together."""
     order = generator.permutation(len(known))
     order = order[np.argsort(known.labels[order], kind="stable")]
-    dealt = np.empty(len(known), np.int64)
-    dealt[order] = np.arange(len(known)) % folds
+    fold_of = np.empty(len(known), np.int64)
+    fold_of[order] = np.arange(len(known)) % folds
     digests = known.table.rows["digest"]
     if digests.null_count < len(known):
         _, codes = np.unique(np.array(digests.fill_null("").to_pylist()), return_inverse=True)
         there = to_numpy(digests.is_valid())
         first = np.full(codes.max() + 1, -1)
         for row in np.flatnonzero(there):  # the first of equal files decides
-            first[codes[row]] = dealt[row] if first[codes[row]] < 0 else first[codes[row]]
-        dealt = np.where(there, first[codes], dealt)
-    return dealt
+            first[codes[row]] = fold_of[row] if first[codes[row]] < 0 else first[codes[row]]
+        fold_of = np.where(there, first[codes], fold_of)
+    return fold_of

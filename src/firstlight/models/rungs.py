@@ -24,12 +24,12 @@ from firstlight.models.training.setting import Fitted, Setting
 if TYPE_CHECKING:
     from torch import nn
 
-PROTOTYPES = (2, 4, 8, 16, 32)  # ideal images a class that a rung may have
+PROTOTYPES = (2, 4, 8, 16, 32)  # mean images per class
 
 
 def _prior(training: TrainingSet, _: Setting) -> Fitted:
     counts = np.bincount(training.labels, minlength=training.classes)
-    return Fitted(Prior(counts), 1.0)  # its scores are logarithms of probabilities already
+    return Fitted(Prior(counts), 1.0)  # its scores are logarithms of probabilities
 
 
 def _ink(training: TrainingSet, _: Setting) -> Fitted:
@@ -62,7 +62,7 @@ def _prototypes(training: TrainingSet, setting: Setting, *, distance: str, count
 
 
 def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Module) -> Fitted:
-    with require("train", purpose="Rungs that are trained"):
+    with require("train", purpose="Trained rungs"):
         from firstlight.models.training.fitting import fit_network
     return fit_network(network, training, setting)
 
@@ -77,10 +77,10 @@ class Rung:
     """One step of the ladder.
 
     Attributes:
-        name: what it is called in tables, files and on the command line.
+        name: its name in tables, files and on the command line.
         about: what it does, in a few words.
         fit: from the training images and the setting to the fitted model and its temperature.
-        recipe: which row of the recipes it is trained by; empty for a closed-form rung.
+        recipe: the name of its recipe; empty for a closed-form rung.
     """
 
     name: str
@@ -93,7 +93,7 @@ def centroid_name(distance: str, centre: str = "mean") -> str:
     """The name of the centroid rung with this distance and centre.
 
     Raises:
-        ArgumentError: where there is no such distance or centre.
+        ArgumentError: if there is no such distance or centre.
 
     Example:
         >>> centroid_name("l1"), centroid_name("l1", "median")
@@ -101,7 +101,7 @@ def centroid_name(distance: str, centre: str = "mean") -> str:
     """
     for value, choices in ((distance, DISTANCES), (centre, CENTRES)):
         if value not in choices:
-            raise ArgumentError(f"{value!r} is none of {', '.join(choices)}.")
+            raise ArgumentError(f"{value!r} was passed; choose from {', '.join(choices)}.")
     return f"centroid-{distance}" if centre == "mean" else f"centroid-{distance}-{centre}"
 
 
@@ -111,21 +111,21 @@ def _centroid_rung(distance: str, centre: str) -> Rung:
 
 
 def _prototypes_rung(distance: str, count: int) -> Rung:
-    about = f"the nearest of {count} ideal images a class by {distance}"
+    about = f"the nearest of {count} mean images per class by {distance}"
     return Rung(f"centroid-{distance}-x{count}", about, partial(_prototypes, distance=distance, count=count))
 
 
 RUNGS: tuple[Rung, ...] = (
-    Rung("prior", "always the commonest class", _prior),
-    Rung("ink", "the class with as bright a mean pixel", _ink),
-    Rung("ink-count", "the class with as many pixels of ink", _count),
+    Rung("prior", "always the most frequent class", _prior),
+    Rung("ink", "the class with the nearest mean pixel", _ink),
+    Rung("ink-count", "the class with the nearest number of ink pixels", _count),
     *(_centroid_rung(distance, centre) for centre in CENTRES for distance in DISTANCES),
-    *(_prototypes_rung("l2", count) for count in PROTOTYPES),  # k-means makes its clusters by squared distance
+    *(_prototypes_rung("l2", count) for count in PROTOTYPES),  # k-means minimizes squared distances
     Rung("linear", "a weight for each pixel and class", partial(_network, network="linear"), "linear"),
     Rung("mlp", "one hidden layer", partial(_network, network="mlp"), "mlp"),
     Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
 )
-# What a climb takes where nothing was asked leaves out what did not earn its place: see docs/log.md.
+# A climb's default rungs are those that were worth their place: see docs/log.md.
 FAMILIES = {"centroid": tuple(f"centroid-{distance}" for distance in DISTANCES)}
 CLOSED_FORM = ("prior", "ink", "centroid")
 TRAINED = ("linear", "mlp", "cnn")  # by SGD, which needs torch
@@ -139,15 +139,15 @@ def own(module: nn.Module) -> Rung:
 
 
 def climbed() -> tuple[str, ...]:
-    """What a climb takes where nothing was asked: every rung, or those without training where torch is missing."""
+    """A climb's default rungs: with torch the trained ones too."""
     return (*CLOSED_FORM, *TRAINED) if find_spec("torch") is not None else CLOSED_FORM
 
 
 def named(names: Iterable[str]) -> tuple[Rung, ...]:
-    """The rungs of these names, in the order asked; ``"centroid"`` stands for its three distances.
+    """The rungs of these names, in their order; ``"centroid"`` means all three distances.
 
     Raises:
-        ArgumentError: where a name is no rung's, or none is given.
+        ArgumentError: if a name is no rung's, or no name is given.
 
     Example:
         >>> [rung.name for rung in named(["prior", "centroid"])]
@@ -161,5 +161,5 @@ def named(names: Iterable[str]) -> tuple[Rung, ...]:
                 raise ArgumentError(f"There is no rung {name!r}; choose from {', '.join([*FAMILIES, *known])}.")
             chosen[one] = known[one]
     if not chosen:
-        raise ArgumentError("No rung was named; name at least one, such as centroid-l1.")
+        raise ArgumentError("No rung was named; name one or more, such as centroid-l1.")
     return tuple(chosen.values())

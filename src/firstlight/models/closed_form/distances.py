@@ -1,4 +1,4 @@
-"""Distances from images to class centres, L1, L2 and cosine, computed so that the order of adding leaves no trace."""
+"""Distances from images to class centres, L1, L2 and cosine, with the same bits in whatever order they are summed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISTANCES = ("l1", "l2", "cosine")
 
 NEVER = -2.0  # the score of a class without training images: no distance is above 1
 FRACTION = 1 << 16  # centres are rounded to 1/65536 of a gray level, which moves a mean L1 by less than 3e-8
-COMPILED_FROM = 500_000_000  # pixel differences; NumPy takes 1 to 1.5 ns for each, Numba 0.7 s to start
+COMPILED_FROM = 500_000_000  # pixel differences: NumPy takes 1 to 1.5 ns for each, and Numba 0.7 s to start
 NUMPY_BYTES = 1 << 18  # of a temporary array, so that it stays in the second-level cache
 
 
@@ -51,7 +51,7 @@ def _l1(images: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _l1_numpy(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
     rows = max(1, NUMPY_BYTES // (4 * images.shape[1]))
-    # Made once: fresh memory for every block costs as much as the arithmetic.
+    # Allocated once: fresh memory for every block takes as long as the arithmetic.
     blocks, differences = np.empty((2, min(rows, len(images)), images.shape[1]), np.int32)
     for start in range(0, len(images), rows):
         part = images[start : start + rows]
@@ -67,7 +67,7 @@ def _l1_compiled(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> No
     from firstlight.models.closed_form import l1_kernel as kernel
 
     workers = os.cpu_count() or 1
-    rows = max(1, -(-len(images) // (4 * workers)))  # four parts a worker, so that none waits long
+    rows = max(1, -(-len(images) // (4 * workers)))  # four parts per worker, so that none waits long
     starts = range(0, len(images), rows)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(lambda at: kernel.l1(images[at : at + rows], centres, out[at : at + rows]), starts))
@@ -76,8 +76,8 @@ def _l1_compiled(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> No
 def _dot(images: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Products with the sums (N, K) and squared norms (N,), both exact.
 
-    Every term is an integer and every partial sum stays below 2**53 (for 784 pixels up to 1e8 images a
-    class), so float64 adds without rounding and the order that a matrix product takes does not show.
+    Every term is an integer and every partial sum is below 2**53 (with 784 pixels up to 1e8 images per class), so
+    float64 adds without rounding, in whatever order a matrix product adds.
     """
     right = sums.T.astype(np.float64)  # (P, K)
     products, norms = np.empty((len(images), len(sums))), np.empty(len(images))
@@ -101,7 +101,7 @@ def _l2(images: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _cosine(images: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    # The length of a centre does not matter, so s serves as well as s/n.
+    # The length of a centre does not matter, so s gives the same as s/n.
     products, norms = _dot(images, sums)
     lengths = np.sqrt(norms)[:, None] * np.sqrt((sums.astype(np.float64) ** 2).sum(axis=1))  # (N, K)
     return 1 - np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)

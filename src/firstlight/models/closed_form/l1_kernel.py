@@ -1,14 +1,14 @@
-"""The compiled L1 kernel: reads each uint8 pixel once a class and adds in integers, so every machine agrees."""
+"""The compiled L1 kernel: sums in integers, so that every machine gives the same bits. docs/log.md has its timings."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 
-BLOCK = 256  # 256 pixels * 255 * 2**16 < 2**32: a block's sum fits 32 bits, where the vector units are widest
+BLOCK = 256  # 256 pixels * 255 * 2**16 < 2**32: a block's sum fits into 32 bits, with which vector units are fastest
 
 
-# Not cached on disk: Numba would keep an index that is a pickle, and compiling takes half a second.
+# Not cached on disk: Numba would write an index that is a pickle, and compiling takes half a second.
 @numba.njit(nogil=True)
 def l1(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
     """Writes the sum over pixels of ``|65536 * image - centre|``.
@@ -24,7 +24,7 @@ def l1(images: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
             for start in range(0, images.shape[1], BLOCK):
                 pixels = images[n, start : start + BLOCK]
                 centre = centres[k, start : start + BLOCK]
-                block = np.int32(0)  # wraps beyond 2**31 and is read as unsigned below
+                block = np.int32(0)  # wraps above 2**31 and is read as unsigned below
                 for p in range(len(pixels)):
                     block = np.int32(block + abs(np.int32(np.int32(pixels[p]) * np.int32(65536) - centre[p])))
                 total += np.int64(np.uint32(block))

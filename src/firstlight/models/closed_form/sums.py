@@ -1,4 +1,4 @@
-"""Class sums: for each class the sum of its images, in integers, so exact in any order; they merge and update."""
+"""`ClassSums`: the sum of each class's images, in integers: exact in any order; sums can be merged and updated."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from firstlight.errors import ArgumentError
 
-ROWS = 4096  # images added at a time: bounds the memory, and 4096 * 255 stays far below 2**32
+ROWS = 4096  # images summed at a time: bounds the memory, and 4096 * 255 is far below 2**32
 
 
 @dataclass(frozen=True)
 class ClassSums:
-    """How many images each class has, and their sum pixel by pixel.
+    """The number of images of each class, and their sum, pixel by pixel.
 
-    Integers add up to the same bits in any order, so one process, eight processes and a cluster reach the
-    same means: ``a + b`` merges what two of them saw.
+    Integers have the same sum in any order, so one process, eight processes and a cluster get the same means:
+    ``a + b`` merges the sums of two of them.
 
     Attributes:
-        counts: (K,) int64, the images of each class.
+        counts: (K,) int64, the number of images of each class.
         sums: (K, P) int64, their sum; P = H * W * C, pixels in 0..255.
 
     Example:
@@ -48,11 +48,11 @@ class ClassSums:
 
 
 def class_sums(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSums:
-    """Adds up the images of each class.
+    """Sums the images of each class.
 
     Args:
         images: (N, ...) uint8; may be a memory map larger than memory.
-        labels: (N,) integers in 0..K-1; rows with -1 are left out.
+        labels: (N,) integers in 0..K-1; rows with -1 are skipped.
         classes: K.
 
     Returns:
@@ -68,13 +68,15 @@ def class_sums(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSum
         [[6, 8], [3, 4]]
     """
     if images.dtype != np.uint8:
-        raise ArgumentError(f"Images came as {images.dtype}; class sums are exact for uint8 pixels in 0..255.")
+        raise ArgumentError(
+            f"The images are {images.dtype}; pass uint8 pixels in 0..255, for which class sums are exact."
+        )
     flat = images.reshape(len(images), math.prod(images.shape[1:]))  # (N, P)
     counts = np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
     sums = np.zeros((classes, flat.shape[1]), np.int64)
     for label in range(classes):
         rows = np.flatnonzero(labels == label)
-        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)  # one block: read in place, no copy
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)  # one block is read in place, without a copy
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
             block = flat[part[0] : part[-1] + 1] if together else flat[part]

@@ -1,4 +1,4 @@
-"""`TrainingSet`: labelled images with their class sums and medians, and those held out to fit the temperature."""
+"""`TrainingSet`: labelled images with their class sums and medians, and those that are held out for the temperature."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from firstlight.models.closed_form.sums import ClassSums, class_sums
 
-HELD_OUT = 1000  # images at most: one number is fitted on them, and scoring them must not cost what a rung costs
+HELD_OUT = 1000  # images at most: a single number is fitted on them, and scoring them must stay cheap
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Labelled training images; their class sums are computed once and serve every closed-form model.
+    """Labelled training images; their class sums are computed once, for all closed-form models.
 
     Attributes:
         images: (N, H, W, C) uint8.
@@ -29,27 +29,27 @@ class TrainingSet:
 
     @cached_property
     def sums(self) -> ClassSums:
-        """The class sums of all the images."""
+        """The class sums of all images."""
         return class_sums(self.images, self.labels, self.classes)
 
     @cached_property
     def held_out(self) -> TrainingSet:
-        """Every fifth image of a class, fewer where they would pass 1,000; temperatures are fitted on them."""
+        """Every fifth image of each class, at most 1,000 in all: temperatures are fitted on them."""
         rows = self.held_out_rows
         return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 
     @property
     def without_held_out(self) -> TrainingSet:
         """The images that are not held out."""
-        kept = np.delete(np.arange(len(self.labels)), self.held_out_rows)
-        return TrainingSet(self.images[kept], self.labels[kept], self.classes)
+        rows = np.delete(np.arange(len(self.labels)), self.held_out_rows)
+        return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 
     def centres(self, centre: str) -> ClassSums:
-        """Each class's mean or median image, as integers over integers."""
+        """Each class's mean or median image, as integer numerators and denominators."""
         return self.sums if centre == "mean" else _medians(self.images, self.labels, self.classes)
 
     def centres_without_held_out(self, centre: str) -> ClassSums:
-        """The same from the images that are not held out; for means by subtraction, which is exact."""
+        """The same for the images that are not held out; for means by subtraction, which is exact."""
         if centre == "mean":
             return self.sums - self.held_out.sums
         rest = self.without_held_out
@@ -67,7 +67,7 @@ class TrainingSet:
 
 
 def _medians(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSums:
-    """Each class's median image as (twice the median) / 2: medians of integers are multiples of a half."""
+    """Each class's median image as (twice the median) / 2, since medians of integers are multiples of 1/2."""
     flat = images.reshape(len(images), math.prod(images.shape[1:]))
     counts = np.bincount(labels, minlength=classes)
     doubled = np.zeros((classes, flat.shape[1]), np.int64)

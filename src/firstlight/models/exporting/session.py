@@ -1,4 +1,4 @@
-"""`Session`: one model that answers decoded images of any size, the same wherever it is put to use; without torch."""
+"""`Session`: a model that classifies decoded images of any size, the same wherever it is used; without torch."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA, SavedModel
 
-ALIKE = ("labels", "probabilities", "pixels")  # which every answer has
+ALWAYS = ("labels", "probabilities", "pixels")  # arrays that every answer has
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What N images are.
+    """The predictions for N images.
 
     Attributes:
         labels: (N,) int64, index into the classes.
         probabilities: (N, K) float32.
-        distances: (N, K) float32 to each class's ideal image; None where the model has none.
+        distances: (N, K) float32 to each class's mean image; None for a model without mean images.
         pixels: (N, h, w, c) uint8, the images as the model sees them.
     """
 
@@ -55,10 +55,10 @@ def in_distribution(about: Mapping[str, Any], answer: Answer) -> np.ndarray:
 
 
 class Engine(Protocol):
-    """Whatever computes the answers."""
+    """What computes the answers."""
 
     def answer(self, images: np.ndarray) -> Answer:
-        """uint8 (N, H, W, C) -> N answers."""
+        """(N, H, W, C) uint8 -> N answers."""
         ...
 
     def ideal(self) -> np.ndarray | None:
@@ -67,11 +67,11 @@ class Engine(Protocol):
 
 
 class Session:
-    """A model that answers.
+    """A model in use.
 
     Args:
         about: its `document`.
-        engine: what computes.
+        engine: computes the answers.
 
     Example:
         >>> import firstlight as fl
@@ -96,17 +96,17 @@ class Session:
     def of(cls, source: Run | str | Path, rung: str | None = None) -> Session:
         """The session of a run's rung, or of an exported file.
 
-        The closed-form rungs compute by NumPy; a network by ONNX Runtime, which starts in a fraction of the time
-        that torch takes, and by torch where it is not installed.
+        Closed-form rungs use NumPy; networks use ONNX Runtime, which starts in a fraction of the time that torch
+        takes, and torch if ONNX Runtime is not installed.
 
         Args:
             source: a run, its folder, an ``.onnx`` file that `export` wrote, or a folder with a model card.
-            rung: its name; the advised one where left out.
+            rung: its name; the advised one by default.
 
         Raises:
-            ArgumentError: where the run has no such rung, or advises none yet.
-            RunError: where the folder or the file is none of Firstlight's, or damaged.
-            MissingExtraError: where what computes it is not installed.
+            ArgumentError: if the run has no such rung, or advises none yet.
+            RunError: if the folder or file is damaged or was not written by Firstlight.
+            MissingExtraError: if a package that computes it is not installed.
         """
         if not isinstance(source, Run) and Path(source).suffix.lower() == ".onnx":
             return cls(*_exported(Path(source)))
@@ -127,22 +127,23 @@ class Session:
         return cls(about, InPython(restore(saved)))
 
     def answer(self, images: np.ndarray) -> Answer:
-        """What each image is.
+        """Classifies images.
 
         Args:
-            images: (N, H, W, C) uint8 as `firstlight.data.decoding.decode.decode` gives them, C = 1 or 3; any H and W.
+            images: (N, H, W, C) uint8 as `firstlight.data.decoding.decode.decode` returns them; C = 1 or 3, H and W
+                any.
         """
         if "quantized" not in self.about or len(images) < 2:
             return self._engine.answer(images)
-        # With int8 weights a batch shares one scale, and an image's answer would depend on its neighbours.
+        # With int8 weights a batch shares one scale, and an image's answer would depend on the others.
         each = [self._engine.answer(image[None]) for image in images]
         distances = None if each[0].distances is None else np.concatenate([one.distances for one in each])
-        labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALIKE)
+        labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALWAYS)
         return Answer(labels, shares, distances, pixels)
 
 
 class InPython:
-    """Answers by the classifier itself."""
+    """Answers computed by the classifier itself."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
@@ -168,17 +169,17 @@ class InPython:
 
 
 class Runtime:
-    """Answers by ONNX Runtime, from the bytes of an exported model."""
+    """Answers computed by ONNX Runtime, from the bytes of an exported model."""
 
     def __init__(self, model: bytes) -> None:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others share the processor
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leaves the processor to others
         try:
             self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its classes have no common parent but this one
-            raise RunError(f"The file is no ONNX model that ONNX Runtime can run ({str(error)[:200]}).") from error
+        except Exception as error:  # its exceptions have no other common parent
+            raise RunError(f"The file is not an ONNX model that ONNX Runtime can run ({str(error)[:200]}).") from error
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.outputs = {one.name for one in self.session.get_outputs()}
 
@@ -204,9 +205,9 @@ def _exported(path: Path) -> tuple[dict[str, Any], Runtime]:
             f"{path} cannot be read ({error.strerror}); name a file that firstlight export wrote."
         ) from error
     except (KeyError, ValueError, RecursionError) as error:
-        raise RunError(f"{path} was not written by firstlight export: it holds no description of the model.") from error
+        raise RunError(f"{path} was not written by firstlight export: it has no description of the model.") from error
     if not isinstance(about, dict) or not about.keys() >= NEEDED or about["format"] != FORMAT:
-        raise RunError(f"{path} has a description of another version of Firstlight; export the model anew.")
+        raise RunError(f"{path} was written by another version of Firstlight; export the model again.")
     return about, engine
 
 
