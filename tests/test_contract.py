@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,63 @@ def test_a_module_of_ones_own_is_not_changed() -> None:
     assert "Own" == classifier.name
     trained = classifier.model.module.state_dict()  # type: ignore[attr-defined]
     assert not all(torch.equal(before[name], value) for name, value in trained.items())
+
+
+SAVED = {
+    "prior": ({"counts"}, set()),
+    "ink": ({"totals", "pixels"}, {"measure"}),
+    "centroid": ({"sums", "counts"}, {"distance"}),
+    "prototypes": ({"sums", "counts", "owners", "classes"}, {"distance"}),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_file_has_the_tensors_and_options_of_its_kind(name: str) -> None:
+    """By their names, which older files share; options are plain JSON, and a network's have its name and views."""
+    model = fit(name, blobs()).model
+    tensors, options = SAVED.get(
+        model.kind, ({"normalize"}, {"module", "own", "views"} | ({"sizes"} if name != "own" else set()))
+    )
+    assert options == json.loads(json.dumps(model.options(), allow_nan=False)).keys()
+    assert tensors == {key for key in model.tensors() if not key.startswith("module.")}
+    assert ("network" == model.kind) == (name in TRAINED)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_attributes_its_scores_to_pixels(name: str) -> None:
+    """A value for each pixel; the sum is the difference of the scores where the map is exact."""
+    images, pairs = blobs().values[:2], np.array([[0, 1], [2, 0]])
+    model = fit(name, blobs()).model
+    scores = model.scores(images)
+    found = model.attribute(images, pairs, scores)
+    assert (2, 8, 8) == found.maps.shape and 2 == len(found.methods)
+    assert (name not in ("prior", "mlp", "cnn", "own")) == found.exact.all()
+    expected = scores[[0, 1], pairs[:, 0]] - scores[[0, 1], pairs[:, 1]]
+    assert expected[found.exact] == pytest.approx(found.maps.sum(axis=(1, 2))[found.exact], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_that_compares_images_finds_each_nearest_to_itself(name: str) -> None:
+    """At a distance of 0 but for rounding, with a row an image and a column a candidate; prior and ink compare none."""
+    images = blobs().values[:6]
+    space = fit(name, blobs()).model.search_space(images[:2])
+    assert (space is None) == (name in ("prior", "ink", "ink-count"))
+    if space is not None:
+        distances = space.distances(images)
+        assert (2, 6) == distances.shape and [0, 1] == distances.argmin(axis=1).tolist()
+        assert [0, 0] == pytest.approx(distances.min(axis=1), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_with_centres_has_distances(name: str) -> None:
+    """Those of its scores; a model without mean images has neither, and several per class have no single one."""
+    pixels = blobs()
+    model = fit(name, pixels).model
+    scores = model.scores(pixels.values)
+    distances = model.distances(scores)
+    assert (distances is None) == (not name.startswith("centroid"))
+    if distances is not None:
+        assert np.array_equal(-scores, distances)
+    assert (model.centres is None) == (model.kind != "centroid")
+    if model.centres is not None:
+        assert (3, 64) == model.centres.shape and 0 <= model.centres.min() <= model.centres.max() <= 1

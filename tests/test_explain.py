@@ -544,7 +544,7 @@ def test_the_command_draws_maps_on_a_terminal(
     monkeypatch.setenv("COLUMNS", "100")
     show(digits[1], count=1)
     said = capsys.readouterr().out
-    assert "blue argues for" in said
+    assert "blue pixels support" in said
     rows = [line for line in said.splitlines() if "▀" in line]
     assert (12, {48}) == (len(rows), {line.count("▀") for line in rows})  # 8 px, three times as large, twice
     assert "38;2;0;114;178" in said or "38;2;213;94;0" in said  # what argues most

@@ -295,5 +295,5 @@ def test_an_ideal_image_is_the_mean_image() -> None:
         TrainingSet(np.array([[[[0]]], [[[255]]], [[[51]]]], np.uint8), np.array([0, 0, 1]), 2),
     )
     assert isinstance(model, Centroid)
-    assert [[0.5], [0.2]] == model.ideal.tolist()
+    assert [[0.5], [0.2]] == model.centres.tolist()
     assert isinstance(fit(named(["prior"])[0], TrainingSet(random_images(2, 1), np.arange(2), 2))[0], Prior)

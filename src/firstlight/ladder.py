@@ -81,7 +81,7 @@ def fit(
         >>> import firstlight as fl
         >>> pixels = fl.load(fl.split(fl.scan(digits)))
         >>> ideal = fl.fit("centroid", pixels, distance="cosine")
-        >>> ideal.model.ideal.shape  # ten ideal images of 8 x 8 px
+        >>> ideal.model.centres.shape  # ten mean images of 8 x 8 px
         (10, 64)
         >>> network = fl.fit("linear", pixels, epochs=3, on_epoch=lambda epoch: print(epoch.epoch))
         1

@@ -93,6 +93,6 @@ def _free(folder: Path, name: str) -> Numbered:
 def _ideal(run: Run) -> str:
     classifier = restore(run["centroid-l1"].model)
     height, width, _ = classifier.shape
-    ideal = classifier.model.ideal
-    assert ideal is not None
-    return drawn(ideal.reshape(-1, height, width), [f"class {name}" for name in run.classes])
+    centres = classifier.model.centres
+    assert centres is not None
+    return drawn(centres.reshape(-1, height, width), [f"class {name}" for name in run.classes])

@@ -190,7 +190,7 @@ def _print(explained: Sequence[Explanation]) -> None:
     for one in explained:
         say(one)
         if console.is_terminal:
-            say(f"  Left the image, right its map: blue argues for {one.predicted}, orange for {one.against}.")
+            say(f"  Left: the image. Right: blue pixels support {one.predicted}, orange pixels {one.against}.")
             console.print(drawn(one, console), soft_wrap=True)
         print()
 

@@ -70,7 +70,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
     Example:
         >>> import firstlight as fl
         >>> run = fl.climb(digits, rungs=["centroid-l2"])
-        >>> fl.restore(run["centroid-l2"].model).model.ideal.shape  # ten ideal images of 8 x 8 px
+        >>> fl.restore(run["centroid-l2"].model).model.centres.shape  # ten mean images of 8 x 8 px
         (10, 64)
     """
     config = saved.config

@@ -58,12 +58,12 @@ class Model(Protocol):
         ...
 
     @property
-    def ideal(self) -> np.ndarray | None:
-        """(K, P) float64 in [0, 1]: each class's ideal image; None for a model that has no such images."""
+    def centres(self) -> np.ndarray | None:
+        """(K, P) float64 in [0, 1]: each class's mean (or median) image; None for a model without such images."""
         return None
 
     def distances(self, scores: np.ndarray) -> np.ndarray | None:
-        """(N, K) float64 scores -> the distances to ideal images behind them; None for a model without such images."""
+        """(N, K) float64 scores -> the distances to the centres, float64; None for a model without centres."""
         return None
 
     def search_space(self, images: np.ndarray) -> SearchSpace | None:

@@ -37,8 +37,8 @@ class Centroid(Model):
     distance: str
 
     @property
-    def ideal(self) -> np.ndarray:
-        """(K, P) float64 in [0, 1]: the ideal image of each class."""
+    def centres(self) -> np.ndarray:
+        """(K, P) float64 in [0, 1]: the mean (or median) image of each class; zeros for a class without images."""
         return ClassSums(self.counts, self.sums).means / 255
 
     def scores(self, images: np.ndarray) -> np.ndarray:

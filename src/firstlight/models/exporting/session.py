@@ -164,8 +164,8 @@ class InPython:
 
     def ideal(self) -> np.ndarray | None:
         """(K, h, w, c) float32, 0 to 255."""
-        ideal = self.classifier.model.ideal
-        return None if ideal is None else (ideal * 255).reshape(-1, *self.classifier.shape).astype(np.float32)
+        centres = self.classifier.model.centres
+        return None if centres is None else (centres * 255).reshape(-1, *self.classifier.shape).astype(np.float32)
 
 
 class Runtime:
