@@ -100,13 +100,13 @@ class Explanation:
     def _account(self) -> str:
         """What the difference of the two scores consists of, in words."""
         first, second = (self._of(self.scores, name) for name in (self.predicted, self.against))
-        head = f"Score {_rounded(first)} for {self.predicted}, {_rounded(second)} for {self.against}"
+        head = f"Score for {self.predicted}: {_rounded(first)}, for {self.against}: {_rounded(second)}"
         if self.distances is not None:
             what = "mean pixel" if self.rung.startswith("ink") else "centre"
             known = np.isfinite(self._of(self.distances, self.against))
             head = (
-                f"Distance to the {what} of {self.predicted} {_rounded(-first)}, "
-                f"to that of {self.against} {_rounded(-second) if known else 'none'}"
+                f"Distance to the {what} of {self.predicted}: {_rounded(-first)}, "
+                f"of {self.against}: {_rounded(-second) if known else 'none'}"
             )
         difference = f"the difference of {_rounded(self.difference)}"
         if not self.exact and not self.map.any():
