@@ -139,7 +139,7 @@ def test_strokes_are_undone_and_cleared(address: str) -> None:
         assert answered(page).startswith("It looks like 7, ")
         page.click("#clear")
         assert before == page.evaluate("document.getElementById('paper').toDataURL()")
-        assert "Nothing yet." == answered(page)
+        assert "No image yet." == answered(page)
         assert page.locator("#undo").is_disabled()
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_is_chosen_goes_as_it_is(address: str, session: Session, dig
     expected = session.answer(pixels[None, :, :, None]).probabilities[0].max()
     with opened(address + "/") as shown:
         sure = "> 99.9" if expected > 0.9995 else f"{100 * expected:.1f}"
-        assert f"It looks like 7, {sure} % sure." == choose(shown.page, path)
+        assert f"It looks like 7, probability {sure} %." == choose(shown.page, path)
         assert not shown.page.is_checked("#look")
         seen = "[...document.querySelector('#seen canvas').getContext('2d').getImageData(0, 0, 28, 28).data]"
         np.testing.assert_array_equal(pixels.ravel(), shown.page.evaluate(seen)[::4])
@@ -279,7 +279,7 @@ def test_the_keyboard_is_enough(address: str, digits: Path) -> None:
         assert page.locator("#after").is_visible()
         page.locator("#clear").focus()
         page.keyboard.press("Enter")
-        assert "Nothing yet." == answered(page)
+        assert "No image yet." == answered(page)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
@@ -352,7 +352,7 @@ def test_what_is_no_image_is_told_and_the_next_one_answered(address: str, digits
         shown.page.set_input_files("#file", words)
         shown.page.wait_for_selector("#problem:visible")
         assert "not an image" in shown.page.inner_text("#problem")
-        assert "Nothing yet." == answered(shown.page)
+        assert "No image yet." == answered(shown.page)
         assert choose(shown.page, example(digits, "7")).startswith("It looks like 7, ")
 
 

@@ -1,9 +1,9 @@
 // The camera: a square viewfinder, and one picture of what it shows.
 
 const SAYS = {
-  NotAllowedError: "The camera may not be used; allow it in the browser's settings for this page.",
-  NotFoundError: "There is no camera; choose a file instead.",
-  NotReadableError: "The camera is used by another program; close it and try again.",
+  NotAllowedError: "The browser blocks the camera; allow it in the settings for this page.",
+  NotFoundError: "This device has no camera; choose a file instead.",
+  NotReadableError: "Another program uses the camera; close it and try again.",
 };
 
 const MOST = 720; // px of the picture, more than any model takes
@@ -11,7 +11,7 @@ const MOST = 720; // px of the picture, more than any model takes
 /** Starts the camera; gives {take, stop}. `ended` is called where it stops by itself, as when it is pulled out. */
 export async function camera(video, ended) {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error("This browser gives the camera to pages over https or on this computer only; choose a file instead.");
+    throw new Error("Browsers allow the camera only over https or on this computer; choose a file instead.");
   }
   let stream;
   try {

@@ -14,7 +14,7 @@ worker.addEventListener("message", ({ data: { number, value, problem } }) => {
   else resolve(value);
 });
 worker.addEventListener("error", () => {
-  broken = new Error("The page did not load whole, or this browser is too old; open it once more with a network.");
+  broken = new Error("The page did not load completely, or this browser is too old; connect to a network and reload it.");
   for (const { reject } of waiting.values()) reject(broken);
   waiting.clear();
 });

@@ -3,14 +3,14 @@
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const headers = token ? { authorization: `Bearer ${token}` } : {};
 
-export const privacy = "The image goes to the computer that serves this page and is not kept there.";
+export const privacy = "The image is sent to the computer that serves this page and is not stored there.";
 
 async function ask(path, options = {}) {
   let response;
   try {
     response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
   } catch {
-    throw new Error("The server cannot be reached; see whether it still runs.");
+    throw new Error("The server does not answer; check that it is still running.");
   }
   const document = await response.json().catch(() => null);
   if (!response.ok) throw new Error(document?.detail ?? `The server answered with status ${response.status}.`);

@@ -13,14 +13,14 @@ const session = get("model.onnx")
   .then((response) => response.arrayBuffer())
   .then((bytes) =>
     InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] }).catch(() => {
-      throw new Error("The model could not be started; open the page once more with a network, or in a newer browser.");
+      throw new Error("The model could not be started; reload the page with a network, or use a newer browser.");
     }),
   );
 for (const one of [about, session]) one.catch(() => {}); // told to whoever asks
 
 async function get(file) {
   const response = await fetch(new URL(file, import.meta.url)).catch(() => null);
-  if (!response?.ok) throw new Error(`${file} could not be loaded; open the page once more with a network.`);
+  if (!response?.ok) throw new Error(`${file} could not be loaded; connect to a network and reload the page.`);
   return response;
 }
 
@@ -28,7 +28,7 @@ async function get(file) {
 async function decoded(blob) {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" };
   const bitmap = await createImageBitmap(blob, options).catch(() => {
-    throw new Error("This is no image that the browser can read, or a damaged one; choose a PNG, JPEG or WebP file.");
+    throw new Error("The browser cannot read this file as an image; choose a PNG, JPEG or WebP file.");
   });
   const { width, height } = bitmap;
   if (width * height > PIXELS) {

@@ -7,7 +7,7 @@ import { alike } from "./look.js";
 import { bars, percent, pixels, reasons } from "./show.js";
 
 const $ = (id) => document.getElementById(id);
-const HINT = $("hint").textContent;
+const PHOTO = "Drop or paste a photo here, or choose one";
 const WAIT = 120; // ms after a piece of a stroke
 
 let about;
@@ -51,10 +51,10 @@ async function prepared({ blob }) {
   $("changes").textContent = "";
   if (!about.look || !$("look").checked) return blob;
   const found = await grayOf(blob).catch(() => null);
-  if (!found) return unchanged(blob, "This browser cannot read the file, so it went as it is.");
+  if (!found) return unchanged(blob, "This browser cannot read the file, so it was sent unchanged.");
   const { canvas, picture } = found;
   const brought = alike(picture, about.look, about.shape);
-  if (!brought) return unchanged(blob, "No drawing was found on it, so it went as it is.");
+  if (!brought) return unchanged(blob, "No drawing was found in the image, so it was sent unchanged.");
   const before = $("before").querySelector("canvas");
   before.width = canvas.width;
   before.height = canvas.height;
@@ -64,8 +64,8 @@ async function prepared({ blob }) {
   $("before").hidden = $("after").hidden = false;
   const { changes } = brought;
   $("changes").textContent = changes.length
-    ? `Before the model looked at it, it was ${changes.join(", ")}.`
-    : "It had the look of the training images already.";
+    ? `Adjusted before the prediction: ${changes.join(", ")}.`
+    : "It already looks like the training images.";
   return blobOf(after);
 }
 
@@ -97,7 +97,7 @@ function busy(now) {
 }
 
 function forget() {
-  $("verdict").textContent = "Nothing yet.";
+  $("verdict").textContent = "No image yet.";
   $("bars").replaceChildren();
   $("outside").hidden = $("steps").hidden = $("why").hidden = $("all").hidden = true;
 }
@@ -105,7 +105,7 @@ function forget() {
 function show(answer) {
   const name = document.createElement("b");
   name.textContent = answer.label;
-  $("verdict").replaceChildren("It looks like ", name, `, ${percent(answer.probability)} sure.`);
+  $("verdict").replaceChildren("It looks like ", name, `, probability ${percent(answer.probability)}.`);
   $("outside").textContent = outside(answer);
   $("outside").hidden = !$("outside").textContent;
   bars($("bars"), $("all"), about.classes, answer.probabilities);
@@ -126,12 +126,12 @@ function outside({ probability, distances }) {
   const { probability: least, distance: furthest, share } = about.in_distribution;
   const often = `${(100 * share).toFixed(0)} in 100`;
   const said = [];
-  if (probability < least) said.push(`it is ${percent(probability)} sure, and was below ${percent(least)} for only ${often}`);
+  if (probability < least) said.push(`its highest probability is ${percent(probability)}, and only ${often} evaluation images are below ${percent(least)}`);
   const nearest = distances && Math.min(...distances);
   if (distances && furthest !== null && nearest > furthest) {
-    said.push(`the nearest ideal image is at ${nearest.toFixed(3)}, and was beyond ${furthest.toFixed(3)} for only ${often}`);
+    said.push(`the nearest mean image is at distance ${nearest.toFixed(3)}, and only ${often} evaluation images are beyond ${furthest.toFixed(3)}`);
   }
-  return said.length ? `This image is out-of-distribution: ${said.join(", and ")} of the images I was measured on.` : "";
+  return said.length ? `This image is out-of-distribution, so do not rely on the answer: ${said.join("; ")}.` : "";
 }
 
 const paper = sheet(
@@ -139,7 +139,6 @@ const paper = sheet(
   () => Number($("pen").value) / 100,
   () => {
     $("undo").disabled = $("clear").disabled = paper.empty();
-    $("hint").textContent = HINT;
     $("hint").hidden = !paper.empty();
     preview(null);
     clearTimeout(timer);
@@ -159,7 +158,18 @@ const paper = sheet(
   },
 );
 
-/** Shows an image file on the sheet, in place of what was there. */
+/** Of a model of photos the page offers file and camera first, and no sheet to draw on. */
+function forPhotos() {
+  document.body.classList.add("photos");
+  $("drop").before($("ways"));
+  $("pens").hidden = $("paper").hidden = true;
+  $("choose").textContent = "Choose a photo";
+  $("camera").textContent = "Take a photo";
+  $("hint").textContent = PHOTO;
+  $("drop").addEventListener("click", () => running || $("file").click());
+}
+
+/** Shows an image file in place of the sheet. */
 function preview(blob) {
   URL.revokeObjectURL($("preview").src);
   $("preview").hidden = !blob;
@@ -199,7 +209,7 @@ $("file").addEventListener("change", ({ target }) => {
 addEventListener("paste", ({ clipboardData }) => {
   const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   if (file) take(file);
-  else say("There is no image to paste; copy a picture, not its address or text.");
+  else say("The clipboard holds no image; copy an image, not its address or text.");
 });
 for (const name of ["dragenter", "dragover"]) {
   addEventListener(name, (event) => {
@@ -211,7 +221,7 @@ for (const name of ["dragleave", "drop"]) addEventListener(name, () => $("drop")
 addEventListener("drop", (event) => {
   event.preventDefault();
   if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
-  else say("That is no file; drop an image file.");
+  else say("That is not a file; drop an image file.");
 });
 
 function run(started) {
@@ -247,16 +257,16 @@ addEventListener("pagehide", () => running && stop());
 
 try {
   about = await engine.model();
+  if (!about.look && about.shape[2] === 3) forPhotos();
   const { accuracy, interval, n, split } = about.metrics;
   const [low, high] = interval;
-  const share = accuracy === 1 ? "all" : `${percent(accuracy)} of`;
   $("about").textContent =
-    `${about.name}: right on ${share} ${n.toLocaleString("en")} ${split} images ` +
+    `${about.name}: accuracy ${percent(accuracy)} on ${n.toLocaleString("en")} ${split} images ` +
     `(95 % interval ${percent(low)} to ${percent(high)}), ${about.classes.length} classes.`;
   $("privacy").textContent = engine.privacy;
   ideal = await engine.ideal();
   document.documentElement.dataset.ready = "yes";
 } catch (error) {
-  $("about").textContent = "The model did not start.";
+  $("about").textContent = "The model could not be loaded.";
   say(error.message);
 }

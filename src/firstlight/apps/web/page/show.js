@@ -17,7 +17,7 @@ export function percent(share) {
 }
 
 /** A distance, with three digits at least. */
-function told(distance) {
+function digits(distance) {
   return Math.abs(distance) >= 0.01 || distance === 0 ? distance.toFixed(4) : distance.toPrecision(3);
 }
 
@@ -60,7 +60,7 @@ export function bars(list, more, classes, probabilities) {
 }
 
 /**
- * How much each value of the image speaks for class a rather than b: the values sum to the difference of their
+ * How much each value of the image supports class a rather than b: the values sum to the difference of their
  * distances (l1 and l2: mean over the pixels of 0..1; cosine: one minus the cosine).
  */
 export function signed(name, image, a, b, [da, db]) {
@@ -77,16 +77,16 @@ export function signed(name, image, a, b, [da, db]) {
   return Float64Array.from(image, (value, i) => ((value - b[i]) ** 2 - (value - a[i]) ** 2) / both);
 }
 
-/** The distances, nearest first; with ideal images these as well, and the signed map of the nearest two. */
+/** The distances, nearest first; with mean images these as well, and the signed map of the nearest two. */
 export function reasons(parts, about, ideal, { distances, pixels: seen }) {
   const there = [...about.classes.keys()].filter((k) => distances[k] < NEVER);
   const order = there.sort((a, b) => distances[a] - distances[b]);
   const [a, b] = order;
   parts.because.textContent =
     `${about.name} compares the image with ` +
-    (ideal ? "each class's ideal image, the average of its training images" : "several ideal images of each class") +
-    `. The nearest is of ${about.classes[a]}, at ${told(distances[a])}` +
-    (b === undefined ? "." : `; ${about.classes[b]} is ${told(distances[b] - distances[a])} further away.`);
+    (ideal ? "the mean image of each class (the average of its training images)" : "several mean images of each class") +
+    `. The nearest is ${about.classes[a]}, at distance ${digits(distances[a])}` +
+    (b === undefined ? "." : `; ${about.classes[b]} is ${digits(distances[b] - distances[a])} farther away.`);
   parts.ideals.hidden = !ideal;
   parts.map.parentElement.hidden = !ideal || b === undefined;
   if (!ideal) return;
@@ -95,10 +95,10 @@ export function reasons(parts, about, ideal, { distances, pixels: seen }) {
   const of = (k) => ideal.data.subarray(k * size, (k + 1) * size);
   parts.ideals.replaceChildren(
     ...order.slice(0, order.length <= 2 * FEW ? undefined : FEW).map((k, place) => {
-      const canvas = element("canvas", { role: "img", "aria-label": `The ideal image of ${about.classes[k]}` });
+      const canvas = element("canvas", { role: "img", "aria-label": `The mean image of ${about.classes[k]}` });
       pixels(canvas, [height, width, channels], of(k));
       const row = element("li", { className: place ? "" : "nearest" });
-      row.append(canvas, element("span", { text: `${about.classes[k]}: ${told(distances[k])}` }));
+      row.append(canvas, element("span", { text: `${about.classes[k]}: ${digits(distances[k])}` }));
       return row;
     }),
   );
@@ -106,13 +106,13 @@ export function reasons(parts, about, ideal, { distances, pixels: seen }) {
   const map = signed(about.name, seen.data, of(a), of(b), [distances[a], distances[b]]);
   drawMap(parts.map, map, [height, width, channels]);
   const [towards, against] = [about.classes[a], about.classes[b]];
-  parts.map.setAttribute("aria-label", `Which pixels speak for ${towards} and which for ${against}`);
+  parts.map.setAttribute("aria-label", `Which pixels support ${towards} and which ${against}`);
   const sum = map.reduce((total, value) => total + value, 0);
   parts.legend.replaceChildren(
     element("span", { className: "swatch towards", "aria-hidden": "true" }),
-    ` speaks for ${towards}, `,
+    ` supports ${towards}, `,
     element("span", { className: "swatch against", "aria-hidden": "true" }),
-    ` for ${against}, the stronger the more. All pixels together make ${told(sum)}: by so much is ${against} further away.`,
+    ` supports ${against}; a stronger color supports it more. All pixels add up to ${digits(sum)}, the difference of the two distances.`,
   );
 }
 
