@@ -186,10 +186,10 @@ def test_a_tensor_that_does_not_fit_is_named(
     "value", [None, np.array([0.5, 0.0]), np.array([0.5, -1.0]), np.zeros(3), np.array([0.5, 0.25], np.float32)]
 )
 def test_normalizing_that_cannot_be_is_named(value: np.ndarray | None, fitted: dict[str, Classifier]) -> None:
-    """A mean and a spread above 0, as float64."""
+    """A mean and a standard deviation above 0, as float64."""
     saved = save(fitted["linear"])
     tensors = {key: one for key, one in {**saved.tensors, "normalize": value}.items() if one is not None}
-    refused(SavedModel(saved.config, tensors), "tensor 'normalize' is .*mean and spread")
+    refused(SavedModel(saved.config, tensors), "tensor 'normalize' is .*mean and standard deviation")
 
 
 def test_a_module_of_ones_own_has_to_be_passed(fitted: dict[str, Classifier]) -> None:

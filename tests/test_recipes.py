@@ -108,6 +108,8 @@ def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
         ("augment", True, "choose from auto, none"),
         ("normalize", "no", "True or False"),
         ("normalize", None, "True or False"),
+        ("tta", 1, "True or False"),
+        ("tta", "many", "True or False"),
         ("device", 0, "auto, cpu, cuda, mps"),
         ("device", None, "auto, cpu, cuda, mps"),
         ("sizes", 30, "sizes by name"),

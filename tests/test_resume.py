@@ -21,7 +21,7 @@ from blobs import blobs
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.errors import RunError
-from firstlight.models.training import loop as training
+from firstlight.models.training import checkpoints
 from firstlight.runs.results import Run
 
 RUNGS = ("prior", "linear", "cnn")
@@ -52,9 +52,9 @@ def undisturbed(pixels: Pixels) -> Run:
 
 
 @pytest.fixture(autouse=True)
-def kept_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "KEEP_AFTER", -1.0)
-    monkeypatch.setattr(training, "KEEP_SHARE", float("inf"))
+def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", -1.0)
+    monkeypatch.setattr(checkpoints, "SHARE_OF_TIME", float("inf"))
 
 
 def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Callbacks, list[int]]:
@@ -188,7 +188,8 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     root = write_digits(tmp_path / "digits", ("3", "7"))
     code = (
         "import sys; import firstlight as fl\n"
-        "from firstlight.models.training import loop; loop.KEEP_AFTER, loop.KEEP_SHARE = 0.02, 0.5\n"
+        "from firstlight.models.training import checkpoints\n"
+        "checkpoints.SECONDS_BETWEEN, checkpoints.SHARE_OF_TIME = 0.02, 0.5\n"
         "rungs = ['prior', 'linear', 'cnn']\n"
         "fl.climb(sys.argv[1], rungs=rungs, effort='quick', epochs=30, batch_size=32, out=sys.argv[2])"
     )

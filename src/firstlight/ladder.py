@@ -1,4 +1,4 @@
-"""`fit()` and `climb()`: the only room that knows the whole story, from a folder to a run with its advice."""
+"""`fit()` and `climb()`: the whole way from a folder of images to a run with its advice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
 from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
 from firstlight.models.training.recipes import Options, Recipe, recipe_for
-from firstlight.models.training.setting import Callbacks, Kept, Setting
+from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.runs.evidence import has_evidence, write_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
 from firstlight.runs.history import Epoch
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class FitOptions(Options, total=False):
-    """What may be passed to `fit` by name: the fields of `Recipe`, and two for the centroid."""
+    """Options of `fit`: the fields of `Recipe`, and two of the centroid."""
 
     distance: str
     centre: str
@@ -62,12 +62,13 @@ def fit(
         rung: a rung's name, such as ``"cnn"``; ``"centroid"`` with the options ``distance`` (``"l1"``, ``"l2"``,
             ``"cosine"``) and ``centre`` (``"mean"``, ``"median"``); or an ``nn.Module`` that takes images
             (B, C, H, W) and gives scores (B, K): a copy of it is trained.
-        pixels: what `load` gave. Where the table has no split, 20 % are set aside as validation first; validation
-            images are watched and never trained on.
-        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: which recipe a network is trained by.
-        seed: of the split, where one has to be made, of first weights, the order and the variation of images.
-        on_epoch: called after every epoch of a network with an `Epoch`.
-        options: fields of `Recipe` in the place of the recipe's own: ``epochs=10, lr=1.0, loss="l1"``.
+        pixels: as `load` returns them. Where the table has no split, 20 % become validation images first; these are
+            used for monitoring and for the temperature, and never trained on.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipe by which a network is trained.
+        seed: random seed of the split, where one has to be made, of the first weights, of the order of the images
+            and of their augmentation.
+        on_epoch: called with an `Epoch` after every epoch of a network.
+        options: fields of `Recipe` that replace those of the recipe: ``epochs=10, lr=1.0, loss="l1"``.
 
     Returns:
         The fitted classifier.
@@ -75,7 +76,7 @@ def fit(
     Raises:
         ArgumentError: where there is no such rung or option, or a module does not fit the images.
         DataError: where the training images are of one class or none.
-        MissingExtraError: where a network is asked for and torch is not installed.
+        MissingExtraError: where the rung is a network and torch is not installed.
 
     Example:
         >>> import firstlight as fl
@@ -91,11 +92,13 @@ def fit(
     chosen = _rung(rung, options)
     arranged = replace(pixels, table=arrange(pixels.table, seed=seed))
     training = training_set(arranged)
-    watched = _labelled(arranged, "validation")
-    settings: dict[str, Any] = {"classes": pixels.classes, "watched": watched, "seed": seed}
-    if chosen.recipe:
-        settings["recipe"] = _recipe(chosen, effort, options, len(training.labels))
-    setting = Setting(**settings, callbacks=Callbacks(on_epoch=on_epoch))
+    setting = Setting(
+        recipe=_recipe(chosen, effort, options, len(training.labels)) if chosen.recipe else None,
+        classes=pixels.classes,
+        validation=_labelled(arranged, "validation"),
+        seed=seed,
+        callbacks=Callbacks(on_epoch=on_epoch),
+    )
     classifier = _fit(chosen, arranged, training, setting)
     if classifier.training is not None and classifier.training.stopped:
         warnings.warn(classifier.training.stopped, stacklevel=2)
@@ -104,7 +107,7 @@ def fit(
 
 @dataclass(frozen=True)
 class _Climb:
-    """What the steps of a climb share."""
+    """The inputs that all steps of a climb share."""
 
     pixels: Pixels
     training: TrainingSet
@@ -127,33 +130,34 @@ def climb(
     callbacks: Callbacks | None = None,
     **options: Unpack[Options],
 ) -> Run:
-    """Climbs the ladder: fits each rung, measures it, compares it with the rungs before, and advises.
+    """Climbs the ladder: fits each rung, measures it, compares it with the rungs before it, and advises where to stop.
 
     Args:
         data: a folder (or anything that `scan` takes), a table, or pixels.
-        rungs: names of rungs, simplest first; ``"centroid"`` stands for its three distances. Where it is left out:
-            every rung, or those without training where torch is not installed.
-        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: which recipes the networks are trained by.
-        split: what is measured on. ``"validation"`` is made from the training images where the folder has
-            none. ``"test"`` has to be asked for: then everything else is fitted on, but for a fifth, at most
-            1,000 images, that is watched during training.
-        loading: size, color, resize, align and allow_unreadable of the images; of pixels they are given already.
-        out: the run folder; nothing is written where it is left out. It is readable at every moment, and the same
-            climb, interrupted anywhere, goes on from there; once finished it is only read. What a `report` shows
-            is gathered into it at the end: findings, images, explanations.
-        seed: of the split, where one has to be made, of the bootstrap, and of training. Of several each network is
-            trained with each: the first one's result counts, and the spread over all is told beside it.
-        callbacks: who is told of rungs, epochs and steps.
-        options: fields of `Recipe` for every network in the place of the recipe's own, such as ``device="cpu"``.
+        rungs: names of rungs, simplest first; ``"centroid"`` means its three distances. Default: every rung, or the
+            untrained ones where torch is not installed.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipes by which networks are trained.
+        split: the images to measure on. ``"validation"`` images are taken from the training images where the folder
+            has none. ``"test"`` must be requested; it fits on training and validation images, and networks hold out
+            a fifth of these, at most 1,000, for monitoring.
+        loading: size, color, resize, align and allow_unreadable of the images; pixels have theirs already.
+        out: the run folder; default: nothing is written. It can be read at any time, and the same climb, after an
+            interruption, resumes from it; a finished run is only read. At the end it gets what a `report` shows:
+            findings, images, explanations.
+        seed: random seed of the split, where one has to be made, of the bootstrap, and of training. With several
+            seeds, each network is trained once per seed: the result is the first one's, and the standard deviation
+            over all is reported.
+        callbacks: functions to call with rungs, epochs and steps.
+        options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``.
 
     Returns:
         The run: every rung's predictions, metrics and model, and the advice.
 
     Raises:
         ArgumentError: where there is no such rung, effort or option.
-        DataError: where the folder cannot be learnt from: one class, no readable image, no test split.
-        RunError: where something else than this climb stands in ``out``.
-        MissingExtraError: where a network is asked for and torch is not installed.
+        DataError: where nothing can be learnt from the folder: one class, no readable image, no test split.
+        RunError: where ``out`` holds anything but this climb.
+        MissingExtraError: where a rung is a network and torch is not installed.
 
     Example:
         >>> import firstlight as fl
@@ -166,7 +170,7 @@ def climb(
     if not seeds:
         raise ArgumentError("No seed was given; pass a number, or several.")
     trained = [rung for rung in chosen if rung.recipe]
-    recipe_for("module", effort, options)  # says now what is wrong with the options
+    recipe_for("module", effort, options)  # checks the options before anything is loaded
     callbacks = callbacks or Callbacks()
     pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=callbacks.on_decode)
     if callbacks.on_load is not None:
@@ -220,18 +224,18 @@ def _labelled(pixels: Pixels, split: str) -> TrainingSet:
 
 
 def _rung(rung: str | nn.Module, options: FitOptions) -> Rung:
-    """The rung that was asked for; distance and centre are taken out of the options, and must be a centroid's."""
+    """The rung; takes distance and centre, which belong to the centroid, out of the options."""
     distance, centre = options.pop("distance", "l1"), options.pop("centre", "mean")
     if not isinstance(rung, str):
         return own(rung)
     (one,) = named([centroid_name(distance, centre) if rung == "centroid" else rung])
     if options and not one.recipe:
-        raise ArgumentError(f"{one.name} is not trained, so it has no option {next(iter(options))!r}; leave it out.")
+        raise ArgumentError(f"{one.name} is not trained, so it has no option {next(iter(options))!r}; omit it.")
     return one
 
 
 def _recipe(rung: Rung, effort: str, options: Options, count: int) -> Recipe:
-    """The recipe of a trained rung; a batch that was asked for must not be larger than all the images."""
+    """The recipe of a trained rung; a requested batch must not be larger than the number of images."""
     recipe = recipe_for(rung.recipe, effort, options)
     if options.get("batch_size", 0) > count:
         raise ArgumentError(
@@ -241,7 +245,7 @@ def _recipe(rung: Rung, effort: str, options: Options, count: int) -> Recipe:
 
 
 def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
-    """The run before its first rung: what was requested, and what was decided."""
+    """The run before its first rung: the arguments, and what was decided."""
     pixels = climb.pixels
     request = Request(
         data=str(pixels.table.source or pixels.table.root),
@@ -281,14 +285,15 @@ def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
 
 
 def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
-    """Fits and measures one rung with one seed, and sets it beside the rung before."""
+    """Fits and measures one rung with one seed, and compares it with the rung before it."""
     pixels, training = climb.pixels, climb.training
     setting = Setting(classes=pixels.classes, seed=seed, callbacks=climb.callbacks)
     if rung.recipe:
-        watched = training.held_out if climb.split == "test" else _labelled(pixels, climb.split)
+        validation = training.held_out if climb.split == "test" else _labelled(pixels, climb.split)
         training = training.without_held_out if climb.split == "test" else training
         recipe = _recipe(rung, climb.effort, climb.options, len(training.labels))
-        setting = replace(setting, recipe=recipe, watched=watched, kept=_kept(rung, run, seed))
+        checkpointing = _checkpointing(rung, run, seed)
+        setting = replace(setting, recipe=recipe, validation=validation, checkpointing=checkpointing)
     started = time.perf_counter()
     classifier = _fit(rung, pixels, training, setting)
     fitted = time.perf_counter()
@@ -306,15 +311,15 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     )
 
 
-def _kept(rung: Rung, run: Run, seed: int) -> Kept | None:
-    """Where a training is kept: in the run folder, where there is one."""
+def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:
+    """Where a training saves its state: in the run folder, where there is one."""
     if run.path is None:
         return None
 
-    def keep(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
+    def save_state(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
         save_checkpoint(run, rung.name, seed, state, epochs)
 
-    return Kept(keep, load_checkpoint(run, rung.name, seed))
+    return Checkpointing(save_state, load_checkpoint(run, rung.name, seed))
 
 
 def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:

@@ -58,8 +58,8 @@ def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, see
         training = TrainingSet(known.values[~inside], known.labels[~inside], len(pixels.classes))
         setting = Setting(classes=pixels.classes, seed=seed)
         if chosen.recipe:
-            watched, training = training.held_out, training.without_held_out
-            setting = replace(setting, recipe=recipe_for(chosen.recipe, "quick", {}), watched=watched)
+            validation, training = training.held_out, training.without_held_out
+            setting = replace(setting, recipe=recipe_for(chosen.recipe, "quick", {}), validation=validation)
         fitted = chosen.fit(training, setting)
         raw = fitted.model.scores(known.values[inside])
         part = Predictions(

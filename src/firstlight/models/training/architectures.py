@@ -79,7 +79,7 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Two 3 x 3 convolutions with batch norm and ReLU; the first halves the map by max pooling.
 
-    As many features as can are passed through unchanged at the start (Dirac filters).
+    At the start as many features as possible pass through unchanged (Dirac filters).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -136,14 +136,14 @@ class CNN(nn.Module):
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
-        """Sets the stem's filters to the main directions of the images' patches and fixes them there.
+        """Sets the stem's filters to the principal directions of the images' patches and freezes them.
 
         Half of the filters are the eigenvectors of the patches' covariance with the largest eigenvalues, each over
-        the root of its eigenvalue, so that their answers are uncorrelated and of one size; the other half are the
-        same with the other sign, since a ReLU follows. Filters that are too large or too many stay random.
+        the root of its eigenvalue, so that their outputs are uncorrelated and equally large; the other half are the
+        same with opposite sign, since a ReLU follows. Filters that are too large or too many stay random.
 
         Args:
-            images: (N, C, H, W) normalized training images; some hundred are enough.
+            images: (N, C, H, W) normalized training images; a few hundred are enough.
         """
         filters = self.stem.weight  # (F, C, k, k)
         size, half = filters[0].numel(), len(filters) // 2
@@ -159,7 +159,7 @@ class CNN(nn.Module):
 
 
 def nearest_power(ratio: float) -> int:
-    """The power of two that is nearest by its logarithm, at least 1.
+    """The power of two that is nearest by logarithm, at least 1.
 
     Example:
         >>> [nearest_power(side / 16) for side in (8, 28, 64, 224)]
@@ -172,13 +172,13 @@ NETWORKS: Mapping[str, type[nn.Module]] = {"linear": Linear, "mlp": MLP, "cnn": 
 
 
 def build(name: str, shape: Sequence[int], classes: int, sizes: Mapping[str, Any]) -> nn.Module:
-    """The network of a rung with random weights, which torch's generator gives.
+    """The network of a rung, with random weights from torch's generator.
 
     Args:
         name: ``"linear"``, ``"mlp"`` or ``"cnn"``.
         shape: (H, W, C) of the images.
         classes: K.
-        sizes: what else its class takes.
+        sizes: the other arguments of its class.
 
     Raises:
         ArgumentError: where it takes no such size.

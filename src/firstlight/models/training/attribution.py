@@ -118,7 +118,7 @@ def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Attribut
     """
     n, height, width, _ = images.shape
     module = copy.deepcopy(network.module).cpu().double()
-    pixels = (torch.from_numpy(np.array(images)).double() / 255 - network.mean) / network.spread
+    pixels = (torch.from_numpy(np.array(images)).double() / 255 - network.mean) / network.std
     pixels = pixels.permute(0, 3, 1, 2).requires_grad_()
     scores = _scores(module, pixels, network.views)
     (weights,) = torch.autograd.grad(_difference(scores, *_classes(pairs)).sum(), pixels)  # (n, C, H, W)

@@ -1,4 +1,4 @@
-"""Random variation of whole batches of training images: shifted, turned, scaled, mirrored, partly blanked."""
+"""Augmentation of whole batches of training images: random shifts, rotations, scales, mirror images, cutouts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from firstlight.models.training.recipes import Augmentation
 
 
 def augment(images: Tensor, how: Augmentation, generator: Generator) -> Tensor:
-    """The batch, each image varied on its own.
+    """The batch with each image augmented at random.
 
-    What a shift or turn leaves bare is filled with the image's own reflection. Without turning and scaling
-    the pixels are moved and never mixed, so that the values stay those of the image.
+    The edge that a shift or rotation leaves bare is filled by reflection. Without rotation and scaling the pixels
+    are moved and never interpolated, so that their values stay the same.
 
     Args:
-        images: (B, C, H, W) float, of mean 0 where something is blanked.
-        how: how far.
-        generator: on the CPU, so that every device draws the same numbers.
+        images: (B, C, H, W) float; cutouts are set to 0.
+        how: which augmentations, and how far.
+        generator: on the CPU, so that every device uses the same random numbers.
 
     Returns:
         (B, C, H, W), in channels-last memory order.
@@ -33,17 +33,17 @@ def augment(images: Tensor, how: Augmentation, generator: Generator) -> Tensor:
     side = min(images.shape[2:])
     shift = round(how.shift * side)
     if how.rotate or how.scale:
-        images = _turned(images, how, shift, generator)
+        images = _rotated(images, how, shift, generator)
     elif shift or how.mirror is True:
         images = _moved(images, how, shift, generator)
     if how.cutout and side * how.cutout >= 1:
         images = images.masked_fill(_square(images, round(how.cutout * side), generator), 0.0)
-        images = images.contiguous(memory_format=torch.channels_last)  # which masked_fill gives up
+        images = images.contiguous(memory_format=torch.channels_last)  # which masked_fill does not keep
     return images
 
 
 def _moved(images: Tensor, how: Augmentation, shift: int, generator: Generator) -> Tensor:
-    """Shifted by whole px and mirrored, by picking rows and columns."""
+    """Shifted by whole px and mirrored, by indexing rows and columns."""
     count, _, height, width = images.shape
     down, right = torch.randint(-shift, shift + 1, (2, count, 1), generator=generator)  # (B, 1) each
     rows = reflected(torch.arange(height) + down, height)  # (B, H)
@@ -57,22 +57,22 @@ def _moved(images: Tensor, how: Augmentation, shift: int, generator: Generator) 
     return images.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
 
 
-def _turned(images: Tensor, how: Augmentation, shift: int, generator: Generator) -> Tensor:
-    """Shifted, turned, scaled and mirrored at once, by bilinear interpolation."""
+def _rotated(images: Tensor, how: Augmentation, shift: int, generator: Generator) -> Tensor:
+    """Shifted, rotated, scaled and mirrored at once, by bilinear interpolation."""
     count, _, height, width = images.shape
-    turn, scale, right, down = torch.rand(4, count, generator=generator) * 2 - 1  # (B,) each, in [-1, 1]
-    turn = turn * math.radians(how.rotate)
+    angle, scale, right, down = torch.rand(4, count, generator=generator) * 2 - 1  # (B,) each, in [-1, 1]
+    angle = angle * math.radians(how.rotate)
     scale = torch.exp(scale * math.log1p(how.scale))
     sign = torch.ones(count)
     if how.mirror is True:
         sign = 1 - 2 * (torch.rand(count, generator=generator) < 0.5).float()
-    # From where each pixel is taken, in coordinates from -1 to 1; the ratios keep a turn from shearing.
-    cosine, sine = scale * turn.cos(), scale * turn.sin()
+    # From where each pixel is taken, in coordinates from -1 to 1; the ratios keep a rotation from shearing.
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
     row_x = torch.stack([sign * cosine, -sign * sine * height / width, right * 2 * shift / width], 1)  # (B, 3)
     row_y = torch.stack([sine * width / height, cosine, down * 2 * shift / height], 1)  # (B, 3)
     grid = F.affine_grid(torch.stack([row_x, row_y], 1).to(images.device), list(images.shape), align_corners=False)
-    turned = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    return turned.contiguous(memory_format=torch.channels_last)
+    rotated = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return rotated.contiguous(memory_format=torch.channels_last)
 
 
 def reflected(index: Tensor, size: int) -> Tensor:

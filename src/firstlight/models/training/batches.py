@@ -1,4 +1,4 @@
-"""Mini-batches by row number: uint8 pixels stay where they are, and a batch becomes floats as a whole."""
+"""Mini-batches by row number; the uint8 pixels are not copied as a whole."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SHARE_OF_MEMORY = 0.5  # of an accelerator's free memory that the pixels may take; beyond it they stay outside
+SHARE_OF_MEMORY = 0.5  # of an accelerator's free memory that the pixels may take; otherwise they stay in main memory
 
 
 class Images:
-    """Images that wait to be used, in memory, mapped from a file, or on an accelerator where they fit.
+    """Images in memory, mapped from a file, or on an accelerator where they fit.
 
     Args:
         values: (N, H, W, C) uint8; never changed, and never copied as a whole on the CPU.
-        device: where batches are wanted.
+        device: of the batches.
 
     Example:
         >>> images = Images(np.full((5, 8, 8, 3), 255, np.uint8), torch.device("cpu"))
@@ -25,31 +25,31 @@ class Images:
 
     def __init__(self, values: np.ndarray, device: torch.device) -> None:
         self.values, self.device = values, device
-        self.there: Tensor | None = None
+        self.on_device: Tensor | None = None
         if device.type == "cuda" and values.nbytes < SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]:
-            self.there = torch.from_numpy(np.array(values)).to(device)
+            self.on_device = torch.from_numpy(np.array(values)).to(device)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def batch(self, rows: np.ndarray) -> Tensor:
-        """Those images, (B, C, H, W) uint8 on the device, in channels-last memory order."""
-        if self.there is not None:
-            images = self.there[torch.from_numpy(rows).to(self.device)]
+        """The images of these rows, (B, C, H, W) uint8 on the device, in channels-last memory order."""
+        if self.on_device is not None:
+            images = self.on_device[torch.from_numpy(rows).to(self.device)]
         else:
             images = torch.from_numpy(np.take(self.values, rows, axis=0)).to(self.device)
         return images.permute(0, 3, 1, 2)
 
 
 def deal(count: int, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
-    """The row numbers of an epoch in random order, dealt into batches whose sizes differ by one at most.
+    """The row numbers of an epoch in random order, split into batches whose sizes differ by one at most.
 
     No image is left out, and no batch is so small that its gradient is mostly noise.
 
     Args:
         count: N.
-        batch_size: at most so many rows a batch.
-        generator: where the order comes from.
+        batch_size: rows per batch, at most.
+        generator: for the random order.
 
     Returns:
         ceil(N / batch_size) arrays of int64.

@@ -1,4 +1,4 @@
-"""Where a network computes: the device that was asked for, held against the CPU before the first step."""
+"""The device that a network computes on, compared with the CPU before the first step."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from firstlight.models.training.recipes import DEVICES
 # Largest difference from the CPU that rounding explains, as a share of the largest score: TF32 and fused
 # kernels stay below 1e-2 on random weights; the fault of ultralytics#24399 was of the size of the scores.
 ROUNDING = 2e-2
-# Values in a batch of images below which one thread is faster than two: they would mostly wait for each other,
-# and for ever longer where something else runs (docs/log.md).
+# Values in a batch of images below which one thread is faster than two, which would mostly wait for each other
+# (docs/log.md).
 WORTH_THREADS = 2**16
 
 
-def device_for(asked: str) -> torch.device:
+def device_for(requested: str) -> torch.device:
     """The device of this name; ``"auto"``: cuda, else mps, else the CPU.
 
     Raises:
-        ArgumentError: where there is no such device here.
+        ArgumentError: where this computer has no such device.
 
     Example:
         >>> device_for("cpu")
         device(type='cpu')
     """
-    there: dict[str, Callable[[], bool]] = {
+    available: dict[str, Callable[[], bool]] = {
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
         "cpu": lambda: True,
     }
-    if asked == "auto":
-        return torch.device(next(name for name, available in there.items() if available()))
-    name, colon, number = asked.partition(":")
-    if name not in there or (colon and not number.isdecimal()):
-        raise ArgumentError(f"device={asked!r} is not known; choose from {', '.join(DEVICES)}.")
-    if not there[name]() or (name == "cuda" and int(number or 0) >= torch.cuda.device_count()):
-        raise ArgumentError(f'device={asked!r} is not there; pass device="auto" to take what is.')
-    return torch.device(asked)
+    if requested == "auto":
+        return torch.device(next(name for name, works in available.items() if works()))
+    name, colon, number = requested.partition(":")
+    if name not in available or (colon and not number.isdecimal()):
+        raise ArgumentError(f"device={requested!r} is not known; choose from {', '.join(DEVICES)}.")
+    if not available[name]() or (name == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+        raise ArgumentError(f'device={requested!r} is not available; pass device="auto" to use what is.')
+    return torch.device(requested)
 
 
 def agreeing(module: nn.Module, images: Tensor, device: torch.device) -> tuple[torch.device, str]:
@@ -51,7 +51,7 @@ def agreeing(module: nn.Module, images: Tensor, device: torch.device) -> tuple[t
     Args:
         module: on the CPU; not changed.
         images: (B, C, H, W) float, one batch.
-        device: what is to be checked; the CPU passes unchecked.
+        device: to check; the CPU passes unchecked.
 
     Returns:
         The device to use, and a sentence where that is not the one passed.
@@ -63,7 +63,7 @@ def agreeing(module: nn.Module, images: Tensor, device: torch.device) -> tuple[t
         expected = here(images)
         try:
             found = here.to(device)(images.to(device)).cpu()
-        except (RuntimeError, TypeError) as error:  # mps tells of float64 weights by a TypeError
+        except (RuntimeError, TypeError) as error:  # mps refuses float64 weights by a TypeError
             reason = str(error).splitlines()[0].rstrip(".")
             return torch.device("cpu"), f"The CPU is used, since {device} failed on one batch: {reason}."
     largest = float(expected.abs().max())
@@ -77,7 +77,7 @@ def agreeing(module: nn.Module, images: Tensor, device: torch.device) -> tuple[t
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies in bfloat16 by itself, so that it is faster and not only smaller."""
+    """Whether the device multiplies in bfloat16 natively, so that it is faster and not only smaller."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
@@ -88,7 +88,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def threads_for(values: int) -> Iterator[None]:
-    """One thread inside the block where so few values in a batch are not worth more; else as many as are set."""
+    """One thread inside the block where a batch has too few values for more; else as many as are set."""
     before = torch.get_num_threads()
     try:
         if values < WORTH_THREADS:

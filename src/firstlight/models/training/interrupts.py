@@ -1,4 +1,4 @@
-"""`Interrupts`: Ctrl-C and the system's request to stop, held back until a step is complete."""
+"""`Interrupts`: Ctrl-C and SIGTERM, delayed until a step is complete."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 
 class Interrupts:
-    """While it is open, the first SIGINT or SIGTERM is only noted; the second one interrupts at once.
+    """While it is open, the first SIGINT or SIGTERM is only recorded; the second one interrupts at once.
 
     Args:
-        enabled: hold signals back at all; they cannot be in another thread than the main one.
+        enabled: whether to delay signals at all; only the main thread can.
 
     Attributes:
-        asked: whether somebody asked to stop.
+        requested: whether a signal has come.
 
     Example:
         >>> with Interrupts() as interrupts:
         ...     signal.raise_signal(signal.SIGINT)
-        ...     print(interrupts.asked)
+        ...     print(interrupts.requested)
         True
     """
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled and threading.current_thread() is threading.main_thread()
-        self.asked = False
+        self.requested = False
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -35,9 +35,9 @@ class Interrupts:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():

@@ -1,4 +1,4 @@
-"""The losses by name: scores and targets in, the loss of each image out; and the targets themselves."""
+"""The losses by name, from scores and targets to the loss of each image; and the targets."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def mse(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def bce(scores: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy, each class against the rest by a sigmoid of its own, added up over the classes (B,).
+    """Binary cross-entropy, each class against the rest by its own sigmoid, summed over the classes (B,).
 
-    Two classes are one question, so there it is asked once: of the difference of their scores.
+    For two classes it is computed once, from the difference of their scores.
     """
     if scores.shape[1] == 2:
         scores, targets = scores[:, 1:] - scores[:, :1], targets[:, 1:]
@@ -64,12 +64,12 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def one_hot(labels: Tensor, classes: int, smoothing: float = 0.0) -> Tensor:
-    """The targets: 1 for the right class, 0 for the others; a share of it spread over all of them.
+    """The targets: 1 for the right class, 0 for the others; smoothing distributes a share evenly over all classes.
 
     Args:
         labels: (B,) int64 in 0..K-1.
         classes: K.
-        smoothing: the share that is spread, 0 to 1 (Szegedy et al. 2016, section 7).
+        smoothing: that share, 0 to 1 (Szegedy et al. 2016, section 7).
 
     Returns:
         (B, K) float32.
@@ -78,13 +78,13 @@ def one_hot(labels: Tensor, classes: int, smoothing: float = 0.0) -> Tensor:
         >>> one_hot(torch.tensor([1]), 4, smoothing=0.2)
         tensor([[0.0500, 0.8500, 0.0500, 0.0500]])
     """
-    spread = smoothing / classes
-    targets = torch.full((len(labels), classes), spread, device=labels.device)
-    return targets.scatter_(1, labels[:, None], 1 - smoothing + spread)
+    share = smoothing / classes
+    targets = torch.full((len(labels), classes), share, device=labels.device)
+    return targets.scatter_(1, labels[:, None], 1 - smoothing + share)
 
 
 def balanced(labels: Tensor, classes: int) -> Tensor:
-    """A weight for each class so that all classes with images count alike and the mean over the images is 1.
+    """Class weights that make every class with images count equally; the mean over the images is 1.
 
     Args:
         labels: (N,) int64.
@@ -103,15 +103,15 @@ def balanced(labels: Tensor, classes: int) -> Tensor:
 
 
 def checked(losses: Tensor, count: int) -> Tensor:
-    """The losses of a user's function, held against the one shape that can be averaged.
+    """The losses that a function returned, after a check of their shape.
 
     Raises:
-        ArgumentError: where they are not one number an image.
+        ArgumentError: where they are not one number per image.
     """
     if not isinstance(losses, Tensor) or losses.shape != (count,):
         got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
         raise ArgumentError(
-            f"The loss gave {got} for a batch of {count} images; it takes scores and targets, both (B, K), and gives "
-            f"each image's loss, ({count},): leave out the mean."
+            f"The loss gave {got} for a batch of {count} images; it takes scores and targets, both (B, K), and must "
+            f"return each image's loss, ({count},): leave out the mean."
         )
     return losses

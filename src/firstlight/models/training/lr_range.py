@@ -1,4 +1,4 @@
-"""`lr="auto"`: the learning-rate range test, with its curve."""
+"""The learning-rate range test behind `lr="auto"`, with its curve."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from firstlight.models.training.recipes import Recipe
 
 STEPS = 100  # of the test
 LOWEST, HIGHEST = {"sgd": 1e-4, "adamw": 1e-6}, {"sgd": 10.0, "adamw": 1.0}
-MEMORY = 0.95  # of the loss before, in the running mean
+MEMORY = 0.95  # weight of the earlier losses in the running mean
 DIVERGED = 4.0  # times the lowest loss: no larger rate is tried; a loss below 0 may rise as far
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What the test found.
+    """The result of the test.
 
     Attributes:
-        lr: the learning rate that it advises.
-        rates: (S,) the rates tried, from the lowest on.
+        lr: the suggested learning rate.
+        rates: (S,) the rates tried, lowest first.
         losses: (S,) the running mean of the loss at each.
     """
 
@@ -37,16 +37,16 @@ class RangeTest:
 
 
 def find_lr(network: Network, data: TrainingSet, recipe: Recipe, seed: int) -> RangeTest:
-    """Tries ever larger learning rates on a copy of the module, and takes one well before the loss turns up.
+    """Tries increasing learning rates on a copy of the module, and suggests one well below where the loss rises.
 
-    Smith 2017, "Cyclical Learning Rates" (arXiv 1506.01186), section 3.3. The advised rate is a tenth of the
+    Smith 2017, "Cyclical Learning Rates" (arXiv 1506.01186), section 3.3. The suggested rate is a tenth of the
     one with the lowest running mean of the loss, as fastbook, chapter 5, reads the curve.
 
     Args:
         network: with the weights that training would start from; not changed.
         data: the training images.
-        recipe: whose optimizer, loss, batch size and variation are used.
-        seed: where all randomness comes from.
+        recipe: its optimizer, loss, batch size and augmentation are used.
+        seed: random seed.
 
     Raises:
         ArgumentError: where the loss is not finite even at the lowest rate.

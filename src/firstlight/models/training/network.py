@@ -1,4 +1,4 @@
-"""`Network`: a module with its normalizing and its device, so that it scores uint8 images as every rung does."""
+"""`Network`: a module with its normalization and device, which scores uint8 images as every rung does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES_AT_ONCE = 2**22  # float32 values of the images in one batch of scoring: 
 ONE_VIEW = ((0, 0, False),)
 MOST_VIEWS = 64
 MODULE = "module."  # what the names of a module's tensors start with
-PIXELS_MEASURED = 2**23  # that mean and standard deviation are taken of, from images evenly spaced
+PIXELS_MEASURED = 2**23  # for mean and standard deviation, from evenly spaced images
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,25 +31,26 @@ class Network(Model):
 
     Attributes:
         module: (B, C, H, W) float -> (B, K).
-        mean: of the training images' pixels / 255, all channels together: one number each, since taking channels
-            apart costs ten times as long in channels-last order, and a network's first layer can do it.
-        spread: their standard deviation.
-        about: what the checkpoint says of the module: its name and sizes.
-        views: (px down, px right, mirrored) of each look at an image; the scores are the mean over them.
-        device: where it computes.
+        mean: of the training images' pixels / 255, over all channels: normalizing each channel alone takes ten times
+            as long in channels-last order, and a network's first layer can do it.
+        std: their standard deviation.
+        about: the module's name and sizes, for the checkpoint.
+        views: (px down, px right, mirrored) of each view of an image in test-time augmentation; the scores are the
+            mean over them. Without it the only view is the image itself.
+        device: on which it computes.
     """
 
     kind: ClassVar[str] = "network"
     module: nn.Module
     mean: float
-    spread: float
+    std: float
     about: Mapping[str, Any] = field(default_factory=dict)
     views: tuple[tuple[int, int, bool], ...] = ONE_VIEW
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def floats(self, images: Tensor) -> Tensor:
-        """Normalized images: (pixels / 255 - mean) / spread, (B, C, H, W) uint8 -> float32."""
-        return images.float().mul_(1 / (255 * self.spread)).add_(-self.mean / self.spread)
+        """Normalized images: (pixels / 255 - mean) / std, (B, C, H, W) uint8 -> float32."""
+        return images.float().mul_(1 / (255 * self.std)).add_(-self.mean / self.std)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, in float32 arithmetic."""
@@ -80,13 +81,13 @@ class Network(Model):
         return {**self.about, "views": [list(view) for view in self.views]}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Every number of it by name: mean and spread, and the module's weights and buffers below ``module.``."""
+        """Its numbers by name: mean and standard deviation, and the module's weights and buffers as ``module.*``."""
         weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
-        return {"normalize": np.array([self.mean, self.spread]), **weights}
+        return {"normalize": np.array([self.mean, self.std]), **weights}
 
 
 def moved(images: Tensor, down: int, right: int, mirrored: bool) -> Tensor:
-    """The images (B, C, H, W) moved by whole px, what is left bare reflected, and mirrored after that."""
+    """The images (B, C, H, W) moved by whole px, the bare edge filled by reflection, then mirrored."""
     height, width = images.shape[2:]
     if down:
         images = images[:, :, reflected(torch.arange(height) - down, height)]
@@ -96,9 +97,9 @@ def moved(images: Tensor, down: int, right: int, mirrored: bool) -> Tensor:
 
 
 def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool], ...]:
-    """The image, the same moved by a thirty-second of its shorter side each way, and the mirror images of these.
+    """The views of test-time augmentation, as in Jordan 2024 (arXiv 2404.00498), section 3.5.
 
-    Shifted and mirrored views at the end are those of Jordan 2024 (arXiv 2404.00498), section 3.5.
+    They are the image, the image moved by 1/32 of its shorter side in each direction, and the mirror images of these.
 
     Example:
         >>> views_of((28, 28, 1), mirrored=False)
@@ -112,7 +113,7 @@ def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """The module in evaluation mode inside the block, and each of its parts in its own mode after it."""
+    """Puts the module into evaluation mode inside the block, and each of its parts back into its own mode after it."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -129,14 +130,14 @@ def restored(
     classes: int,
     module: nn.Module | None = None,
 ) -> Network:
-    """The network that gave these tensors.
+    """The network that these tensors belong to.
 
     Args:
         about: its name and sizes.
-        tensors: what `Network.tensors` gave.
+        tensors: as `Network.tensors` returns them.
         shape: (H, W, C) of the images.
         classes: K.
-        module: of the user's own, where that was trained; its copy takes the weights.
+        module: one of the user's class, where that was trained; its copy gets the weights.
 
     Raises:
         ArgumentError: where the user's own module is missing.
@@ -160,15 +161,17 @@ def restored(
     found = tensors.get("normalize")
     if found is None or found.shape != (2,) or found.dtype != np.float64 or found[1] <= 0:
         got = "missing" if found is None else f"{found.dtype} {found.shape}"
-        raise RunError(f"The tensor 'normalize' is {got}; a network has float64 (2,): mean and spread; fit it anew.")
+        raise RunError(
+            f"The tensor 'normalize' is {got}; a network has float64 (2,): mean and standard deviation; fit it anew."
+        )
     views = tuple((int(down), int(right), bool(mirrored)) for down, right, mirrored in about["views"])
     if not 1 <= len(views) <= MOST_VIEWS:
-        raise RunError(f"The model has {len(views)} views of an image, and 1 to {MOST_VIEWS} are used; fit it anew.")
+        raise RunError(f"The model has {len(views)} views of an image; expected 1 to {MOST_VIEWS}; fit it anew.")
     return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about, views)
 
 
 def laid_out(module: nn.Module) -> nn.Module:
-    """The module with its filters in channels-last memory order, as the images lie; changed in place."""
+    """The module with its filters in channels-last memory order, like the images; changed in place."""
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -176,20 +179,29 @@ def laid_out(module: nn.Module) -> nn.Module:
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Puts weights and buffers into a module.
+    """Loads weights and buffers into a module.
 
     Raises:
         RunError: where a tensor is missing, left over, or of another shape; the sentence names it.
     """
     wanted = module.state_dict()
-    for name in sorted(wanted.keys() | weights.keys()):
-        found, expected = (_told(part.get(name)) for part in (weights, wanted))
-        if found != expected:
-            raise RunError(f"The tensor {name!r} is {found} and the module has {expected}; fit it anew.")
+    check_tensors("module", weights, wanted)
     module.load_state_dict(dict(weights), assign=any(value.is_meta for value in wanted.values()))
 
 
-def _told(tensor: Tensor | None) -> str:
+def check_tensors(owner: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Compares the names, dtypes and shapes of saved tensors with those of their owner.
+
+    Raises:
+        RunError: where a tensor is missing, left over, or of another shape; the sentence names it.
+    """
+    for name in sorted(expected.keys() | found.keys()):
+        saved, wanted = _kind(found.get(name)), _kind(expected.get(name))
+        if saved != wanted:
+            raise RunError(f"The tensor {name!r} is {saved} and the {owner} has {wanted}; fit it anew.")
+
+
+def _kind(tensor: Tensor | None) -> str:
     return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
@@ -200,15 +212,17 @@ def statistics(images: np.ndarray) -> tuple[float, float]:
         images: (N, H, W, C) uint8.
 
     Returns:
-        Both; the deviation is 1 where every pixel is the same.
+        Mean and standard deviation; the latter is 1 where all pixels are equal.
 
     Example:
         >>> statistics(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
         (0.5, 0.5)
     """
     step = -(-images.size // PIXELS_MEASURED)
-    counts = np.bincount(np.ravel(images[::step]), minlength=256)  # integers, so the order of adding up is nothing
+    counts = np.bincount(
+        np.ravel(images[::step]), minlength=256
+    )  # integers, so that the order of adding up does not matter
     levels, shares = np.arange(256) / 255, counts / counts.sum()
     mean = float(shares @ levels)
-    spread = float(np.sqrt(shares @ (levels - mean) ** 2))
-    return mean, spread if spread > 0 else 1.0
+    std = float(np.sqrt(shares @ (levels - mean) ** 2))
+    return mean, std if std > 0 else 1.0

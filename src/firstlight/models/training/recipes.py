@@ -20,7 +20,6 @@ LOSSES = ("l1", "mse", "bce", "cross_entropy")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one_cycle")
 PRECISIONS = ("auto", "float32", "bfloat16")
-VIEWS = ("one", "many")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -84,8 +83,8 @@ class Recipe:
         augment: how training images are varied; ``"auto"``: by rung and kind of data.
         min_steps: where the images are few, more epochs in smaller batches until there are so many steps;
             0: ``epochs`` and ``batch_size`` as they stand, which is so wherever one of them was passed.
-        views: what a finished network scores: ``"one"``: the image; ``"many"``: the mean over the image, the same
-            moved a little to each side, and, where training images were mirrored, the mirror images of all these.
+        tta: test-time augmentation: scores are the mean over the image, the image moved a little in each direction,
+            and, where training images were mirrored, the mirror images of these.
         sizes: of the network, such as ``{"hidden": 30}``.
         device: where it computes: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the fastest there is.
 
@@ -110,7 +109,7 @@ class Recipe:
     patience: int = 0
     augment: Augmentation | Literal["auto", "none"] = "none"
     min_steps: int = 0
-    views: Literal["one", "many"] = "one"
+    tta: bool = False
     sizes: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
@@ -137,6 +136,7 @@ class Recipe:
                 raise ArgumentError(f"{name}={value!r} cannot be used; pass a number from 0 to below {most:g}.")
         wanted = {
             "normalize": (bool, "True or False"),
+            "tta": (bool, "True or False"),
             "device": (str, f"one of {', '.join(DEVICES)}"),
             "sizes": (Mapping, 'sizes by name, such as {"hidden": 30}'),
         }
@@ -148,7 +148,6 @@ class Recipe:
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
             "precision": PRECISIONS,
-            "views": VIEWS,
         }
         if not callable(self.loss):
             choices["loss"] = LOSSES
@@ -185,7 +184,7 @@ class Options(TypedDict, total=False):
     patience: int
     augment: Augmentation | Literal["auto", "none"]
     min_steps: int
-    views: Literal["one", "many"]
+    tta: bool
     sizes: Mapping[str, Any]
     device: str
 
@@ -213,7 +212,7 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
     "cnn": {
         "quick": replace(_CNN, epochs=3, min_steps=200, sizes={"width": 24, "side": 16}),
         "standard": replace(_CNN, epochs=6, min_steps=600, sizes={"width": 24}),
-        "thorough": replace(_CNN, lr=1.0, epochs=22, min_steps=2000, sizes={"width": 32}, views="many"),
+        "thorough": replace(_CNN, lr=1.0, epochs=22, min_steps=2000, sizes={"width": 32}, tta=True),
     },
     # A module of the user's: nothing is known of it, so its learning rate is found by the range test.
     "module": {

@@ -1,4 +1,4 @@
-"""What a fit is told besides its images: recipe, seed, who watches; and what it gives back. No torch here."""
+"""Inputs of a fit other than the training images, and its result; no torch here."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from firstlight.runs.training import TrainingRecord
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Who is told how far a climb is; each is called with one value, from the thread that climbs.
+    """Functions to call as a climb proceeds, each from the thread that climbs.
 
     Attributes:
-        on_rung: with each rung's result, as soon as it is there.
-        on_epoch: with each epoch of a training.
-        on_step: with (steps done, steps in all) of a training, after every step.
-        on_advice: with the run, as soon as its advice is there.
-        on_look: with (images looked at, images in all), while the data is audited for the report.
-        on_decode: with (images decoded, images in all), while the images are loaded.
-        on_load: with the pixels of the climb, as soon as they are loaded.
+        on_rung: called with each rung's result, as soon as it is complete.
+        on_epoch: called with each epoch of a training.
+        on_step: called with (steps done, total steps) of a training, after every step.
+        on_advice: called with the run, as soon as its advice is complete.
+        on_look: called with (images done, total images), while the data is audited for the report.
+        on_decode: called with (images done, total images), while the images are decoded.
+        on_load: called with the pixels of the climb, as soon as they are loaded.
 
     Example:
         >>> import firstlight as fl
@@ -46,45 +46,45 @@ class Callbacks:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Where the state of a training is kept, so that it can go on after it was interrupted.
+class Checkpointing:
+    """Where a training saves its state, so that it can resume after an interruption.
 
     Attributes:
-        keep: called now and then with the state and the epochs so far, at a complete step.
-        resumed: a state that was kept before; None to start anew.
+        save: called from time to time with the state and the epochs so far, after a complete step.
+        resumed: the state to resume from; None to start from the first step.
     """
 
-    keep: Callable[[SavedModel, tuple[Epoch, ...]], None]
+    save: Callable[[SavedModel, tuple[Epoch, ...]], None]
     resumed: SavedModel | None = None
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a rung is fitted with besides its training images; closed-form rungs ask for none of it.
+    """Inputs of a fit other than the training images; closed-form rungs use none of them but the seed.
 
     Attributes:
-        recipe: how it is trained; None for a closed-form rung.
+        recipe: how to train; None for a closed-form rung.
         classes: (K,) names.
-        watched: validation images: told of after every epoch, and the temperature is fitted on them.
-        seed: of the first weights, the order and the variation of images.
-        callbacks: who is told.
-        kept: where the state is kept; None: nowhere.
+        validation: images held out for monitoring: measured after every epoch, and the temperature is fitted on them.
+        seed: random seed of the first weights, the order of the images and their augmentation.
+        callbacks: functions to call after each step and epoch.
+        checkpointing: where to save the state; None: nowhere.
     """
 
     recipe: Recipe | None = None
     classes: Sequence[str] = ()
-    watched: TrainingSet | None = None
+    validation: TrainingSet | None = None
     seed: int = 0
     callbacks: Callbacks = field(default_factory=Callbacks)
-    kept: Kept | None = None
+    checkpointing: Checkpointing | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit gives.
+    """The result of a fit.
 
     Attributes:
-        model: what scores images.
+        model: scores images.
         temperature: probabilities are softmax(scores / temperature).
         training: how it was trained; None for a closed-form rung.
         history: the epochs of the training.
