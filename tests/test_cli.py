@@ -8,15 +8,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import firstlight as fl
 from command import COMMAND, firstlight, refused
+from firstlight.apps import climbing
+from firstlight.apps.cli import app
+from firstlight.models.training.accepted import options_of
+from firstlight.models.training.recipes import Recipe
 
 CLOSED_FORM = ("--rungs", "prior,ink,centroid")  # the rungs that are trained take longer
 
@@ -191,6 +197,36 @@ def test_the_demo_as_json_is_both_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def chosen(monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
+    """The training options that a command line passes on."""
+    seen: list[climbing.Asked] = []
+    monkeypatch.setattr(climbing, "show_climb", lambda data, asked: seen.append(asked))
+    done = CliRunner().invoke(app, words)
+    assert 0 == done.exit_code, done.output
+    return dict(seen[0].options)
+
+
+def test_training_options_are_passed_on_with_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers as numbers, flags as True or False, words as text; what is left out is not passed on."""
+    words = "fit photos --epochs 3 --lr 0.5 --loss l1 --no-normalize --tta --batch-size 8 --weight-decay 1 --hidden 7"
+    expected = {"epochs": 3, "lr": 0.5, "loss": "l1", "normalize": False, "tta": True, "batch_size": 8}
+    expected |= {"weight_decay": 1.0, "sizes": {"hidden": 7}}
+    assert expected == chosen(monkeypatch, *words.split())
+    assert {"lr": "auto"} == chosen(monkeypatch, "fit", "photos", "--lr", "auto")
+    assert {"lr": "fast"} == chosen(monkeypatch, "fit", "photos", "--lr", "fast")  # which Recipe refuses
+    assert {} == chosen(monkeypatch, "fit", "photos") == chosen(monkeypatch, "climb", "photos")
+    assert {"device": "cpu"} == chosen(monkeypatch, "climb", "photos", "--device", "cpu")
+
+
+def test_every_option_of_a_recipe_with_a_line_of_help_is_offered() -> None:
+    """Under the same name, with its line; the others are not."""
+    text = " ".join(CliRunner().invoke(app, ["fit", "--help"], terminal_width=300).output.split())
+    for name, option in options_of(Recipe).items():
+        offered = f"--{name.replace('_', '-')} " in text
+        assert offered == bool(option.help), name
+        assert option.help in text
+
+
 @pytest.mark.parametrize("command", ["demo", "get", "scan", "split", "fit", "climb", "compare", "predict", "cache"])
 def test_every_command_knows_json_and_quiet(tmp_path: Path, command: str) -> None:
     """The same two words everywhere."""

@@ -6,12 +6,14 @@ import json
 import math
 from dataclasses import FrozenInstanceError, fields, replace
 from itertools import product
-from typing import Any
+from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
 from firstlight.errors import ArgumentError
 from firstlight.models.rungs import RUNGS
+from firstlight.models.training.accepted import options_of
 from firstlight.models.training.recipes import EFFORTS, RECIPES, Augmentation, Options, Recipe, for_few, recipe_for
 
 TRAINED = sorted(RECIPES)
@@ -60,8 +62,31 @@ def test_a_number_of_steps_that_is_passed_stands_beside_the_epochs() -> None:
 
 
 def test_options_for_typing_are_the_fields_of_a_recipe() -> None:
-    """What a type checker lets through is what a recipe takes."""
-    assert {one.name for one in fields(Recipe)} == set(Options.__annotations__)
+    """What a type checker lets through is what a recipe takes: the same names with the same types."""
+    assert get_type_hints(Recipe) == get_type_hints(Options)
+    assert [one.name for one in fields(Recipe)] == list(Options.__annotations__)
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.uint8(3)])
+def test_whole_numbers_may_be_numpys(value: Any) -> None:
+    """An integer that was computed is as good as one that was typed; a float is not."""
+    assert 3 == Recipe(epochs=value).epochs
+    with pytest.raises(ArgumentError):
+        Recipe(epochs=np.float64(3))
+
+
+def test_numbers_may_be_numpys() -> None:
+    """Of any precision; not a number stays not a number."""
+    assert 0.25 == Recipe(lr=np.float32(0.25)).lr
+    with pytest.raises(ArgumentError):
+        Recipe(lr=np.float32("nan"))
+
+
+def test_every_option_has_a_default_that_it_accepts() -> None:
+    """The declaration agrees with itself."""
+    for kind in (Recipe, Augmentation):
+        for name, option in options_of(kind).items():
+            assert option.accepted.test(getattr(kind(), name)), name
 
 
 @pytest.mark.parametrize("effort", ["fast", "", "Quick", None, 1])
@@ -69,7 +94,8 @@ def test_an_effort_that_is_not_known_is_told_with_those_that_are(effort: Any) ->
     """The sentence repeats what was passed and names all three."""
     with pytest.raises(ArgumentError) as caught:
         recipe_for("linear", effort, {})
-    assert str(caught.value).startswith(f"effort={effort!r} ") and "quick, standard, thorough" in str(caught.value)
+    assert str(caught.value).startswith(f"effort={effort!r} ")
+    assert "quick, standard or thorough" in str(caught.value)
 
 
 def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
@@ -81,49 +107,43 @@ def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        *((name, value, "a whole number from 1 on") for name in ("epochs", "batch_size") for value in (0, -1, 2.0)),
-        *(
-            (name, value, "a whole number from 1 on")
-            for name in ("epochs", "batch_size")
-            for value in (True, "3", None)
-        ),
-        *((name, value, "a whole number from 0 on") for name in ("patience", "min_steps") for value in (-1, 0.5, None)),
-        ("loss", "l2", "choose from l1, mse, bce, cross_entropy"),
-        ("loss", None, "choose from l1"),
-        ("loss", ["l1"], "choose from l1"),
-        *(("lr", value, 'a number above 0, or "auto"') for value in (0, -0.1, "0.1", "best", None, True)),
-        *(("lr", value, 'a number above 0, or "auto"') for value in (math.nan, math.inf)),
+        *((name, value, "a whole number from 1") for name in ("epochs", "batch_size") for value in (0, -1, 2.0)),
+        *((name, value, "a whole number from 1") for name in ("epochs", "batch_size") for value in (True, "3", None)),
+        *((name, value, "a whole number from 0") for name in ("patience", "min_steps") for value in (-1, 0.5, None)),
+        *(("loss", value, "l1, mse, bce, cross_entropy or a function") for value in ("l2", None, ["l1"], 3)),
+        *(("lr", value, "a number above 0 or auto") for value in (0, -0.1, "0.1", "best", None, True)),
+        *(("lr", value, "a number above 0 or auto") for value in (math.nan, math.inf)),
         *(("label_smoothing", value, "a number from 0 to below 1") for value in (-0.1, 1.0, "0.1", math.nan)),
         *(("momentum", value, "a number from 0 to below 1") for value in (-0.1, 1.0, None, math.nan)),
         *(("weight_decay", value, "a number from 0 to below 1000") for value in (-1e-4, 1000, math.inf, False)),
         *(("clip", value, "a number from 0 to below 1e+09") for value in (-1, math.inf, math.nan, "1")),
-        ("class_weights", True, "choose from balanced, none"),
-        ("class_weights", None, "choose from balanced, none"),
-        ("optimizer", "adam", "choose from sgd, adamw"),
-        ("optimizer", "SGD", "choose from sgd, adamw"),
-        ("schedule", "cosine", "choose from constant, one_cycle"),
-        ("precision", "float16", "choose from auto, float32, bfloat16"),
-        ("augment", "all", "choose from auto, none"),
-        ("augment", None, "choose from auto, none"),
-        ("augment", True, "choose from auto, none"),
+        ("class_weights", True, "balanced or none"),
+        ("class_weights", None, "balanced or none"),
+        ("optimizer", "adam", "sgd or adamw"),
+        ("optimizer", "SGD", "sgd or adamw"),
+        ("schedule", "cosine", "constant or one_cycle"),
+        ("precision", "float16", "auto, float32 or bfloat16"),
+        ("augment", "all", "auto, none or an Augmentation"),
+        ("augment", None, "auto, none or an Augmentation"),
+        ("augment", True, "auto, none or an Augmentation"),
         ("normalize", "no", "True or False"),
         ("normalize", None, "True or False"),
         ("tta", 1, "True or False"),
         ("tta", "many", "True or False"),
-        ("device", 0, "auto, cpu, cuda, mps"),
-        ("device", None, "auto, cpu, cuda, mps"),
+        ("device", 0, "auto, cpu, cuda or mps"),
+        ("device", None, "auto, cpu, cuda or mps"),
         ("sizes", 30, "sizes by name"),
         ("sizes", None, "sizes by name"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_told_in_one_sentence(name: str, value: Any, wanted: str) -> None:
+def test_a_value_that_cannot_be_used_is_refused_in_one_sentence(name: str, value: Any, wanted: str) -> None:
     """The sentence says what was passed, and what may be."""
     with pytest.raises(ArgumentError) as caught:
         recipe_for("linear", "quick", {name: value})
-    told = str(caught.value)
-    assert told.startswith(f"{name}={value!r} ")
-    assert wanted in told
-    assert told.endswith(".") and "\n" not in told
+    message = str(caught.value)
+    assert message.startswith(f"{name}={value!r} ")
+    assert wanted in message
+    assert message.endswith(".") and "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -135,11 +155,12 @@ def test_a_value_that_cannot_be_used_is_told_in_one_sentence(name: str, value: A
         *(("cutout", value, "1") for value in (-0.1, 1.5, [0.5])),
     ],
 )
-def test_a_variation_that_is_too_far_is_told_with_its_bounds(name: str, value: Any, most: str) -> None:
+def test_an_augmentation_out_of_bounds_is_refused_with_its_bounds(name: str, value: Any, most: str) -> None:
     """The sentence says what was passed, and from where to where it may be."""
     with pytest.raises(ArgumentError) as caught:
         Augmentation(**{name: value})
-    assert str(caught.value).startswith(f"{name}={value!r} ") and f"0 to {most}" in str(caught.value)
+    assert str(caught.value).startswith(f"{name}={value!r} ")
+    assert f"from 0 to {most}." in str(caught.value)
 
 
 @pytest.mark.parametrize("mirror", ["yes", None, 1, 0, "True"])
@@ -147,23 +168,24 @@ def test_mirroring_is_yes_no_or_auto(mirror: Any) -> None:
     """A 1 is no True: it would be let through here and mirror nothing later."""
     with pytest.raises(ArgumentError) as caught:
         Augmentation(mirror=mirror)
-    assert str(caught.value).startswith(f"mirror={mirror!r} ") and '"auto"' in str(caught.value)
+    assert str(caught.value).startswith(f"mirror={mirror!r} ")
+    assert "True, False or auto" in str(caught.value)
 
 
 def test_the_bounds_themselves_can_be_used() -> None:
-    """The largest variation, and the smallest and largest numbers of a recipe."""
+    """The largest augmentation, and the smallest and largest numbers of a recipe."""
     assert 0.5 == Augmentation(shift=0.5, rotate=180, scale=0.9, cutout=1, mirror="auto").shift
     recipe = Recipe(epochs=1, batch_size=1, lr=1e-12, label_smoothing=0, momentum=0, clip=0, patience=0, loss=own_loss)
     assert 1 == recipe.batch_size
 
 
-def test_a_variation_may_be_passed_as_a_mapping() -> None:
+def test_an_augmentation_may_be_passed_as_a_mapping() -> None:
     """What a JSON file holds makes the same recipe."""
     expected = Augmentation(shift=0.1, mirror=True)
     assert expected == recipe_for("cnn", "quick", {"augment": {"shift": 0.1, "mirror": True}}).augment
 
 
-def test_a_variation_that_is_not_known_is_told_with_those_that_are() -> None:
+def test_an_unknown_augmentation_is_refused_with_those_that_are_known() -> None:
     """A misspelt name in a mapping is a sentence like any other."""
     with pytest.raises(ArgumentError) as caught:
         recipe_for("cnn", "quick", {"augment": {"turn": 10}})

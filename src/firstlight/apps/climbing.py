@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from firstlight.apps.ladder_table import LadderTable, comparison_lines, epoch_line
 from firstlight.apps.screen import (
@@ -18,7 +19,6 @@ from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.ladder import climb
-from firstlight.models.training.recipes import Options
 from firstlight.models.training.setting import Callbacks
 from firstlight.progress import Meter
 from firstlight.reporting.report import report
@@ -37,7 +37,7 @@ class Asked:
         split: ``"validation"`` or ``"test"``.
         seeds: where all randomness comes from; networks are trained once with each.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
-        options: fields of `Recipe` in the place of the recipes' own.
+        options: fields of `Recipe` that replace those of the networks' recipes.
         loading: how the images are loaded.
         out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
         as_json: one JSON document instead of the table.
@@ -48,7 +48,7 @@ class Asked:
     split: str = "validation"
     seeds: Sequence[int] = (0,)
     effort: str = "standard"
-    options: Options = field(default_factory=lambda: Options())
+    options: Mapping[str, Any] = field(default_factory=dict)
     loading: Loading = field(default_factory=Loading)
     out: Path | Numbered | None = None
     as_json: bool = False

@@ -10,59 +10,35 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import (
     Align,
-    Augment,
-    BatchSize,
     Color,
     Data,
-    Decay,
-    Device,
     Effort,
-    Epochs,
     Hidden,
     Json,
-    Loss,
-    Lr,
-    Momentum,
-    Normalize,
-    Optimizer,
     Out,
-    Patience,
     Quiet,
     Resize,
-    Schedule,
     Seed,
     Seeds,
     Size,
     Split,
     Unreadable,
-    Weights,
 )
+from firstlight.apps.training_options import training_options
 
 if TYPE_CHECKING:
     from firstlight.data.loading import Loading
 
 
 @command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
+@training_options()
 def fit(
     data: Data,
     rung: Annotated[str, typer.Option(help="Rung to fit: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
     distance: Annotated[str, typer.Option(help="Distance of the centroid: l1, l2 or cosine.")] = "l1",
     centre: Annotated[str, typer.Option(help="Centre of each class: mean or median.")] = "mean",
     effort: Effort = "standard",
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: Lr = None,
-    loss: Loss = None,
-    optimizer: Optimizer = None,
-    schedule: Schedule = None,
-    momentum: Momentum = None,
-    weight_decay: Decay = None,
-    patience: Patience = None,
-    class_weights: Weights = None,
-    augment: Augment = None,
-    normalize: Normalize = None,
     hidden: Hidden = None,
-    device: Device = "auto",
     size: Size = "auto",
     color: Color = "auto",
     resize: Resize = "squish",
@@ -73,43 +49,22 @@ def fit(
     seeds: Seeds = 1,
     as_json: Json = False,
     quiet: Quiet = False,
+    **options: Any,
 ) -> None:
     """Fit one rung, measure it on validation images and save the run."""
     from firstlight.apps.climbing import Asked, show_climb
     from firstlight.models.rungs import centroid_name
 
-    options = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": _rate(lr),
-        "loss": loss,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "patience": patience,
-        "class_weights": class_weights,
-        "augment": augment,
-        "normalize": normalize,
-        "sizes": None if hidden is None else {"hidden": hidden},
-        "device": None if device == "auto" else device,
-    }
+    if hidden is not None:
+        options["sizes"] = {"hidden": hidden}
     name = centroid_name(distance, centre) if rung == "centroid" else rung
     loading = _loading(size, color, resize, align, allow_unreadable)
-    chosen: Any = {name: value for name, value in options.items() if value is not None}
     from_seed = range(seed, seed + seeds)
-    show_climb(data, Asked((name,), "validation", from_seed, effort, chosen, loading, out, as_json, quiet))
-
-
-def _rate(lr: str | None) -> float | str | None:
-    """The learning rate as a number where it is one; `Recipe` says what is wrong with another word."""
-    try:
-        return None if lr is None else float(lr)
-    except ValueError:
-        return lr
+    show_climb(data, Asked((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet))
 
 
 @command("firstlight climb photos/ --effort quick")
+@training_options("device")
 def climb(
     data: Data,
     rungs: Annotated[
@@ -118,7 +73,6 @@ def climb(
     ] = None,
     effort: Effort = "standard",
     split: Split = "validation",
-    device: Device = "auto",
     size: Size = "auto",
     color: Color = "auto",
     resize: Resize = "squish",
@@ -129,6 +83,7 @@ def climb(
     seeds: Seeds = 1,
     as_json: Json = False,
     quiet: Quiet = False,
+    **options: Any,
 ) -> None:
     """Climb the ladder from simple to strong models; say where to stop.
 
@@ -139,7 +94,6 @@ def climb(
 
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     loading = _loading(size, color, resize, align, allow_unreadable)
-    options: Any = {} if device == "auto" else {"device": device}
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
 

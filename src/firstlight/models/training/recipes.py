@@ -1,19 +1,16 @@
-"""The numbers of each rung and effort in one table, each with its source; nothing here knows torch."""
+"""The training options, and each rung's and effort's recipe in one table with the sources; nothing here knows torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from firstlight.errors import ArgumentError
+from firstlight.models.training.accepted import Accepted, check, choice, number, of_type, whole
 
-if TYPE_CHECKING:
-    import torch
-
-    Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[[Any, Any], Any]  # scores (B, K) and targets (B, K), torch tensors, -> (B,)
 
 EFFORTS = ("quick", "standard", "thorough")
 LOSSES = ("l1", "mse", "bce", "cross_entropy")
@@ -21,144 +18,109 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one_cycle")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+FLAG = of_type(bool, "True", "False")
+LOSS = choice(*LOSSES) | Accepted(callable, ("a function of scores and targets",))
+WEIGHTS = choice("balanced", "none")
+SCHEDULE = choice(*SCHEDULES)
+RATE = number(0, math.inf, inclusive="neither") | choice("auto")
+SIZES = of_type(Mapping, 'sizes by name, such as {"hidden": 30}')
+DEVICE = of_type(str, *DEVICES)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training images are varied at random; nothing is varied where a number is 0.
+    """How training images are augmented at random; an augmentation whose number is 0 is off.
 
     Attributes:
-        shift: at most this share of the image's side, up, down, left and right; in whole px where the image is
-            neither turned nor scaled.
-        rotate: at most so many degrees, either way.
-        scale: at most this share larger or smaller.
+        shift: up, down, left and right by at most this share of the image's side; by whole px where the image is
+            neither rotated nor scaled.
+        rotate: by at most this many degrees, in either direction.
+        scale: larger or smaller by at most this share.
         cutout: side of a square that is blanked, as a share of the image's side (DeVries and Taylor 2017).
-        mirror: half of the images are mirrored left to right; ``"auto"`` lets the images decide.
+        mirror: mirror half of the images left to right; ``"auto"``: if the images keep their class in a mirror.
 
     Example:
         >>> Augmentation(shift=0.07, rotate=10)
         Augmentation(shift=0.07, rotate=10, scale=0.0, cutout=0.0, mirror=False)
     """
 
-    shift: float = 0.0
-    rotate: float = 0.0
-    scale: float = 0.0
-    cutout: float = 0.0
-    mirror: bool | Literal["auto"] = False
+    shift: Annotated[float, number(0, 0.5, inclusive="both")] = 0.0
+    rotate: Annotated[float, number(0, 180, inclusive="both")] = 0.0
+    scale: Annotated[float, number(0, 0.9, inclusive="both")] = 0.0
+    cutout: Annotated[float, number(0, 1, inclusive="both")] = 0.0
+    mirror: Annotated[bool | Literal["auto"], FLAG | choice("auto")] = False
 
     def __post_init__(self) -> None:
-        bounds = {"shift": 0.5, "rotate": 180.0, "scale": 0.9, "cutout": 1.0}
-        for name, most in bounds.items():
-            value = getattr(self, name)
-            if not _number(value) or not 0 <= value <= most:
-                raise ArgumentError(f"{name}={value!r} cannot be used; pass a number from 0 to {most:g}.")
-        if not isinstance(self.mirror, bool) and self.mirror != "auto":
-            raise ArgumentError(f'mirror={self.mirror!r} is not known; pass True, False or "auto".')
+        check(self)
+
+
+AUGMENT = choice("auto", "none") | of_type(Augmentation, "an Augmentation")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: what `fit` takes as options, and what stands in the table below.
+    """How a network is trained: the options of `fit`, and the values of the table below.
 
     Attributes:
-        epochs: how often every training image is seen.
-        batch_size: images a step, at most; the images of an epoch are dealt into equal batches.
+        epochs: how many times every training image is used.
+        batch_size: images per step, at most; the images of an epoch are split into equal batches.
         loss: ``"l1"``, ``"mse"``, ``"bce"``, ``"cross_entropy"``, or a function of scores (B, K) and
-            targets (B, K) that gives each image's loss (B,).
-        label_smoothing: share of the target that is spread over all classes, 0 to 1.
-        class_weights: ``"balanced"``: each class counts as much as any other; ``"none"``: each image does.
-        optimizer: ``"sgd"`` or ``"adamw"``.
-        lr: the learning rate, of a one-cycle schedule its highest; ``"auto"``: by the range test.
-        momentum: of sgd (Nesterov's, where it is not 0); of adamw its first beta.
-        weight_decay: of weight matrices and filters; biases and norms are left alone.
+            targets (B, K) that returns each image's loss (B,).
+        label_smoothing: share of the target that is distributed evenly over all classes, in [0, 1).
+        class_weights: ``"balanced"``: every class counts equally; ``"none"``: every image does.
+        optimizer: ``"sgd"`` (with Nesterov's momentum) or ``"adamw"``.
+        lr: learning rate; the highest one of a one-cycle schedule; ``"auto"``: by the learning-rate range test.
+        momentum: of sgd; the first beta of adamw.
+        weight_decay: of weight matrices and filters, not of biases and norms.
         schedule: ``"constant"`` or ``"one_cycle"``.
-        clip: largest norm of the gradient; 0 for no bound.
+        clip: largest norm of the gradient; 0: no limit.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the processor computes in it.
-        normalize: pixels minus their mean, over their standard deviation; else pixels / 255.
-        patience: epochs without a lower validation loss before training stops and the best is kept; 0: never.
-        augment: how training images are varied; ``"auto"``: by rung and kind of data.
-        min_steps: where the images are few, more epochs in smaller batches until there are so many steps;
-            0: ``epochs`` and ``batch_size`` as they stand, which is so wherever one of them was passed.
+        normalize: (pixels - mean) / standard deviation; if False, pixels / 255.
+        patience: early stopping after this many epochs without a lower validation loss, with the best weights;
+            0: no early stopping.
+        augment: an `Augmentation`, ``"none"``, or ``"auto"``: by rung and kind of data.
+        min_steps: with few images, more epochs of smaller batches until there are this many steps; 0: ``epochs`` and
+            ``batch_size`` as they are, which is the default where one of them is passed.
         tta: test-time augmentation: scores are the mean over the image, the image moved a little in each direction,
             and, where training images were mirrored, the mirror images of these.
         sizes: of the network, such as ``{"hidden": 30}``.
-        device: where it computes: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the fastest there is.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the fastest that is available.
+
+    Raises:
+        ArgumentError: where a value is not accepted; the sentence has its name, the value and what is.
 
     Example:
         >>> Recipe(epochs=10, loss="l1", lr=1.0).batch_size
         256
     """
 
-    epochs: int = 10
-    batch_size: int = 256
-    loss: str | Loss = "cross_entropy"
-    label_smoothing: float = 0.0
-    class_weights: Literal["balanced", "none"] = "none"
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float | Literal["auto"] = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    schedule: Literal["constant", "one_cycle"] = "one_cycle"
-    clip: float = 0.0
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    normalize: bool = True
-    patience: int = 0
-    augment: Augmentation | Literal["auto", "none"] = "none"
-    min_steps: int = 0
-    tta: bool = False
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "auto"
+    epochs: Annotated[int, whole(1), "Number of epochs."] = 10
+    batch_size: Annotated[int, whole(1), "Batch size."] = 256
+    loss: Annotated[str | Loss, LOSS, "Loss function: l1, mse, bce or cross_entropy."] = "cross_entropy"
+    label_smoothing: Annotated[float, number(0, 1, inclusive="left")] = 0.0
+    class_weights: Annotated[Literal["balanced", "none"], WEIGHTS, "Class weights: balanced or none."] = "none"
+    optimizer: Annotated[Literal["sgd", "adamw"], choice(*OPTIMIZERS), "Optimizer: sgd or adamw."] = "sgd"
+    lr: Annotated[float | Literal["auto"], RATE, "Learning rate: a number, or auto for a range test."] = 0.1
+    momentum: Annotated[float, number(0, 1, inclusive="left"), "Momentum of sgd, or the first beta of adamw."] = 0.9
+    weight_decay: Annotated[float, number(0, 1e3, inclusive="left"), "Weight decay; biases have none."] = 0.0
+    schedule: Annotated[Literal["constant", "one_cycle"], SCHEDULE, "Schedule: constant or one_cycle."] = "one_cycle"
+    clip: Annotated[float, number(0, 1e9, inclusive="left")] = 0.0
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], choice(*PRECISIONS)] = "float32"
+    normalize: Annotated[bool, FLAG, "(pixels - mean) / standard deviation; else pixels / 255."] = True
+    patience: Annotated[int, whole(0), "Stop after this many epochs without a lower validation loss."] = 0
+    augment: Annotated[Augmentation | Literal["auto", "none"], AUGMENT, "Data augmentation: auto or none."] = "none"
+    min_steps: Annotated[int, whole(0)] = 0
+    tta: Annotated[bool, FLAG, "Test-time augmentation: mean over moved and mirrored images."] = False
+    sizes: Annotated[Mapping[str, Any], SIZES] = field(default_factory=dict)
+    device: Annotated[str, DEVICE, "Device for networks: auto, cpu, cuda or mps."] = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.augment, Mapping):
-            known = [one.name for one in fields(Augmentation)]
-            for name in self.augment:
-                if name not in known:
-                    raise ArgumentError(f"augment has no option {name!r}; choose from {', '.join(known)}.")
-            object.__setattr__(self, "augment", Augmentation(**self.augment))
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ArgumentError(f"{name}={value!r} cannot be used; pass a whole number from 1 on.")
-        for name in ("patience", "min_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
-                raise ArgumentError(f"{name}={value!r} cannot be used; pass a whole number from 0 on.")
-        if self.lr != "auto" and not (_number(self.lr) and 0 < self.lr < math.inf):
-            raise ArgumentError(f'lr={self.lr!r} cannot be used; pass a number above 0, or "auto".')
-        for name, most in (("label_smoothing", 1.0), ("momentum", 1.0), ("weight_decay", 1e3), ("clip", 1e9)):
-            value = getattr(self, name)
-            if not _number(value) or not 0 <= value < most:
-                raise ArgumentError(f"{name}={value!r} cannot be used; pass a number from 0 to below {most:g}.")
-        wanted = {
-            "normalize": (bool, "True or False"),
-            "tta": (bool, "True or False"),
-            "device": (str, f"one of {', '.join(DEVICES)}"),
-            "sizes": (Mapping, 'sizes by name, such as {"hidden": 30}'),
-        }
-        for name, (kind, told) in wanted.items():
-            if not isinstance(getattr(self, name), kind):
-                raise ArgumentError(f"{name}={getattr(self, name)!r} cannot be used; pass {told}.")
-        choices = {
-            "class_weights": ("balanced", "none"),
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "precision": PRECISIONS,
-        }
-        if not callable(self.loss):
-            choices["loss"] = LOSSES
-        if not isinstance(self.augment, Augmentation):
-            choices["augment"] = ("auto", "none")
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ArgumentError(f"{name}={getattr(self, name)!r} is not known; choose from {', '.join(known)}.")
+            object.__setattr__(self, "augment", Augmentation(**_known(Augmentation, "augment", self.augment)))
+        check(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a function as loss is told by its name."""
+        """Plain values for JSON; a function is replaced by its name."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         values["loss"] = self.loss if isinstance(self.loss, str) else _name(self.loss)
         values["augment"] = asdict(self.augment) if isinstance(self.augment, Augmentation) else self.augment
@@ -166,7 +128,7 @@ class Recipe:
 
 
 class Options(TypedDict, total=False):
-    """What may be passed to `fit` by name, of `Recipe`."""
+    """The fields of `Recipe` once more, for type checkers only: they read ``**options: Unpack[Options]``."""
 
     epochs: int
     batch_size: int
@@ -189,8 +151,8 @@ class Options(TypedDict, total=False):
     device: str
 
 
-# What linear and mlp share: AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with decoupled weight decay and
-# a rate that rises and falls (Smith 2018, arXiv 1803.09820). Label smoothing: Szegedy et al. 2016 (arXiv
+# linear and mlp have in common: AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with decoupled weight decay and
+# a learning rate that rises and falls (Smith 2018, arXiv 1803.09820). Label smoothing: Szegedy et al. 2016 (arXiv
 # 1512.00567). The cnn is trained as in Jordan 2024 (arXiv 2404.00498): SGD with Nesterov's momentum 0.85, label
 # smoothing 0.2. Rates, widths and epochs: chosen on validation images, docs/log.md.
 _LINEAR = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05)
@@ -214,19 +176,19 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "standard": replace(_CNN, epochs=6, min_steps=600, sizes={"width": 24}),
         "thorough": replace(_CNN, lr=1.0, epochs=22, min_steps=2000, sizes={"width": 32}, tta=True),
     },
-    # A module of the user's: nothing is known of it, so its learning rate is found by the range test.
+    # A module of the user's: nothing is known about it, so the range test finds its learning rate.
     "module": {
         "quick": replace(_OWN, epochs=3, min_steps=200),
         "standard": replace(_OWN, epochs=10, min_steps=600),
         "thorough": replace(_OWN, epochs=40, min_steps=2000),
     },
 }
-FEWEST_BATCHES = 12  # an epoch, where images are few
+FEWEST_BATCHES = 12  # per epoch, where images are few
 SMALLEST_BATCH = 16
 
 
 def for_few(recipe: Recipe, count: int) -> Recipe:
-    """The recipe for so many training images: where they are few, smaller batches and more epochs.
+    """The recipe for this number of training images: smaller batches and more epochs where they are few.
 
     Example:
         >>> few = for_few(Recipe(epochs=8, min_steps=600), 1650)
@@ -241,7 +203,7 @@ def for_few(recipe: Recipe, count: int) -> Recipe:
 
 
 def recipe_for(rung: str, effort: str, options: Mapping[str, Any]) -> Recipe:
-    """The recipe of the table, with what was passed in its place.
+    """The recipe of the table, with the options in place of its own values.
 
     Args:
         rung: ``"linear"``, ``"mlp"``, ``"cnn"`` or ``"module"``.
@@ -249,21 +211,27 @@ def recipe_for(rung: str, effort: str, options: Mapping[str, Any]) -> Recipe:
         options: fields of `Recipe`.
 
     Raises:
-        ArgumentError: where there is no such effort or option, or a value cannot be used.
+        ArgumentError: where there is no such effort or option, or a value is not accepted.
 
     Example:
         >>> recipe_for("linear", "quick", {"lr": 1.0, "loss": "l1"}).lr
         1.0
     """
     if effort not in EFFORTS:
-        raise ArgumentError(f"effort={effort!r} is not known; choose from {', '.join(EFFORTS)}.")
-    known = [one.name for one in fields(Recipe)]
-    for name in options:
-        if name not in known:
-            raise ArgumentError(f"{rung} has no option {name!r}; choose from {', '.join(known)}.")
+        raise ArgumentError(f"effort={effort!r} cannot be used; pass {choice(*EFFORTS).words}.")
+    options = _known(Recipe, rung, options)
     if options.keys() & {"epochs", "batch_size"}:
         options = {"min_steps": 0, **options}
     return replace(RECIPES[rung][effort], **options)
+
+
+def _known(kind: type, owner: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, all of which are fields of a dataclass."""
+    known = [one.name for one in fields(kind)]
+    for name in options:
+        if name not in known:
+            raise ArgumentError(f"{owner} has no option {name!r}; choose from {', '.join(known)}.")
+    return options
 
 
 def _name(function: object) -> str:
