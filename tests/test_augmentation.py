@@ -1,4 +1,4 @@
-"""Random variation: shifts and mirror images by NumPy, turns by np.rot90 and by moments, blanked squares, repeats."""
+"""Augmentation: shifts and mirror images by NumPy, turns by np.rot90 and by moments, blanked squares, repeats."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def moments(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return means, second - means[:, :, None] * means[:, None, :]
 
 
-def test_nothing_is_varied_where_nothing_is_asked() -> None:
+def test_an_augmentation_of_zeros_changes_nothing() -> None:
     """The batch comes back as it is, and not a random number is drawn."""
     images, generator = numbered(2, 1, 4, 4), seeded()
     before = generator.get_state()
@@ -249,7 +249,7 @@ def test_the_same_generator_gives_the_same_bits(how: Augmentation) -> None:
 
 
 @each_way
-def test_images_of_a_batch_vary_each_on_its_own(how: Augmentation) -> None:
+def test_each_image_of_a_batch_is_augmented_alone(how: Augmentation) -> None:
     """Equal images come back as different ones."""
     found = augment(numbered(20, 1, 10, 10), how, seeded())
     assert len({tuple(image.flatten().tolist()) for image in found}) > 1
@@ -257,7 +257,7 @@ def test_images_of_a_batch_vary_each_on_its_own(how: Augmentation) -> None:
 
 @each_way
 def test_the_batch_passed_is_not_changed(how: Augmentation) -> None:
-    """The varied images are new; the next epoch varies the first ones again."""
+    """The augmented images are new; the next epoch augments the original ones again."""
     images = torch.randn(10, 3, 10, 10, generator=seeded())
     before = images.clone()
     augment(images, how, seeded())
@@ -267,7 +267,7 @@ def test_the_batch_passed_is_not_changed(how: Augmentation) -> None:
 @each_way
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 2), (9, 4)], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_small_and_long_images_keep_their_shape(how: Augmentation, size: tuple[int, int]) -> None:
-    """One pixel, one row, and images higher than wide are varied like any others, into finite numbers."""
+    """One pixel, one row, and images higher than wide are augmented like any others, into finite numbers."""
     images = torch.randn(6, 3, *size, generator=seeded())
     found = augment(images, how, seeded())
     assert images.shape == found.shape and images.dtype == found.dtype
@@ -290,7 +290,7 @@ def test_the_images_stay_in_channels_last_order(how: Augmentation) -> None:
 
 @each_way
 def test_random_numbers_are_drawn_on_the_cpu_for_every_device(how: Augmentation) -> None:
-    """Images elsewhere are varied there, and draw as many numbers of the CPU's generator as images here."""
+    """Images on another device are augmented there, and draw as many numbers of the CPU's generator as images here."""
     images = numbered(4, 1, 8, 8)
     here, there = seeded(), seeded()
     augment(images, how, here)

@@ -1,4 +1,4 @@
-"""Which variation suits the data: by color, by the classes' names, and by asking the images."""
+"""Which augmentation suits the data: by color, by the classes' names, and by asking the images."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_gray_images_are_shifted_turned_and_scaled_but_never_mirrored() -> None:
     assert "Training images are shifted, turned and scaled a little, since they are gray." == told
 
 
-def test_signs_in_color_are_varied_like_drawings() -> None:
+def test_signs_in_color_are_augmented_like_drawings() -> None:
     """House numbers are photos of digits; the sentence names the classes that say so."""
     drawing, _ = augmentation_for(drawn(DISC, BARS, channels=1), ["disc", "bars"])
     how, told = augmentation_for(SYMMETRIC, ["1", "2"])
