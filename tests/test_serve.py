@@ -16,7 +16,8 @@ import schemathesis
 
 import firstlight as fl
 from firstlight.apps.serving import configured
-from firstlight.apps.web.server import PAGE, application
+from firstlight.apps.web.server import application
+from firstlight.apps.web.service import PAGE
 from firstlight.data.decoding.decode import decode
 from firstlight.models.exporting.session import Session
 from serving import served

@@ -1,4 +1,4 @@
-"""`firstlight export --to page` and `--to space`: page and model as one static folder, which no server computes for."""
+"""`firstlight export --to page` and `--to space`: page and model as a static folder; the browser computes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
+from firstlight.apps.web.page_metadata import card, hash_of, listed, listing, manifest
 from firstlight.apps.web.runtime import runtime_files
-from firstlight.apps.web.telling import card, hash_of, listed, listing, manifest
 from firstlight.atomic import new_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.exporting.export import Exported, export
@@ -19,7 +19,7 @@ SHARED = ("index.html", "style.css", "main.js", "draw.js", "look.js", "show.js",
 ICONS = ("icon.svg", "icon-192.png", "icon-512.png", "icon-maskable.png")
 MARK = '<meta name="color-scheme" content="light dark">'
 
-# WebAssembly is compiled from bytes, which a policy has to allow by name; everything comes from the folder itself.
+# 'wasm-unsafe-eval' allows WebAssembly to be compiled; every file comes from the folder itself.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
@@ -38,21 +38,21 @@ def page_folder(
 ) -> Exported:
     """Writes the page with the model as a static folder.
 
-    Any web server can give it out, under any path. The browser computes; it keeps every file at the first visit and
-    then works without a network, and a phone can install it.
+    Any web server can serve it, under any path. The browser computes, caches every file at the first visit and then
+    works without a network; a phone can install the page.
 
     Args:
         run: a run, or its folder.
-        out: the folder. One that this function wrote is replaced, unless something in it was added or changed.
-        rung: its name; the advised one where left out.
-        runtime: the npm package onnxruntime-web as a .tgz or unpacked; fetched where left out.
+        out: the folder. One that this function wrote is replaced, unless files in it were added or changed.
+        rung: the name of the rung; if None, the recommended one.
+        runtime: the npm package onnxruntime-web as a .tgz or a folder; if None, it is downloaded.
 
     Returns:
-        What was exported into it.
+        The exported model.
 
     Raises:
-        ArgumentError: where ``out`` is there and holds anything else, or the run has no such rung.
-        DownloadError: where the runtime cannot be had.
+        ArgumentError: where ``out`` exists and is something else, or the run has no such rung.
+        DownloadError: where the runtime cannot be downloaded.
         RunError: where the exported model differs from Python.
     """
     return _written(run, Path(out), rung, runtime, license_name=None)
@@ -66,25 +66,25 @@ def space_folder(
     runtime: str | Path | None = None,
     license_name: str = "other",
 ) -> Exported:
-    """Writes the same folder with the head of a static Space, ready for ``hf upload``.
+    """Writes the same folder with the README of a static Space, ready for ``hf upload``.
 
     Args:
         run: a run, or its folder.
         out: the folder, as for `page_folder`.
-        rung: its name; the advised one where left out.
+        rung: the name of the rung; if None, the recommended one.
         runtime: as for `page_folder`.
-        license_name: under which the model and its data may be shown, as the Hub writes it: ``"apache-2.0"``.
+        license_name: the license of the model and its data, as the Hub writes it: ``"apache-2.0"``.
 
     Returns:
-        What was exported into it.
+        The exported model.
 
     Raises:
-        ArgumentError: as `page_folder`; or where the licence is not written as the Hub does.
-        DownloadError: where the runtime cannot be had.
+        ArgumentError: as `page_folder`, or where the license is not written as on the Hub.
+        DownloadError: where the runtime cannot be downloaded.
         RunError: where the exported model differs from Python.
     """
     if not re.fullmatch(r"[a-z0-9.-]{1,40}", license_name):
-        raise ArgumentError(f"{license_name!r} is no licence as the Hub writes it; pass one such as 'apache-2.0'.")
+        raise ArgumentError(f"{license_name!r} is not a license identifier of the Hub; pass one such as 'apache-2.0'.")
     return _written(run, Path(out), rung, runtime, license_name=license_name)
 
 
@@ -95,15 +95,16 @@ def _written(
     files = {name: (PAGE / name).read_bytes() for name in (*SHARED, *ICONS)}
     files |= {"engine.js": (PAGE / "engine-local.js").read_bytes(), **runtime_files(runtime)}
     html = files["index.html"].decode()
-    assert MARK in html
+    if MARK not in html:
+        raise RunError(f"{PAGE / 'index.html'} has no line {MARK}; install Firstlight again.")
     files["index.html"] = html.replace(MARK, HEAD).encode()
     with new_folder(out, RunError, replacing=earlier) as folder:
         exported = export(run, folder / "model.onnx", rung=rung)
         about = Session.of(exported.path).about
         files["model.json"] = _text(about)
         files["manifest.webmanifest"] = _text(manifest(about["name"]))
-        kept = files | {"model.onnx": exported.path.read_bytes()}
-        files["sw.js"] = listing(kept) + (PAGE / "sw.js").read_bytes()
+        cached = files | {"model.onnx": exported.path.read_bytes()}
+        files["sw.js"] = listing(cached) + (PAGE / "sw.js").read_bytes()
         if license_name is not None:
             files |= {"README.md": card(about, license_name).encode(), ".gitattributes": LARGE_FILES}
         for name, data in files.items():
@@ -112,18 +113,22 @@ def _written(
 
 
 def _is_earlier(out: Path) -> bool:
-    """Whether a folder is an earlier page; told where it is anything else, since nothing of the user's is lost."""
+    """Whether a folder is an earlier page.
+
+    Raises:
+        ArgumentError: where it holds anything else, which replacing it would delete.
+    """
     own = listed(out / "sw.js") if out.is_dir() else None
     if own is None:
         if out.is_dir() and not any(out.iterdir()):
             return False
-        raise ArgumentError(f"{out} is there already and is no page that was exported; name another folder.")
+        raise ArgumentError(f"{out} already exists and is not an exported page; name another folder.")
     there = {path.name for path in out.iterdir()} - {"sw.js", "README.md", ".gitattributes"}
     others = sorted(name for name in there if name not in own or own[name] != _hash(out / name))
     if others:
         raise ArgumentError(
-            f"{out} is an exported page, but {others[0]} was put into it or changed, and would be lost; name another "
-            "folder and copy it over."
+            f"{out} is an exported page in which {others[0]} was added or changed, so it is not replaced; name another "
+            "folder."
         )
     return True
 

@@ -1,4 +1,4 @@
-"""What a request may cost: bytes, images, pixels, seconds; and how many may be under way at once."""
+"""The limits of requests: bytes, images, pixels and seconds of each, and how many are handled at once."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fastapi import HTTPException, Request
 
 from firstlight.errors import ArgumentError
 
-DRAINED = 1.0  # seconds; a body that was refused is read on so long, so that the client comes to read the answer
+DRAINED = 1.0  # seconds for which a refused body is still read, so that the client gets to read the response
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may cost, and all of them together.
+    """What one request may cost, and all requests together.
 
     Attributes:
-        body: bytes of a request's body.
-        images: of a request.
-        pixels: of an image, by its header, before it is decoded.
-        seconds: from the first byte of the request to its answer; a slow body counts too.
-        under_way: requests that send, wait or compute at the same time.
-        held: bytes of all their bodies together.
+        body: bytes of one request's body.
+        images: in one request.
+        pixels: of one image, by its header, before it is decoded.
+        seconds: from the first byte of a request to its response; a slow body counts too.
+        under_way: requests in progress at the same time.
+        held: bytes of the bodies of all requests in progress.
 
     Example:
         >>> Limits(images=1).images
@@ -48,7 +48,7 @@ class Limits:
 
 
 class Gate:
-    """Who is under way, and how many bytes they hold."""
+    """Counts the requests in progress and the bytes of their bodies."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -57,13 +57,13 @@ class Gate:
 
     @contextmanager
     def admitted(self) -> Iterator[Visit]:
-        """Lets a request in, or says that it should come again.
+        """Admits a request.
 
         Raises:
-            HTTPException: 429 where as many are under way as may be.
+            HTTPException: 429 where the limit of requests in progress is reached.
         """
         if self.under_way >= self.limits.under_way:
-            raise _busy(f"{self.under_way} requests are under way, and no more are taken on")
+            raise _busy(f"{self.under_way} requests are in progress, which is the limit")
         self.under_way += 1
         visit = Visit(self)
         try:
@@ -74,42 +74,42 @@ class Gate:
 
 
 class Visit:
-    """One request that was let in."""
+    """One admitted request."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.size = 0
 
     async def body(self, request: Request) -> AsyncGenerator[bytes]:
-        """The body piece by piece, counted before anything looks at it.
+        """The body in chunks, each counted before it is used.
 
         Raises:
-            HTTPException: 413 where it is too large; 429 where all bodies together are.
+            HTTPException: 413 where the body is too large; 429 where all bodies together are.
         """
         limits, length = self.gate.limits, request.headers.get("content-length", "")
         sentence = f"The body has more than {limits.body:,} bytes; send fewer or smaller images."
-        too_large = HTTPException(413, sentence, {"Connection": "close"})  # else the rest of it would be read
-        async with aclosing(request.stream()) as pieces:
+        too_large = HTTPException(413, sentence, {"Connection": "close"})  # else the rest would be read
+        async with aclosing(request.stream()) as chunks:
             if length.isdecimal() and int(length) > limits.body:
-                if "expect" not in request.headers:  # else the client waits for a word before it sends
-                    await _drain(pieces)
+                if "expect" not in request.headers:  # with Expect, the client sends nothing before it is answered
+                    await _drain(chunks)
                 raise too_large
-            async for piece in pieces:
-                self.size += len(piece)
-                self.gate.held += len(piece)
+            async for chunk in chunks:
+                self.size += len(chunk)
+                self.gate.held += len(chunk)
                 if self.size > limits.body:
-                    await _drain(pieces)
+                    await _drain(chunks)
                     raise too_large
                 if self.gate.held > limits.held:
-                    raise _busy("The requests under way hold as many bytes as they may")
-                yield piece
+                    raise _busy("The bodies of the requests in progress fill the memory that they may use")
+                yield chunk
 
 
 def _busy(sentence: str) -> HTTPException:
     return HTTPException(429, f"{sentence}; try again in a second.", {"Retry-After": "1"})
 
 
-async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    with anyio.move_on_after(DRAINED, shield=True):  # the time of the request may end before
-        async for _ in pieces:
+async def _drain(chunks: AsyncGenerator[bytes]) -> None:
+    with anyio.move_on_after(DRAINED, shield=True):  # the request's time may end before
+        async for _ in chunks:
             pass

@@ -1,4 +1,4 @@
-"""The files of onnxruntime-web, with which the page computes in the browser: fetched once, always verified."""
+"""The files of onnxruntime-web, which runs the model in the browser: downloaded once, always verified."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from firstlight.errors import DownloadError
 
 VERSION = "1.30.0"  # of the npm package onnxruntime-web, MIT licence
 ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist/"
-FILES = {  # the part for WebAssembly alone, with their SHA-256
+FILES = {  # only those for WebAssembly, with their SHA-256
     "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
-LIMIT = 64 * 2**20  # bytes of one of them
-HOW = f"get it by `npm pack onnxruntime-web@{VERSION}` where there is a network, and name the file with --runtime"
+LIMIT = 64 * 2**20  # bytes of one file
+HOW = f"run `npm pack onnxruntime-web@{VERSION}` on a computer with a network and pass the file as --runtime"
 
 
 def runtime_files(source: str | Path | None = None) -> dict[str, bytes]:
     """The runtime's files by name.
 
     Args:
-        source: the npm package as a .tgz, or a folder of its files; fetched, and kept in the user's cache folder,
-            where left out.
+        source: the npm package as a .tgz, or a folder of its files; if None, the files are downloaded into the
+            user's cache folder.
 
     Returns:
-        The content of each of `FILES`, which has been verified.
+        The verified content of each of `FILES`.
 
     Raises:
-        DownloadError: where they cannot be had, or are not those of this version.
+        DownloadError: where they cannot be downloaded, or their hashes differ.
     """
     found = {name: (_fetched(name) if source is None else _taken(Path(source), name)) for name in FILES}
     for name, data in found.items():
         if hashlib.sha256(data).hexdigest() != FILES[name]:
-            raise DownloadError(f"{name} is not that of onnxruntime-web {VERSION}: its SHA-256 differs; {HOW}.")
+            raise DownloadError(f"{name} is not the file of onnxruntime-web {VERSION}: its SHA-256 differs; {HOW}.")
     return found
 
 
@@ -69,4 +69,4 @@ def _fetched(name: str) -> bytes:
         )
         return Path(path).read_bytes()
     except (requests.RequestException, OSError, ValueError) as error:  # ValueError: another hash
-        raise DownloadError(f"onnxruntime-web {VERSION} could not be fetched from {ADDRESS}; {HOW}.") from error
+        raise DownloadError(f"onnxruntime-web {VERSION} cannot be downloaded from {ADDRESS}; {HOW}.") from error

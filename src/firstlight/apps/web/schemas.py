@@ -1,4 +1,4 @@
-"""The documents that the server answers with; the OpenAPI document is made of them."""
+"""The JSON documents of the API, from which the OpenAPI document is made."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class Picture(BaseModel):
 
 
 class Prediction(BaseModel):
-    """What an image is, or why it could not be read: then `problem` says so and the rest is null."""
+    """The prediction for one image. If the image cannot be read, `problem` says why and the rest is null."""
 
-    name: str | None = Field(description="The file name that was sent with it.")
+    name: str | None = Field(description="The image's file name, as it was sent.")
     label: str | None = None
-    probability: float | None = Field(default=None, description="Of the label.")
+    probability: float | None = Field(default=None, description="The label's probability.")
     probabilities: list[float] | None = Field(default=None, description="In the order of the model's classes.")
     distances: list[float] | None = Field(
-        default=None, description="To each class's ideal image, where the model has any."
+        default=None, description="Distances to each class's nearest centre, for models that have centres."
     )
     in_distribution: bool | None = Field(
-        default=None, description="Whether it is like the images that the model was measured on."
+        default=None, description="Whether the image is like those that the model was evaluated on."
     )
     pixels: Picture | None = None
     problem: str | None = None
 
 
 class Predictions(BaseModel):
-    """The answer to a request: one prediction for each image, in their order."""
+    """One prediction for each image, in the order of the request."""
 
     request: str
     predictions: list[Prediction]
@@ -74,6 +74,6 @@ class Ideals(BaseModel):
 
 
 class State(BaseModel):
-    """Whether the server lives, or is ready."""
+    """The state of the server."""
 
     status: str

@@ -1,4 +1,4 @@
-"""Images as they were sent -> predictions: decoded and shaped as everywhere, then one call of the session."""
+"""The predictions for uploaded images: each is decoded and resized, then the model classifies all of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from fastapi import HTTPException
 
-from firstlight.apps.web.answers import Picture, Prediction
-from firstlight.apps.web.reading import Sent
+from firstlight.apps.web.schemas import Picture, Prediction
+from firstlight.apps.web.uploads import Upload
 from firstlight.data.decoding.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
 from firstlight.data.loading import Preprocessing
@@ -24,32 +24,32 @@ from firstlight.models.exporting.session import Answer, Session, in_distribution
 # file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
 # (LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER).
 SCANS = 100
-MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # of those that a length follows, and the end
+MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # a length follows each of these, except for the end
 SCAN, END = b"\xda", b"\xd9"
 
 NOT_READ = ("not an image", "a format that is not read")
 
 
 class _UnreadableError(Exception):
-    """An image that is not answered: the status that it gives a request, and a sentence."""
+    """An image that cannot be classified: the HTTP status and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"The image cannot be read: {reason}.")
         self.status = status
 
 
-def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: float) -> list[Prediction]:
-    """What each image is; of one that cannot be read, the reason.
+def predictions(session: Session, sent: Sequence[Upload], *, pixels: int, until: float) -> list[Prediction]:
+    """The prediction for each image; for an unreadable image, the reason.
 
     Args:
         session: the model.
-        sent: the images.
-        pixels: how many an image may have.
-        until: the time, by `time.monotonic`, at which the work is given up between two images.
+        sent: the uploaded images.
+        pixels: the largest number of pixels that an image may have.
+        until: the time limit by `time.monotonic`, checked before each image.
 
     Raises:
-        HTTPException: 503 where the time is over; where no image at all can be read, 413 (too many pixels),
-            415 (no image, or of a format that is not read) or 422 (damaged), by the first one.
+        HTTPException: 503 after the time limit. If no image can be read, the status of the first one: 413 (too
+            many pixels), 415 (not an image, or a format that is not supported) or 422 (damaged).
     """
     about = session.about
     found: list[Prediction] = []
@@ -58,7 +58,7 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
         if time.monotonic() > until:
             raise HTTPException(
                 503,
-                f"Of {len(sent)} images {len(found)} were read when the time was over; send fewer or smaller images.",
+                f"Only {len(found)} of {len(sent)} images were read in time; send fewer or smaller images.",
                 {"Retry-After": "1"},
             )
         found.append(Prediction(name=one.name))
@@ -68,8 +68,10 @@ def predictions(session: Session, sent: Sequence[Sent], *, pixels: int, until: f
             unreadable.append(error)
             found[-1].problem = str(error)
     if not images:
-        many = f"None of the {len(sent)} images can be read; of the first: " * (len(sent) > 1)
-        raise HTTPException(unreadable[0].status, f"{many}{unreadable[0]}")
+        reason = str(unreadable[0])
+        if len(sent) > 1:
+            reason = f"None of the {len(sent)} images can be read. The first one: {reason}"
+        raise HTTPException(unreadable[0].status, reason)
     answer = session.answer(np.stack(images))  # (N, h, w, c)
     inside = in_distribution(about, answer)
     for row, prediction in enumerate(one for one in found if one.problem is None):
@@ -87,7 +89,7 @@ def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row:
 
 
 def _shaped(data: bytes, preprocessing: Preprocessing, most: int) -> np.ndarray:
-    """uint8 (h, w, c), as `firstlight predict` hands an image to the model."""
+    """uint8 (h, w, c), as `firstlight predict` passes an image to the model."""
     _refuse_costly(data, choose_path(data).removesuffix("-gray").upper(), most)
     image = decode(data)
     if isinstance(image, str):
@@ -96,7 +98,11 @@ def _shaped(data: bytes, preprocessing: Preprocessing, most: int) -> np.ndarray:
 
 
 def _refuse_costly(data: bytes, kind: str, most: int) -> None:
-    """Refuses by the header what would fill the memory or keep a core busy."""
+    """Refuses by its header an image that would fill the memory or keep a core busy.
+
+    Raises:
+        _UnreadableError: where it has too many pixels or too many scans.
+    """
     width, height = _size(data, kind)
     if width * height > most:
         raise _UnreadableError(413, f"it has {width:,} x {height:,} pixels, and at most {most:,} are decoded")
@@ -105,7 +111,7 @@ def _refuse_costly(data: bytes, kind: str, most: int) -> None:
 
 
 def _size(data: bytes, kind: str) -> tuple[int, int]:
-    """Width and height by the header; (0, 0) of what the decoder will refuse."""
+    """Width and height by the header; (0, 0) where the decoder will refuse the image."""
     with contextlib.suppress(Exception):
         if kind == "PNG":  # Pillow takes ten times as long to open one
             return PNG_HEADER(data, 16)[:2]
@@ -120,7 +126,7 @@ def _size(data: bytes, kind: str) -> tuple[int, int]:
 
 
 def _scans(data: bytes) -> int:
-    """How many scans a JPEG has, up to one more than are read; a film that some phones append does not count."""
+    """The scans of a JPEG, up to one above the limit; a video that some phones append does not count."""
     at = count = 0
     while count <= SCANS and (found := MARKER.search(data, at)) and found[1] != END:
         count += found[1] == SCAN

@@ -1,4 +1,4 @@
-"""What the static folder says of itself: to a phone that installs it, to its service worker, to the Hub."""
+"""The static page's metadata: web app manifest, the service worker's list of files, the README of a Space."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 LISTED = re.compile(r"const FILES = (\{.*\});")  # the first line of sw.js
-FEW = 20  # classes named in a card
+FEW = 20  # classes listed in a card
 
 
 def manifest(name: str) -> dict[str, object]:
-    """The web app manifest, by which a phone installs the page.
+    """The web app manifest, with which a phone installs the page.
 
     Example:
         >>> [icon["sizes"] for icon in manifest("centroid-l2")["icons"]]
@@ -40,7 +40,7 @@ def manifest(name: str) -> dict[str, object]:
 
 
 def listing(files: Mapping[str, bytes]) -> bytes:
-    """The first line of the service worker: each file that it keeps, with the SHA-256 as a browser verifies it.
+    """The first line of the service worker: the files that it caches, each with its SHA-256 as browsers write it.
 
     Example:
         >>> listing({"a.js": b""})
@@ -50,12 +50,12 @@ def listing(files: Mapping[str, bytes]) -> bytes:
 
 
 def hash_of(data: bytes) -> str:
-    """The SHA-256 as browsers write it, sha256-..."""
+    """The SHA-256 as browsers write it: ``sha256-`` and base64."""
     return f"sha256-{base64.b64encode(hashlib.sha256(data).digest()).decode()}"
 
 
 def listed(worker: Path) -> dict[str, str] | None:
-    """The files that a service worker lists, with their hashes; None where it is none of ours."""
+    """The files that a service worker lists, with their hashes; None where Firstlight did not write it."""
     try:
         found = LISTED.match(worker.read_text("utf-8"))
         return json.loads(found[1]) if found else None
@@ -64,11 +64,11 @@ def listed(worker: Path) -> dict[str, str] | None:
 
 
 def card(about: Mapping[str, Any], license_name: str) -> str:
-    """The README of a static Space: its head as the Hub reads it, and what the model is.
+    """The README of a static Space, with the front matter that the Hub reads.
 
     Args:
         about: the model's document.
-        license_name: as the Hub writes it.
+        license_name: the license as the Hub writes it.
     """
     title, metrics = json.dumps(f"What is this? ({about['name']})"), about["metrics"]
     low, high = metrics["interval"]

@@ -1,4 +1,4 @@
-"""A request's body -> the images that were sent; nothing of it is written to a disk."""
+"""The images in a request's body, read in memory; nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ HOW = f"send an image as the body with its type, such as image/png, or several a
 
 
 @dataclass(frozen=True)
-class Sent:
-    """An image as it was sent: its file name, where it has one, and its bytes."""
+class Upload:
+    """An uploaded image: its file name, if it has one, and its bytes."""
 
     name: str | None
     data: bytes
 
 
-async def images_of(request: Request, visit: Visit) -> list[Sent]:
-    """The images of a request, whose body is counted as it comes.
+async def images_of(request: Request, visit: Visit) -> list[Upload]:
+    """The images of a request.
 
     Raises:
-        HTTPException: 413 where there are too many; 415 where the body is of another type; 422 where its parts are
-            no images.
-        ClientDisconnect: where the client goes before all is sent.
+        HTTPException: 413 where there are too many; 415 where the body has another content type; 422 where its
+            parts are not image files.
+        ClientDisconnect: where the client disconnects before everything is sent.
     """
-    said = request.headers.get("content-type", "")
-    kind = said.partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        boundary = parse_options_header(said)[1].get(b"boundary")
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
-            raise _unclear("The boundary between the parts is not said")
+            raise _unclear("The content type names no boundary between the parts")
         return await _parts(request, visit, boundary)
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return [Sent(None, b"".join([piece async for piece in visit.body(request)]))]
-    raise HTTPException(415, f"The body is of the type {kind[:60] or 'that was not said'}; {HOW}.")
+        return [Upload(None, b"".join([piece async for piece in visit.body(request)]))]
+    raise HTTPException(415, f"The body's content type is {kind[:60] or 'missing'}; {HOW}.")
 
 
-async def _parts(request: Request, visit: Visit, boundary: bytes) -> list[Sent]:
+async def _parts(request: Request, visit: Visit, boundary: bytes) -> list[Upload]:
     try:
         parts = _Parts(boundary, visit.gate.limits.images)
         async for piece in visit.body(request):
@@ -52,9 +52,9 @@ async def _parts(request: Request, visit: Visit, boundary: bytes) -> list[Sent]:
         raise _unclear("The body cannot be read as multipart/form-data") from error
     if not parts.found:
         raise _unclear("No image was sent")
-    if not parts.whole:
-        raise _unclear("The last part is not whole")
-    return [Sent(part.name, b"".join(part.pieces)) for part in parts.found]
+    if not parts.complete:
+        raise _unclear("The last part is incomplete")
+    return [Upload(part.name, b"".join(part.pieces)) for part in parts.found]
 
 
 class _Part:
@@ -64,12 +64,12 @@ class _Part:
 
 
 class _Parts:
-    """What the parser finds, in memory alone; Starlette's own makes temporary files of large parts."""
+    """The parts of a multipart body, in memory; Starlette's parser writes large parts to temporary files."""
 
     def __init__(self, boundary: bytes, most: int) -> None:
         self.most = most
         self.found: list[_Part] = []
-        self.whole = False
+        self.complete = False
         self._field = self._value = self._disposition = b""
         self.parser = MultipartParser(
             boundary,
@@ -104,11 +104,11 @@ class _Parts:
     def _name(self) -> None:
         options = parse_options_header(self._disposition)[1]
         if options.get(b"name") != FIELD.encode() or b"filename" not in options:
-            raise _unclear(f"There is a part that is no file named {FIELD}")
+            raise _unclear(f"A part is not a file named {FIELD}")
         self.found[-1].name = options[b"filename"].decode("utf-8", "replace") or None
 
     def _end(self) -> None:
-        self.whole = True
+        self.complete = True
 
 
 def _unclear(sentence: str) -> HTTPException:
