@@ -1,4 +1,4 @@
-"""What is told of a model wherever it goes: its classes, how images are brought to it, what was measured."""
+"""`document()`: the description that goes with a model: its classes, preprocessing and evaluation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 
 FORMAT = 1
-NEEDED = {"format", "name", "classes", "shape", "preprocessing", "outputs", "in_distribution"}  # by whoever answers
+NEEDED = {
+    "format",
+    "name",
+    "classes",
+    "shape",
+    "preprocessing",
+    "outputs",
+    "in_distribution",
+}  # keys that a session reads
 OF_DISTANCES = {"centroid": ("distances", "ideal"), "prototypes": ("distances",)}
-SHARE = 0.01  # of the measured images, which by definition count as out-of-distribution
+SHARE = 0.01  # of the evaluation images, which by definition count as out-of-distribution
 
 
 def document(run: Run, rung: str) -> dict[str, Any]:
-    """A rung's document: what the exported file, the server and the page know of it besides its weights.
+    """The description of a rung, which the exported file, the server and the page use.
 
     Args:
-        run: which the rung belongs to.
-        rung: its name.
+        run: the run.
+        rung: the name of a rung of it.
 
     Returns:
         Plain values: ``format``, ``name``, ``classes``, ``shape`` [h, w, c], ``preprocessing``, ``temperature``,
@@ -33,7 +41,7 @@ def document(run: Run, rung: str) -> dict[str, Any]:
 
     Raises:
         ArgumentError: where the run has no such rung.
-        RunError: where its files were damaged.
+        RunError: where its files are damaged.
 
     Example:
         >>> import firstlight as fl
@@ -45,13 +53,13 @@ def document(run: Run, rung: str) -> dict[str, Any]:
     config, seen, evidence = result.model.config, result.predictions, read_evidence(run)
     outputs = ["label", "probabilities", "pixels", *OF_DISTANCES.get(config["kind"], ())]
     nearest = -seen.scores.max(axis=1) if "distances" in outputs else None
-    told = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")
+    copied = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")
     samples = [] if evidence is None else [images for images in evidence.samples.values() if len(images)]
     metrics = result.metrics
     return plain(
         {
             "format": FORMAT,
-            **{name: config[name] for name in told},
+            **{name: config[name] for name in copied},
             "outputs": outputs,
             "metrics": {"split": run.split}
             | {"n": metrics.n, "accuracy": metrics.accuracy, "interval": metrics.interval},

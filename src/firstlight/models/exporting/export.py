@@ -1,4 +1,4 @@
-"""`export()`: a rung of a run -> one ONNX file that answers decoded images of any size, proved before it is kept."""
+"""`export()`: a rung of a run as one ONNX file, preprocessing included, checked before it is saved."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Exported:
 
     Attributes:
         path: the file.
-        rung: what it holds.
+        rung: the name of the rung.
         bytes: its size.
         parity: how it differs from Python.
     """
@@ -40,37 +40,37 @@ class Exported:
     parity: Parity
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The record as plain values."""
         return plain(asdict(self))
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.rung}, {self.bytes:,} bytes\nBeside Python: {self.parity}"
+        return f"{self.path}: {self.rung}, {self.bytes:,} bytes\nCompared with Python: {self.parity}"
 
 
 def export(
     run: Run | str | Path, out: str | Path, *, rung: str | None = None, images: Sequence[np.ndarray] | None = None
 ) -> Exported:
-    """Writes a rung as an ONNX model with the whole preprocessing inside.
+    """Writes a rung as an ONNX model that includes the preprocessing.
 
-    In goes ``images`` uint8 (N, H, W, C), C = 1 or 3, of any H and W: images as they were decoded. Out come ``label``
+    The input is ``images`` uint8 (N, H, W, C), C = 1 or 3, of any H and W: decoded images. The outputs are ``label``
     int64 (N,), ``probabilities`` float32 (N, K), ``pixels`` uint8 (N, h, w, c) as the model sees them, and for a
-    centroid ``distances`` float32 (N, K) and ``ideal`` float32 (K, h, w, c), 0 to 255. The classes, the preprocessing
-    and the provenance stand in the metadata as JSON under ``firstlight``, with what was found when the file was run
-    in ONNX Runtime beside Python on images of the run and on images of odd sizes.
+    centroid ``distances`` float32 (N, K) and ``ideal`` float32 (K, h, w, c), 0 to 255. The metadata hold the classes,
+    the preprocessing and the provenance as JSON under ``firstlight``, and how ONNX Runtime differs from Python on
+    images of the run and on images of odd sizes.
 
     Args:
         run: a run, or its folder.
-        out: the file, ending in .onnx; one that is there is replaced.
-        rung: its name; the advised one where left out.
-        images: decoded images to prove it on, uint8 (H, W, C) each; those that the run measured on where left out.
+        out: the file to write, ending in .onnx; an existing one is replaced.
+        rung: the name of the rung; if None, the recommended one.
+        images: decoded images to check it on, uint8 (H, W, C) each; if None, the run's evaluation images.
 
     Returns:
-        Where it is, its size and the greatest difference from Python.
+        The file, its size and the largest difference from Python.
 
     Raises:
-        ArgumentError: where ``out`` ends otherwise, the run has no such rung, or it is a module of your own.
+        ArgumentError: where ``out`` has another ending, the run has no such rung, or the rung is your own module.
         MissingExtraError: where onnx or onnxruntime is not installed.
-        RunError: where a probability differs by more than 1e-4 or a label differs; nothing is written then.
+        RunError: where a probability differs by more than 1e-4 or a label differs; then nothing is written.
 
     Example:
         >>> import firstlight as fl
@@ -81,7 +81,7 @@ def export(
     """
     path = Path(out)
     if path.suffix.lower() != ".onnx":
-        raise ArgumentError(f"The model would be written to {path}; give the file the ending .onnx.")
+        raise ArgumentError(f"{path} does not end in .onnx; name a file with the ending .onnx.")
     run = run if isinstance(run, Run) else read_run(run)
     result = run.chosen(rung)
     about = document(run, result.name)
@@ -90,7 +90,7 @@ def export(
     engine = Runtime(model.SerializeToString())
     seen = parity(engine, InPython(restore(result.model)), found, of=of)
     if seen.labels or not seen.probability <= TOLERANCE:
-        raise RunError(f"{path} was not written, since the exported {result.name} differs from Python: {seen}.")
+        raise RunError(f"{path} was not written, because the exported {result.name} differs from Python: {seen}.")
     data = graph(result.model, about | {"parity": asdict(seen)}).SerializeToString()
     with new_file(path, RunError) as part:
         part.write_bytes(data)

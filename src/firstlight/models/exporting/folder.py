@@ -1,4 +1,4 @@
-"""The model folder, in the shape of the Hugging Face Hub: README.md, config.json, model.safetensors; and back."""
+"""The model folder as the Hugging Face Hub expects it: README.md, config.json, model.safetensors; read and written."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def write_folder(
     license: str | None = None,
     dataset: str | None = None,
 ) -> Path:
-    """Writes a rung as a folder that the Hugging Face Hub takes as a model: ``hf upload NAME FOLDER``.
+    """Writes a rung as a model folder for the Hugging Face Hub: ``hf upload NAME FOLDER``.
 
-    README.md is the model card; model.safetensors holds the tensors as the run does, with their description;
-    config.json the classes, the preprocessing and what was measured. No file can run code.
+    README.md is the model card; model.safetensors holds the tensors and their description; config.json holds the
+    classes, the preprocessing and the evaluation. No file can run code.
 
     Args:
         run: a run, or its folder.
-        out: the folder. One that this function wrote is replaced, unless something in it was added or changed.
-        rung: its name; the advised one where left out.
-        license: under which the model is shared, as the Hub writes it: ``"apache-2.0"``; none is stated where left out.
-        dataset: the images' name on the Hub, such as ``"ylecun/mnist"``, where they are from there.
+        out: the folder. One that this function wrote is replaced, unless files in it were added or changed.
+        rung: the name of the rung; if None, the recommended one.
+        license: of the model, as the Hub writes it: ``"apache-2.0"``; if None, the card states none.
+        dataset: the name of the dataset on the Hub, such as ``"ylecun/mnist"``, if the images are from there.
 
     Returns:
         The folder.
 
     Raises:
-        ArgumentError: where ``out`` is there and holds anything else, the run has no such rung, or a name is not
-            written as the Hub does.
+        ArgumentError: where ``out`` exists and is something else, the run has no such rung, or a name is not written
+            as on the Hub.
         MissingExtraError: where PyYAML is not installed.
         RunError: where the folder cannot be written.
 
@@ -77,13 +77,13 @@ def write_folder(
 
 
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], SavedModel]:
-    """A model folder's document and its rung as plain data, each held against its digest.
+    """The document and the tensors of a model folder, each checked against its digest.
 
     Args:
-        folder: what `write_folder` wrote; README.md may have been changed, and files may have been added.
+        folder: a folder that `write_folder` wrote; README.md may be changed and files may be added.
 
     Raises:
-        RunError: where the folder is none that Firstlight wrote, or a file is missing, cut off or changed.
+        RunError: where Firstlight did not write the folder, or a file is missing, truncated or changed.
     """
     folder = Path(folder)
     config = _read(folder / CONFIG, LIMITS[MODEL_LIMIT])
@@ -92,28 +92,34 @@ def read_folder(folder: str | Path) -> tuple[dict[str, Any], SavedModel]:
         case {"about": {"format": int(version)} as about, "files": {"model.safetensors": {"blake2b": str(stated)}}}:
             pass
         case _:
-            raise RunError(f"{folder / CONFIG} describes no model; export the run anew.")
+            raise RunError(f"{folder / CONFIG} does not describe a model; export the run again.")
     if version != FORMAT or not about.keys() >= NEEDED:
-        raise RunError(f"{folder / CONFIG} has a description of another version of Firstlight; export the run anew.")
+        raise RunError(f"{folder / CONFIG} was written by another version of Firstlight; export the run again.")
     data = _read(folder / MODEL, LIMITS[TENSORS_LIMIT])
     if digest(data) != stated:
-        raise RunError(f"{folder / MODEL} is not the file that {CONFIG} describes; export the run anew.")
+        raise RunError(f"{folder / MODEL} is not the file that {CONFIG} describes; export the run again.")
     return about, unpack_one(data, folder / MODEL)
 
 
 def _read(path: Path, most: int) -> bytes:
     try:
         if path.stat().st_size > most:
-            raise RunError(f"{path} has {path.stat().st_size:,} bytes, and at most {most:,} are read; export anew.")
+            raise RunError(
+                f"{path} has {path.stat().st_size:,} bytes, above the limit of {most:,}; export the run again."
+            )
         return path.read_bytes()
     except OSError as error:
         raise RunError(
-            f"{path} cannot be read ({error.strerror}); name a folder that firstlight export --to safetensors wrote."
+            f"{path} cannot be read ({error.strerror}); pass a folder that firstlight export --to safetensors wrote."
         ) from error
 
 
 def _is_earlier(out: Path) -> bool:
-    """Whether it is a model folder as it was written; told where it is anything else, since nothing is lost."""
+    """Whether an existing folder is an unchanged model folder, and not empty.
+
+    Raises:
+        ArgumentError: where it holds anything else, which replacing it would delete.
+    """
     if out.is_dir() and not out.is_symlink():
         there = {path.name for path in out.iterdir()}
         if not there:
@@ -126,6 +132,5 @@ def _is_earlier(out: Path) -> bool:
             except (RunError, LookupError, TypeError, OSError):
                 pass
     raise ArgumentError(
-        f"{out} is there already, and is no model folder as it was exported, so that something would be lost; name "
-        "another folder."
+        f"{out} already exists and is not an unchanged model folder, so it is not replaced; name another folder."
     )

@@ -1,4 +1,4 @@
-"""How drawings look: light or dark, how large, how thick, centred by what; so that a new one can be drawn alike."""
+"""`look()`: polarity, size, centring and stroke width of drawings, so that the page can draw new ones alike."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-EVEN = 32.0  # gray levels that a ground may differ from black or white
-SURE = 0.95  # of the images have to be drawings, all of one polarity
+EVEN = 32.0  # gray levels by which a background may differ from black or white
+SURE = 0.95  # share of the images that have to be drawings of the same polarity
 
 
 def look(images: np.ndarray) -> dict[str, Any] | None:
-    """The look of drawings on an even ground, black or white.
+    """The look of drawings on an even background, black or white.
 
     Args:
         images: uint8 (N, H, W, C), at least one.
 
     Returns:
-        None where they are no such drawings. Else ``light_on_dark``; ``extent``, the longer side of the ink's box
+        None where they are not such drawings. Otherwise ``light_on_dark``; ``extent``, the longer side of the ink's box
         (half as strong as ink can be, or stronger) as a share of the image's longer side; ``centred``, "mass" or
-        "box", whichever of the two lies nearer to the middle; ``stroke``, the width of the strokes as a share of
+        "box", whichever of the two is closer to the middle; ``stroke``, the width of the strokes as a share of
         the longer side: twice the area over the contour's length, which for gray values is the total variation
         (coarea formula: Fleming and Rishel, 1960). Each is the median over the images.
 

@@ -1,4 +1,4 @@
-"""An exported model held against the classifier that it was made from, image by image."""
+"""`parity()`: an exported model compared with the classifier that it was made from, image by image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from firstlight.runs.results import Run, RungResult
 MOST = 1000  # images of the run
 BATCH = 50  # images at once
 
-# Rows and columns: a pixel, a line, smaller and larger than any model looks at, both ways to turn, as long as a scan.
+# Heights and widths: a pixel, a line, smaller and larger than any model's input, upright and wide, long as a scan.
 ODD = (
     *((1, 1), (1, 40), (37, 1), (2, 3), (7, 5), (28, 29), (31, 17), (64, 64), (97, 61), (53, 211), (224, 160)),
     *((301, 20), (480, 640), (999, 401), (13, 1600), (4000, 3), (2, 4000)),
@@ -32,11 +32,11 @@ class Parity:
     """How two ways to compute the same model differ.
 
     Attributes:
-        images: how many images of the run were looked at.
-        of: what they are: the split that was measured on, or "samples" where its files are not there any more.
-        odd: how many images of odd sizes besides.
-        probability: the greatest difference of a probability.
-        labels: how many images are named differently.
+        images: how many images of the run were compared.
+        of: which images: the evaluation split, or "samples" where its files are gone.
+        odd: how many images of odd sizes were compared as well.
+        probability: the largest difference between two probabilities.
+        labels: how many images have different labels.
     """
 
     images: int
@@ -47,26 +47,26 @@ class Parity:
 
     def __str__(self) -> str:
         return (
-            f"{self.images:,} images ({self.of}) and {self.odd} of odd sizes: {self.labels} named differently, "
-            f"greatest difference in probability {self.probability:.1e}"
+            f"{self.images:,} images ({self.of}) and {self.odd} of odd sizes: {self.labels} different labels, "
+            f"probabilities differ by at most {self.probability:.1e}"
         )
 
 
 def parity(one: Engine, other: Engine, images: Sequence[np.ndarray], *, of: str = "validation") -> Parity:
-    """Asks both of every image and of images of odd sizes.
+    """Classifies every image, and images of odd sizes, with both models.
 
     Args:
         one: the exported model.
         other: what it was made from.
         images: uint8 (H, W, C) each, of any size.
-        of: what they are.
+        of: which images they are.
 
     Example:
         >>> from firstlight.models.exporting.session import InPython
         >>> import firstlight as fl
         >>> same = InPython(fl.fit("centroid", fl.load(fl.scan(digits)), distance="l2"))
         >>> print(parity(same, same, [np.zeros((8, 8, 1), np.uint8)]))
-        1 images (validation) and 34 of odd sizes: 0 named differently, greatest difference in probability 0.0e+00
+        1 images (validation) and 34 of odd sizes: 0 different labels, probabilities differ by at most 0.0e+00
     """
     worst, labels, odd = 0.0, 0, odd_images()
     for batch in _batches([*images, *odd]):
