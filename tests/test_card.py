@@ -23,8 +23,8 @@ from scipy.stats import binomtest
 
 import firstlight as fl
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
-from firstlight.models.exporting.facts import safe
 from firstlight.models.exporting.folder import read_folder, write_folder
+from firstlight.models.exporting.markdown import safe
 from firstlight.models.exporting.session import Session
 from firstlight.runs.results import Run
 from tables import gray_folder, noise, write_images
@@ -41,13 +41,7 @@ HOSTILE = (
 )
 CLOSED_FORM = ("prior", "ink", "ink-count", "centroid-l1", "centroid-l2", "centroid-cosine", "centroid-l1-median")
 FILES = ["README.md", "config.json", "model.safetensors"]
-SECTIONS = [
-    "How to use it",
-    "What an image goes through",
-    "How it was made",
-    "What was measured",
-    "What it was not tried on",
-]
+SECTIONS = ["How to use", "Preprocessing", "Training", "Evaluation", "Limitations"]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +116,7 @@ def test_a_licence_that_nobody_stated_is_not_made_up(run: Run, tmp_path: Path) -
     """The head has none, and the card says so."""
     folder = write_folder(run, tmp_path / "model", rung="prior")
     assert "license" not in metadata_load(folder / "README.md")
-    assert "Licence: none was stated" in body(folder)
+    assert "License: not stated" in body(folder)
 
 
 def test_no_name_changes_what_the_card_is_made_of(run: Run, folder: Path) -> None:
@@ -132,7 +126,7 @@ def test_no_name_changes_what_the_card_is_made_of(run: Run, folder: Path) -> Non
     )
     tokens = parsed(body(folder))
     headings = [tokens[at + 1].content for at, one in enumerate(tokens) if one.type == "heading_open"]
-    assert ["centroid-l2: which of 6 classes an image belongs to", *SECTIONS] == headings
+    assert ["centroid-l2: image classification with 6 classes", *SECTIONS] == headings
     unwanted = {"html_inline", "html_block", "link_open", "image", "em_open", "hr", "blockquote_open"}
     assert set() == unwanted & kinds(body(folder))
     inlines = ["".join(child.content for child in one.children or ()) for one in tokens if one.type == "inline"]
@@ -213,18 +207,18 @@ def test_the_card_says_what_was_measured(run: Run, folder: Path) -> None:
     np.add.at(pairs, (seen.labels, predicted), 1)
     np.fill_diagonal(pairs, 0)
     if pairs.max():
-        told = re.search(r"The commonest mistakes: .*? taken for .*? (\d+) times", text)
+        told = re.search(r"Most frequent mistakes: .*? predicted as .*? \((\d+) times\)", text)
         assert told is not None and pairs.max() == int(told[1])
-    assert "The 7 models of this run were measured on the same images" in text
-    assert "classes were measured on fewer than 30 images" in text
+    assert "The 7 models of this run were evaluated on the same images" in text
+    assert "classes have fewer than 30 images" in text
 
 
 @pytest.mark.parametrize(
     ("rung", "told"),
     [
-        ("prior", "always names the class that had the most training images"),
+        ("prior", "predicts the class with the most training images"),
         ("ink", "the image's mean pixel"),
-        ("ink-count", "the image's share of pixels from 128 on"),
+        ("ink-count", "the image's share of pixels of at least 128"),
         ("centroid-l1", "the mean of the class's training images"),
         ("centroid-l1-median", "the median of the class's training images"),
         ("centroid-cosine", "one minus the cosine"),
@@ -233,7 +227,7 @@ def test_the_card_says_what_was_measured(run: Run, folder: Path) -> None:
 def test_each_kind_is_told_as_what_it_is(run: Run, tmp_path: Path, rung: str, told: str) -> None:
     """And none that was not trained speaks of epochs."""
     text = body(write_folder(run, tmp_path / "model", rung=rung))
-    assert told in text and "nothing was trained by SGD" in text
+    assert told in text and "without gradient descent" in text
     assert "epochs" not in text
     assert ("temperature" in text) == (rung != "prior")
     assert ("out-of-distribution" in text) == (rung != "prior")
@@ -245,8 +239,8 @@ def test_measured_on_test_it_says_how_often_that_was_read(tmp_path: Path) -> Non
         gray_folder(tmp_path / "images" / split, count=30)
     run = fl.climb(tmp_path / "images", rungs=["prior", "centroid-l2"], split="test", out=tmp_path / "run")
     folder = write_folder(run, tmp_path / "model", rung="centroid-l2")
-    assert "How often the test split was read for this run: 1." in body(folder)
-    assert "were measured on the same images" not in body(folder)
+    assert "the test split was read for this run: 1." in body(folder)
+    assert "were evaluated on the same images" not in body(folder)
     assert "test" == ModelCard.load(folder / "README.md").data.eval_results[0].dataset_split
 
 
@@ -327,7 +321,7 @@ def test_a_run_that_lies_in_memory_and_many_classes_have_a_card(run: Run, tmp_pa
 
     many = fl.climb(blobs((4, 4, 1), 150, count=600), rungs=["centroid-l2"])
     folder = write_folder(many, tmp_path / "many")
-    assert "and 50 more, which config.json names" in body(folder)
+    assert "and 50 more, which config.json lists" in body(folder)
     assert 150 == len(Session.of(folder).classes)
     folder = write_folder(replace(run, path=None, unreadable=3), tmp_path / "memory", rung="ink")
     assert "training images;" not in body(folder)
@@ -348,7 +342,7 @@ def test_networks_and_prototypes_have_a_folder_too(tmp_path: Path) -> None:
         text, tensors = body(folder), load_file(folder / "model.safetensors")
         assert rung.metrics.accuracy == ModelCard.load(folder / "README.md").data.eval_results[0].metric_value
         if rung.name == "centroid-l2-x2":
-            assert "up to 2 images a class" in text and "by k-means" in text
+            assert "up to 2 images per class" in text and "by k-means" in text
             continue
         weights = [
             value
@@ -356,5 +350,5 @@ def test_networks_and_prototypes_have_a_folder_too(tmp_path: Path) -> None:
             if name.startswith("module.") and not re.search("running|num_", name)
         ]
         assert f" {sum(value.size for value in weights):,} parameters." in text
-        assert "| epochs, batch | 2, " in text and "Trained with 2 seeds" in text
+        assert "| epochs | 2 |" in text and "Trained with 2 seeds" in text
         assert "was fitted on the validation images" in text

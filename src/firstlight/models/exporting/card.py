@@ -1,4 +1,4 @@
-"""The model card of a rung: the README.md of a model folder, its head as the Hugging Face Hub reads it."""
+"""`card()`: the model card of a rung, the README.md of a model folder on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight.errors import ArgumentError, require
-from firstlight.models.exporting.facts import (
-    classes_of,
-    how_it_was_made,
-    name_of,
-    what_an_image_goes_through,
-    what_it_is,
-    what_was_measured,
-    what_was_not_tried,
-)
+from firstlight.models.exporting.card_description import class_list, description, name_of, preprocessing, training
+from firstlight.models.exporting.card_evaluation import evaluation, limitations
 from firstlight.runs.evidence import read_evidence
 from firstlight.runs.results import Run, RungResult
 
@@ -35,40 +28,40 @@ def card(
 ) -> str:
     """The card of a rung.
 
-    The card format has no field for an interval, so it stands in the metric's name, which the Hub shows beside its
-    value; the numbers themselves stand in config.json.
+    The Hub's format has no field for an interval, so the interval is part of the metric's name, which the Hub shows
+    next to the value; config.json holds the figures.
 
     Args:
-        run: which the rung belongs to.
+        run: the run.
         rung: one of its rungs.
-        about: its `document`.
-        license: as the Hub writes it: ``"apache-2.0"``. Left out of the head where none is stated.
-        dataset: the images' name on the Hub, such as ``"ylecun/mnist"``; a folder of images where left out.
+        about: the document of the rung.
+        license: as the Hub writes it: ``"apache-2.0"``; if None, the card states none.
+        dataset: the name of the dataset on the Hub, such as ``"ylecun/mnist"``; if None, a folder of images.
 
     Returns:
         The text of README.md; no name of a class, a folder or a file can change its structure.
 
     Raises:
-        ArgumentError: where the licence or the dataset is not written as the Hub does.
+        ArgumentError: where the license or the dataset is not written as on the Hub.
         MissingExtraError: where PyYAML is not installed.
     """
     if license is not None and not re.fullmatch(r"[a-z0-9.-]{1,40}", license):
-        raise ArgumentError(f"{license!r} is no licence as the Hub writes it; pass one such as 'apache-2.0'.")
+        raise ArgumentError(f"{license!r} is not a license identifier of the Hub; pass one such as 'apache-2.0'.")
     if dataset is not None and not re.fullmatch(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", dataset, re.ASCII):
-        raise ArgumentError(f"{dataset!r} is no dataset as the Hub writes it; pass one such as 'ylecun/mnist'.")
+        raise ArgumentError(f"{dataset!r} is not a dataset name of the Hub; pass one such as 'ylecun/mnist'.")
     evidence = read_evidence(run)
-    title = f"{rung.name}: which of {len(run.classes):,} classes an image belongs to"
+    title = f"{rung.name}: image classification with {len(run.classes):,} classes"
     parts = {
         title: [
-            what_it_is(rung),
-            classes_of(run.classes),
-            f"Licence: {license or 'none was stated; ask who shares it'}.",
+            description(rung),
+            class_list(run.classes),
+            f"License: {license or 'not stated; ask whoever shares the model'}.",
         ],
-        "How to use it": [USE, 'It needs `pip install "firstlight[export]"`. No file here can run code.'],
-        "What an image goes through": [what_an_image_goes_through(about)],
-        "How it was made": list(how_it_was_made(run, rung, evidence)),
-        "What was measured": list(what_was_measured(run, rung, evidence)),
-        "What it was not tried on": list(what_was_not_tried(run, rung, about, evidence)),
+        "How to use": [USE, 'Install `pip install "firstlight[export]"` first. No file of this folder contains code.'],
+        "Preprocessing": [preprocessing(about)],
+        "Training": list(training(run, rung, evidence)),
+        "Evaluation": list(evaluation(run, rung, evidence)),
+        "Limitations": list(limitations(run, rung, about, evidence)),
     }
     body = [f"{'#' if name == title else '##'} {name}\n\n" + "\n\n".join(texts) for name, texts in parts.items()]
     return f"---\n{_head(run, rung, license, dataset)}---\n\n" + "\n\n".join(body) + "\n"
@@ -78,11 +71,11 @@ def _head(run: Run, rung: RungResult, license: str | None, dataset: str | None) 
     with require("export", purpose="Model cards"):
         import yaml  # type: ignore[import-untyped]
     low, high = rung.metrics.interval
-    told = f"Accuracy (95 % interval {low:.4f} to {high:.4f}, n = {rung.metrics.n})"
+    metric = f"Accuracy (95 % interval {low:.4f} to {high:.4f}, n = {rung.metrics.n})"
     result = {
         "task": {"type": "image-classification", "name": "Image classification"},
         "dataset": {"type": dataset or "imagefolder", "name": name_of(run), "split": run.split},
-        "metrics": [{"type": "accuracy", "value": rung.metrics.accuracy, "name": told}],
+        "metrics": [{"type": "accuracy", "value": rung.metrics.accuracy, "name": metric}],
     }
     head = {
         "license": license,
@@ -93,6 +86,6 @@ def _head(run: Run, rung: RungResult, license: str | None, dataset: str | None) 
         "metrics": ["accuracy"],
         "model-index": [{"name": rung.name, "results": [result]}],
     }
-    there = {name: value for name, value in head.items() if value is not None}
-    text: str = yaml.safe_dump(there, sort_keys=False, allow_unicode=True)
+    stated = {name: value for name, value in head.items() if value is not None}
+    text: str = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True)
     return text

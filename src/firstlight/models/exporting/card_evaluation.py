@@ -1,0 +1,103 @@
+"""The evaluation in a model card: the figures with their intervals, and the limitations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import Any
+
+from firstlight.evaluation.compare import Comparison
+from firstlight.models.checkpoint import NETWORK
+from firstlight.models.exporting.markdown import safe, safe_sentence
+from firstlight.runs.evidence import Evidence
+from firstlight.runs.results import Run, RungResult
+from firstlight.wording import p_value
+
+WORST, MISTAKES, FINDINGS = 5, 3, 10  # how many classes, pairs of classes and findings a card lists
+FEW = 30  # images of a class below which its recall is uncertain: the 95 % interval is then up to 0.34 wide
+
+
+def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterator[str]:
+    """The figures, and why they may be too high."""
+    metrics = rung.metrics
+    low, high = metrics.interval
+    yield (
+        f"**Accuracy {metrics.accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}** (Wilson), on {metrics.n:,} "
+        f"{run.split} images. Always predicting their most frequent class gives {metrics.majority_share:.4f}."
+    )
+    loss = f"{metrics.log_loss:.4f}" if isfinite(metrics.log_loss) else "infinite"
+    yield (
+        f"Balanced accuracy {metrics.balanced_accuracy:.4f}, log loss {loss}, expected calibration error "
+        f"{metrics.calibration_error:.4f} (15 bins)."
+    )
+    if rung.model.config["kind"] == NETWORK and run.split != "test":
+        yield "The temperature was fitted on the same images, so log loss and calibration error are slightly too low."
+    classes = [(name, one) for name, one in metrics.recall.items() if one.n]
+    worst = sorted(classes, key=lambda pair: pair[1].correct / pair[1].n)[:WORST]
+    lines = [
+        f"| {safe(name)} | {one.correct / one.n:.3f} | {one.interval[0]:.3f} to {one.interval[1]:.3f} | {one.n:,} |"
+        for name, one in worst
+    ]
+    yield "\n".join(["| class, lowest recall first | recall | 95 % interval | images |", "|---|---|---|---|", *lines])
+    if mistakes := metrics.mistakes[:MISTAKES]:
+        pairs = [f"{safe(label)} predicted as {safe(other)} ({count:,} times)" for label, other, count in mistakes]
+        yield f"Most frequent mistakes: {', '.join(pairs)}."
+    if rows := [row for row in run.comparisons if row.name == rung.name]:
+        yield "Compared on the same images (exact McNemar test, Holm correction):\n\n" + "\n".join(map(_compared, rows))
+    without = None if evidence is None else evidence.without_leaked
+    if without is not None and rung.name in without.rungs:
+        again = without.rungs[rung.name]
+        low, high = again.interval
+        yield (
+            f"Without the {without.left_out:,} images that nearly duplicate an image of another split: accuracy "
+            f"{again.accuracy:.4f}, {low:.4f} to {high:.4f}, n = {again.n:,}."
+        )
+    if run.split == "test":
+        yield f"Number of times that the test split was read for this run: {run.test_readings}."
+    elif len(run) > 1:
+        yield (
+            f"The {len(run)} models of this run were evaluated on the same images; if this one was chosen for its "
+            "accuracy, that figure is slightly too high."
+        )
+
+
+def _compared(row: Comparison) -> str:
+    low, high = row.interval
+    return f"- with {row.against}: {row.difference:+.4f}, {low:+.4f} to {high:+.4f}, {p_value(row.p)}: {row.verdict}"
+
+
+def limitations(run: Run, rung: RungResult, about: Mapping[str, Any], evidence: Evidence | None) -> Iterator[str]:
+    """What the figures do not cover, and what the audit of the images found."""
+    yield (
+        "Not evaluated:\n\n"
+        "- Images from other sources: other cameras, other lighting, drawings by other people. The accuracy holds for "
+        "images like those of the evaluation.\n"
+        "- Adversarial and damaged images.\n"
+        "- Differences between groups of people. Do not use the model for decisions about people."
+    )
+    yield (
+        f"An image that shows none of the {len(run.classes):,} classes still gets one of them."
+        + _distribution_note(about, rung.model.config["kind"])
+    )
+    few = sum(one.n < FEW for one in rung.metrics.recall.values())
+    if few:
+        yield f"{few:,} of {len(run.classes):,} classes have fewer than {FEW} images, so their recall is uncertain."
+    if rung.metrics.unreadable:
+        yield f"{rung.metrics.unreadable:,} images could not be read and were skipped."
+    findings = () if evidence is None else evidence.findings.found
+    if findings:
+        listed = [f"- {safe(one.code)}: {safe_sentence(one.message)}" for one in findings[:FINDINGS]]
+        more = [f"- and {len(findings) - FINDINGS:,} more"] if len(findings) > FINDINGS else []
+        yield "The audit of the images found:\n\n" + "\n".join([*listed, *more])
+
+
+def _distribution_note(about: Mapping[str, Any], kind: str) -> str:
+    if kind == "prior":
+        return ""
+    limits = about["in_distribution"]
+    rare = f"1 in {1 / limits['share']:.0f}"
+    distance = "" if limits["distance"] is None else f" and {rare} a distance above {limits['distance']:.4f}"
+    return (
+        f" Of the evaluation images, {rare} had a top probability below {limits['probability']:.4f}{distance}; treat "
+        "an image beyond these limits as out-of-distribution."
+    )
