@@ -98,10 +98,10 @@ def odd_images() -> list[np.ndarray]:
 
 
 def images_of(run: Run, rung: RungResult) -> tuple[list[np.ndarray], str]:
-    """At most `MOST` images that the rung was measured on, evenly spaced; the run's samples where these are gone.
+    """At most `MOST` images that the rung was evaluated on, evenly spaced; if they are gone, the run's samples.
 
     Returns:
-        The decoded images, and what they are, as `Parity` says it.
+        The decoded images, and which they are, for `Parity.of`.
     """
     try:
         return _measured(run, rung), run.split

@@ -137,18 +137,17 @@ def quantize(model: str | Path, out: str | Path, *, images: Sequence[np.ndarray]
 
 
 def labelled_images(run: Run, rung: RungResult) -> tuple[np.ndarray, np.ndarray]:
-    """The images that a rung was measured on, for `quantize`; the caller counts a reading of the test split.
+    """The images that a rung was evaluated on, for `quantize`; the caller counts a reading of the test split.
 
     Args:
-        run: which the rung belongs to.
+        run: the run.
         rung: one of its rungs.
 
     Returns:
-        uint8 (N, h, w, c), brought to the model's size as the graph itself does, which aligns them as well; and
-        their labels (N,).
+        uint8 (N, h, w, c), resized as the graph does it, which also aligns them; and their labels (N,).
 
     Raises:
-        RunError: where the images of the run are gone, or are not those that it was made from.
+        RunError: where the images of the run are gone or have changed.
     """
     seen, own = rung.predictions, own_images(run)
     pixels = load(own.table.select(own.places(seen)), loading=replace(own.loading, align="none"))
