@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def test_a_run_without_evidence_still_has_a_report(digits_run: Run) -> None:
 def test_a_run_that_goes_on_has_no_report(digits_run: Run) -> None:
     """Without advice there is nothing to say yet."""
     with pytest.raises(RunError, match="finished"):
-        render(Run(**{**vars(digits_run), "advice": {}}))
+        render(replace(digits_run, advice=None))
 
 
 def test_another_ending_is_refused(digits_run: Run, tmp_path: Path) -> None:
