@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import re
+import sys
+import tempfile
 from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,17 @@ from nbconvert import MarkdownExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+import firstlight
+from firstlight.atomic import new_file
+from firstlight.data.fetching.download import data_folder, get
+from firstlight.data.fetching.reach import at_hand
+from firstlight.errors import DownloadError
+
 HERE = Path(__file__).parent
 LESSON = HERE.parent / "lesson"
+EXECUTIONS = HERE.parent.parent / "build" / "lesson"
 EMBEDDED = "digits_sample"  # comes with the installation
+CHAPTER = "mnist_sample"
 SECONDS = 300  # a cell may take
 ROW = re.compile(r"^.*\S {2,}\S.*", re.MULTILINE)
 PHONE = 48  # characters of an output that a small screen shows side by side
@@ -37,9 +49,21 @@ def pages() -> list[Path]:
     return sorted(LESSON.glob("*.md"))
 
 
-@cache
+def images() -> str:
+    """The dataset of the lesson: the chapter's where it was fetched before, else the embedded digits."""
+    with contextlib.suppress(DownloadError):  # where a folder of that name came from elsewhere
+        if at_hand(CHAPTER):
+            get(CHAPTER, quiet=True)
+            return CHAPTER
+    return EMBEDDED
+
+
 def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
-    """A page as a notebook that was run from its first cell to its last.
+    """A page as a notebook that was run from its first cell to its last, in an empty folder.
+
+    A page is run once: what it gave is read again as long as the page, the package, the versions of what it uses and
+    the place of the data are the same. The cells that check the page leave no name behind, so the page runs without
+    them too.
 
     Args:
         path: of the page.
@@ -47,22 +71,69 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
 
     Raises:
         CellExecutionError: where a cell fails.
+        RuntimeError: where it leaves a file in its folder.
     """
+    kept = EXECUTIONS / f"{path.stem}-{_key(path, images)}.ipynb"
+    with contextlib.suppress(OSError, ValueError):
+        digest, text = kept.read_text("utf-8").split("\n", 1)
+        if digest == _digest(text.encode()):  # whole, as it was written
+            return nbformat.reads(text, as_version=4)
+    text = nbformat.writes(_run(path, images))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(kept) as part:
+        part.write_text(f"{_digest(text.encode())}\n{text}", "utf-8")
+    return nbformat.reads(text, as_version=4)
+
+
+def _digest(data: bytes, size: int = 16) -> str:
+    return hashlib.blake2b(data, digest_size=size).hexdigest()
+
+
+def _key(path: Path, images: str) -> str:
+    """Of all that what a page gives out depends on."""
+    parts = [
+        path.read_bytes(),
+        Path(__file__).read_bytes(),
+        f"{images} {data_folder()} {sys.version}".encode(),
+        _code(),
+    ]
+    return _digest(b"".join(_digest(part).encode() for part in parts))
+
+
+@cache
+def _code() -> bytes:
+    """The package, and the versions of all others that are installed."""
+    home = Path(firstlight.__file__).parent
+    files = sorted(path for path in home.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    versions = sorted(f"{one.name} {one.version}" for one in distributions())
+    return "\n".join(
+        [*(f"{path.relative_to(home)} {_digest(path.read_bytes())}" for path in files), *versions]
+    ).encode()
+
+
+def _run(path: Path, images: str) -> NotebookNode:
+    """The page, run by a kernel of its own."""
     notebook = jupytext.read(path)
-    for cell in notebook.cells:
-        cell.source = cell.source.replace(f'fl.get("{EMBEDDED}")', f'fl.get("{images}")')
-    client = NotebookClient(
-        notebook,
-        timeout=SECONDS,
-        startup_timeout=SECONDS,
-        kernel_name="python3",
-        coalesce_streams=True,
-        extra_arguments=["--log-level=40"],
-    )
-    client.execute()
-    for number, cell in enumerate(notebook.cells):  # the same page gives the same bytes
-        cell.metadata.pop("execution", None)
-        cell["id"] = hashlib.blake2b(f"{path.name} {number}".encode(), digest_size=4).hexdigest()
+    sources = [cell.source.replace(f'fl.get("{EMBEDDED}")', f'fl.get("{images}")') for cell in notebook.cells]
+    for cell, source in zip(notebook.cells, sources, strict=True):
+        check = "remove-cell" in cell.metadata.get("tags", [])
+        cell.source = f"exec({source!r}, dict(globals()))" if check else source
+    with tempfile.TemporaryDirectory() as empty:
+        NotebookClient(
+            notebook,
+            timeout=SECONDS,
+            startup_timeout=SECONDS,
+            kernel_name="python3",
+            coalesce_streams=True,
+            extra_arguments=["--log-level=40"],
+            resources={"metadata": {"path": empty}},
+        ).execute()
+        if left := [one.name for one in Path(empty).iterdir()]:
+            raise RuntimeError(f"{path.name} leaves {left} where it runs.")
+    for number, (cell, source) in enumerate(zip(notebook.cells, sources, strict=True)):
+        cell.source = source
+        cell.metadata.pop("execution", None)  # the same page gives the same bytes
+        cell["id"] = _digest(f"{path.name} {number}".encode(), size=4)
     return notebook
 
 
@@ -114,7 +185,7 @@ def in_columns(text: str) -> bool:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds each page as a notebook."""
     for path in pages():
-        notebook = executed(path, config.extra["images"])
+        notebook = executed(path, images())
         files.append(File.generated(config, f"lesson/{path.stem}.ipynb", content=nbformat.writes(given_out(notebook))))
     return files
 
@@ -130,5 +201,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
     exporter = MarkdownExporter(config=settings, extra_template_paths=[str(HERE)], template_file="page.md.j2")
     exporter.register_filter("in_columns", in_columns)
     exporter.register_filter("at_home", at_home)
-    text, _resources = exporter.from_notebook_node(executed(path, config.extra["images"]))
+    text, _resources = exporter.from_notebook_node(executed(path, images()))
     return f"{text}\n\n[This page as a notebook]({path.stem}.ipynb){{ .notebook download }}\n"
