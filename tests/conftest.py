@@ -21,6 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # text is wrapped only where a test says how wide the terminal is
 
 NUMBERS = itertools.count()
+# The files that take longest come first, so that the last minute is not one of them alone.
+LONGEST = ("test_lesson", "test_pages", "test_page", "test_parity", "test_resume", "test_cli", "test_offline")
 CHECKOUT = Path(__file__).resolve().parent.parent
 FETCHED = data_folder()  # where `firstlight get` puts data; tests set another place
 
@@ -65,6 +67,19 @@ mnist_sample = folder_of("mnist_sample")
 mnist_png = folder_of("mnist_png")
 cifar10 = folder_of("cifar10")
 sign_digits = folder_of("sign_digits")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of slow tests only is not even imported where those are left out."""
+    if config.option.markexpr == "not slow" and collection_path.match("test_*.py"):
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; `--no-loadscope-reorder` keeps that order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
