@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import browser
+from firstlight.data.fetching.catalog import DATASETS
 from firstlight.data.fetching.download import data_folder
 
 # The tests run side by side, a process a core: threads of one would wait for those of the others.
@@ -44,7 +45,8 @@ def dataset(name: str) -> Path:
     if archive is None:
         if (FETCHED / name).is_dir():
             return FETCHED / name
-        pytest.skip(f"{name} is not here; firstlight get {name}, or put {name}.tgz where FIRSTLIGHT_TEST_DATA says")
+        get = f"type firstlight get {name}, or " if name in DATASETS else ""
+        pytest.skip(f"{name} is not here; {get}set FIRSTLIGHT_TEST_DATA to the folder that holds {name}.tgz")
     home = Path(tempfile.gettempdir()) / f"firstlight-test-data-{archive.stat().st_size}"
     if not (home / name).is_dir():
         home.mkdir(exist_ok=True)
