@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import firstlight as fl
 from firstlight.data.fetching.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -75,6 +76,14 @@ def missing(text: str) -> list[str]:
 def test_files_that_a_page_names_exist(page: str) -> None:
     """A file that is renamed is renamed there too."""
     assert [] == missing((CHECKOUT / page).read_text(encoding="utf-8"))
+
+
+def test_every_public_name_is_on_a_page_of_the_library() -> None:
+    """And no page has one that is gone."""
+    text = "".join(page.read_text(encoding="utf-8") for page in (CHECKOUT / "docs" / "library").glob("*.md"))
+    names = set(fl.__all__) - {"__version__"}
+    assert names == set(re.findall(r"^::: firstlight\.(\w+)$", text, flags=re.MULTILINE))
+    assert names == names & set(re.findall(r"`(\w+)`", text))
 
 
 def tree(text: str) -> list[str]:
