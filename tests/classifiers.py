@@ -44,4 +44,4 @@ def network(name: str, shape: tuple[int, int, int], classes: int, views: Any = (
         for part in module.parameters():
             if part.ndim == 1 and part.requires_grad:
                 nn.init.uniform_(part, 0.1, 1)
-    return classifier_of(Network(module.eval(), 0.4, 0.3, views=views), shape, classes, name)
+    return classifier_of(Network(module=module.eval(), mean=0.4, std=0.3, views=views), shape, classes, name)

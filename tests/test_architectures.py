@@ -299,7 +299,8 @@ def test_statistics_of_a_mapped_file_are_those_of_the_array(tmp_path: Path) -> N
 
 
 def linear_network(images: np.ndarray, classes: int = 3) -> Network:
-    return Network(made("linear", images.shape[1:], classes), *statistics(images))
+    mean, std = statistics(images)
+    return Network(module=made("linear", images.shape[1:], classes), mean=mean, std=std)
 
 
 def test_normalized_images_have_mean_zero_and_deviation_one() -> None:
@@ -314,10 +315,10 @@ def test_normalized_images_have_mean_zero_and_deviation_one() -> None:
 
 
 def test_a_network_scores_uint8_images_in_float64() -> None:
-    """Its scores are those of the module on (pixels / 255 - mean) / spread, channels first."""
+    """Its scores are those of the module on (pixels / 255 - mean) / std, channels first."""
     images = noise(9, 6, 5, 3)
     network = linear_network(images)
-    by_hand = ((images / 255 - network.mean) / network.spread).transpose(0, 3, 1, 2).reshape(9, -1)
+    by_hand = ((images / 255 - network.mean) / network.std).transpose(0, 3, 1, 2).reshape(9, -1)
     weights, bias = (parameter.detach().numpy() for parameter in network.module.parameters())
     scores = network.scores(images)
     assert np.float64 == scores.dtype
@@ -339,7 +340,7 @@ def test_scoring_leaves_the_module_in_its_mode(training: bool) -> None:
     """Dropout is off while images are scored, and as it was after."""
     images = noise(4, 3, 3, 1)
     module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(9, 2)).train(training)
-    network = Network(module, 0.5, 0.25)
+    network = Network(module=module, mean=0.5, std=0.25)
     assert np.array_equal(network.scores(images), network.scores(images))
     assert training == module.training == module[1].training
 

@@ -54,7 +54,7 @@ def pixels_of(
 
 
 def own(module: nn.Module, shape: tuple[int, int, int], classes: int = 2) -> Classifier:
-    return classifier_of(Network(module.eval(), 0.4, 0.3, {"own": True}), shape, classes, "own")
+    return classifier_of(Network(module=module.eval(), mean=0.4, std=0.3, about={"own": True}), shape, classes, "own")
 
 
 def differences(scores: np.ndarray, explained: tuple[Explanation, ...]) -> np.ndarray:

@@ -35,7 +35,7 @@ def linear_training(**options: Any) -> Training:
     data = TrainingSet(generator.integers(0, 256, (40, 4, 4, 1), dtype=np.uint8), np.arange(40) % 3, 3)
     torch.manual_seed(0)
     recipe = Recipe(**{"schedule": "constant", "lr": 0.5, "momentum": 0.0, **options})
-    return Training(Network(Linear((4, 4, 1), 3), 0.0, 1.0), data, recipe, 0)
+    return Training(Network(module=Linear((4, 4, 1), 3), mean=0.0, std=1.0), data, recipe, 0)
 
 
 def weights_of(training: Training) -> torch.Tensor:
@@ -265,7 +265,7 @@ def test_the_parts_of_a_module_keep_their_modes_while_it_scores() -> None:
     """A part that was set to evaluation stays so."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Dropout(), nn.Linear(4, 3))
     module[2].eval()
-    Network(module, 0.0, 1.0).scores(np.zeros((2, 8, 8, 1), np.uint8))
+    Network(module=module, mean=0.0, std=1.0).scores(np.zeros((2, 8, 8, 1), np.uint8))
     assert [True, True, True, False, True] == [part.training for part in module.modules()]
 
 

@@ -37,7 +37,7 @@ def images_of_three_classes(count: int = 40) -> TrainingSet:
 
 def small_network() -> Network:
     torch.manual_seed(0)
-    return Network(MLP((4, 4, 1), 3, hidden=5), 0.4, 0.2)
+    return Network(module=MLP((4, 4, 1), 3, hidden=5), mean=0.4, std=0.2)
 
 
 def tried(network: Network | None = None, seed: int = 0, count: int = 40, **options: Any) -> RangeTest:
@@ -175,7 +175,7 @@ def test_the_network_stays_as_it_was() -> None:
     """Weights, running statistics, modes, gradients and torch's random numbers are those from before the test."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3))
     module[3].eval()
-    network = Network(module, 0.4, 0.2)
+    network = Network(module=module, mean=0.4, std=0.2)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     random_state = torch.get_rng_state()
     tried(network)

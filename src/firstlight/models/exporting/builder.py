@@ -80,6 +80,13 @@ class GraphBuilder:
 
         self._nodes.append(helper.make_node(kind, [value.name for value in inputs], outputs, **attributes))
 
+    def split(self, value: Value, parts: int, axis: int) -> list[Value]:
+        """A value in as many equal parts along an axis."""
+        whole = f"split_{next(self._numbers)}"
+        names = [f"{whole}_{number}" for number in range(parts)]
+        self.add("Split", [value], names, axis=axis, num_outputs=parts)
+        return [Value(self, name, value.dtype) for name in names]
+
     def call(self, name: str, function: Callable[..., Value], *inputs: Value, **options: Any) -> Value:
         """The result of a local function of the model, which is built at its first call."""
         from onnx import helper

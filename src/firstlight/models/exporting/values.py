@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from firstlight.models.exporting.builder import GraphBuilder
+
+class Graph(Protocol):
+    """What a value asks of the graph that it belongs to; `GraphBuilder` is one."""
+
+    def op(self, kind: str, *inputs: Value, dtype: npt.DTypeLike | None = None, **attributes: Any) -> Value:
+        """The result of an operator."""
+        ...
+
+    def constant(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> Value:
+        """A number, or a few, as a node."""
+        ...
+
+    def initializer(self, name: str, array: np.ndarray) -> Value:
+        """An array that is saved in the model under a name."""
+        ...
+
+    def choose(self, condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
+        """The result of one of two branches."""
+        ...
+
+    def split(self, value: Value, parts: int, axis: int) -> list[Value]:
+        """A value in as many equal parts."""
+        ...
+
+    def call(self, name: str, function: Callable[..., Value], *inputs: Value, **options: Any) -> Value:
+        """The result of a local function."""
+        ...
 
 
 class Value:
@@ -18,7 +43,7 @@ class Value:
 
     __array_ufunc__ = None  # so that array - value is an operation of the value
 
-    def __init__(self, graph: GraphBuilder, name: str, dtype: npt.DTypeLike) -> None:
+    def __init__(self, graph: Graph, name: str, dtype: npt.DTypeLike) -> None:
         self.graph, self.name, self.dtype = graph, name, np.dtype(dtype)
 
     def _with(self, kind: str, other: Operand, dtype: npt.DTypeLike | None = None) -> Value:
@@ -145,10 +170,7 @@ class Value:
 
     def split(self, parts: int, axis: int) -> list[Value]:
         """As many equal parts."""
-        whole = f"split_{next(self.graph._numbers)}"
-        names = [f"{whole}_{number}" for number in range(parts)]
-        self.graph.add("Split", [self], names, axis=axis, num_outputs=parts)
-        return [Value(self.graph, name, self.dtype) for name in names]
+        return self.graph.split(self, parts, axis)
 
 
 Operand = Value | float | npt.ArrayLike

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from firstlight.errors import require
 from firstlight.models.attribution import Attribution
 from firstlight.models.training.architectures import Linear
-from firstlight.models.training.network import Network, evaluating, moved
+from firstlight.models.training.normalized_module import NormalizedModule, evaluating, moved
 
 STEPS = (32, 64, 128, 256, 512)  # of the integral; the next number is tried where the last was too coarse
 OF_DIFFERENCE, OF_MAP = 1e-2, 1e-3  # largest completeness error: this share of the difference that is explained, or,
@@ -28,7 +28,7 @@ TIMES_WEIGHT = (
 )
 
 
-def attribute(network: Network, images: np.ndarray, pairs: np.ndarray) -> Attribution:
+def attribute(network: NormalizedModule, images: np.ndarray, pairs: np.ndarray) -> Attribution:
     """How much each pixel adds to the score of one class over another.
 
     Args:
@@ -111,7 +111,7 @@ def _integrated(
     return maps, flat, taken
 
 
-def _linear(network: Network, images: np.ndarray, pairs: np.ndarray) -> Attribution:
+def _linear(network: NormalizedModule, images: np.ndarray, pairs: np.ndarray) -> Attribution:
     """Gradient times pixel in float64; the gradient of a linear function is its weights, whatever the views.
 
     The scores are computed again in float64: in float32 they are rounded by about 1e-6.
@@ -153,5 +153,5 @@ def _array(values: Tensor) -> np.ndarray:
     return values.detach().cpu().double().numpy()  # mps has no float64
 
 
-def _views(network: Network) -> str:
+def _views(network: NormalizedModule) -> str:
     return f", the mean over the network's {len(network.views)} views of the image" if len(network.views) > 1 else ""

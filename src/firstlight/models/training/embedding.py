@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from firstlight.models.classifier import SearchSpace
 from firstlight.models.training.architectures import Linear
-from firstlight.models.training.network import Network, evaluating
+from firstlight.models.training.normalized_module import NormalizedModule, evaluating
 
 BLOCK = 2**22  # values of the images in one batch
 
 
-def last_layer_space(network: Network, images: np.ndarray) -> SearchSpace | None:
+def last_layer_space(network: NormalizedModule, images: np.ndarray) -> SearchSpace | None:
     """The L2 distance between the inputs of the last fully connected layer; None for a module without such a layer."""
     own = last_inputs(network, images)  # (n, D)
     if own is None:
@@ -29,7 +29,7 @@ def last_layer_space(network: Network, images: np.ndarray) -> SearchSpace | None
     return SearchSpace(distances, f"by the L2 distance {space}")
 
 
-def last_inputs(network: Network, images: np.ndarray) -> Tensor | None:
+def last_inputs(network: NormalizedModule, images: np.ndarray) -> Tensor | None:
     """The inputs of the fully connected layer that is called last, for the images as they are.
 
     Args:

@@ -94,7 +94,7 @@ def start(name: str | nn.Module, data: TrainingSet, recipe: Recipe, seed: int) -
             torch.manual_seed(seed)
             module = build(name, shape, data.classes, recipe.sizes)
         about = {"module": name, "own": False, "sizes": dict(recipe.sizes)}
-    network = Network(module, mean, std, about)
+    network = Network(module=module, mean=mean, std=std, about=about)
     if isinstance(module, CNN):
         step = -(-len(data.images) // STEM_IMAGES)
         module.start_from(network.floats(_batch(data.images[::step])))

@@ -1,10 +1,9 @@
-"""`Network`: a module with its normalization and device, which scores uint8 images as every rung does."""
+"""`Network`: a module that scores uint8 images as every model does; its weights as arrays and back."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,41 +15,26 @@ from firstlight.errors import ArgumentError, RunError
 from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Model, SearchSpace
 from firstlight.models.training.architectures import build
-from firstlight.models.training.augmentation import reflected
+from firstlight.models.training.attribution import attribute
+from firstlight.models.training.embedding import last_layer_space
+from firstlight.models.training.normalized_module import NormalizedModule, evaluating, moved
 
 VALUES_AT_ONCE = 2**22  # float32 values of the images in one batch of scoring: 16 MiB
-ONE_VIEW = ((0, 0, False),)
 MOST_VIEWS = 64
 MODULE = "module."  # what the names of a module's tensors start with
 PIXELS_MEASURED = 2**23  # for mean and standard deviation, from evenly spaced images
 
 
-@dataclass(frozen=True, eq=False)
-class Network(Model):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Network(NormalizedModule, Model):
     """A module that scores images.
 
     Attributes:
-        module: (B, C, H, W) float -> (B, K).
-        mean: of the training images' pixels / 255, over all channels: normalizing each channel alone takes ten times
-            as long in channels-last order, and a network's first layer can do it.
-        std: their standard deviation.
         about: the module's name and sizes, for the checkpoint.
-        views: (px down, px right, mirrored) of each view of an image in test-time augmentation; the scores are the
-            mean over them. Without it the only view is the image itself.
-        device: on which it computes.
     """
 
     kind: ClassVar[str] = "network"
-    module: nn.Module
-    mean: float
-    std: float
     about: Mapping[str, Any] = field(default_factory=dict)
-    views: tuple[tuple[int, int, bool], ...] = ONE_VIEW
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    def floats(self, images: Tensor) -> Tensor:
-        """Normalized images: (pixels / 255 - mean) / std, (B, C, H, W) uint8 -> float32."""
-        return images.float().mul_(1 / (255 * self.std)).add_(-self.mean / self.std)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, in float32 arithmetic."""
@@ -66,14 +50,10 @@ class Network(Model):
 
     def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
         """Exact maps for linear; else integrated gradients and occlusion."""
-        from firstlight.models.training.attribution import attribute
-
         return attribute(self, images, pairs)
 
     def search_space(self, images: np.ndarray) -> SearchSpace | None:
         """The inputs of the last fully connected layer; None for a module without one."""
-        from firstlight.models.training.embedding import last_layer_space
-
         return last_layer_space(self, images)
 
     def options(self) -> dict[str, Any]:
@@ -84,16 +64,6 @@ class Network(Model):
         """Its numbers by name: mean and standard deviation, and the module's weights and buffers as ``module.*``."""
         weights = {f"{MODULE}{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
         return {"normalize": np.array([self.mean, self.std]), **weights}
-
-
-def moved(images: Tensor, down: int, right: int, mirrored: bool) -> Tensor:
-    """The images (B, C, H, W) moved by whole px, the bare edge filled by reflection, then mirrored."""
-    height, width = images.shape[2:]
-    if down:
-        images = images[:, :, reflected(torch.arange(height) - down, height)]
-    if right:
-        images = images[:, :, :, reflected(torch.arange(width) - right, width)]
-    return images.flip(3) if mirrored else images
 
 
 def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool], ...]:
@@ -109,18 +79,6 @@ def views_of(shape: Sequence[int], mirrored: bool) -> tuple[tuple[int, int, bool
     moves = ((0, 0), (step, 0), (-step, 0), (0, step), (0, -step))
     sides = (False, True) if mirrored else (False,)
     return tuple((*move, side) for side in sides for move in moves)
-
-
-@contextlib.contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Puts the module into evaluation mode inside the block, and each of its parts back into its own mode after it."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def restored(
@@ -167,7 +125,7 @@ def restored(
     views = tuple((int(down), int(right), bool(mirrored)) for down, right, mirrored in about["views"])
     if not 1 <= len(views) <= MOST_VIEWS:
         raise RunError(f"The model has {len(views)} views of an image; expected 1 to {MOST_VIEWS}; fit it anew.")
-    return Network(laid_out(made.eval()), float(found[0]), float(found[1]), about, views)
+    return Network(module=laid_out(made.eval()), mean=float(found[0]), std=float(found[1]), about=about, views=views)
 
 
 def laid_out(module: nn.Module) -> nn.Module:
