@@ -94,7 +94,7 @@ def stopped(command: str) -> str:
     with subprocess.Popen(words, env=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None
-            line = next(line for line in process.stdout if "answers at" in line)
+            line = next(line for line in process.stdout if "http://" in line)
             with urllib.request.urlopen(line.split()[-1].partition("#")[0], timeout=30) as page:  # noqa: S310
                 assert 200 == page.status
         finally:

@@ -178,7 +178,7 @@ def test_this_computer_needs_none(run: Path, host: str, without_serving: list[An
     """Every loopback address."""
     serve(run, Place(host, port=0))
     assert 1 == len(without_serving)
-    assert f"answers at http://{host}:" in capsys.readouterr().err
+    assert f"http://{host}:" in capsys.readouterr().err
 
 
 def test_the_phone_gets_a_link_with_a_token_and_a_code(

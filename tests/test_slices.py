@@ -420,7 +420,7 @@ def test_the_command_prints_a_table_for_each_rung_and_what_is_worse(
     assert ["prior", "centroid-l2"] == [line for line in lines[1:23] if not line.startswith(" ")]
     prior = [line.split()[1] for line in lines[2:12]]
     assert (9, 1) == (prior.count("0.000"), prior.count("1.000"))
-    assert "No rung is shown to be worse in a slice than elsewhere." in compared(capsys, run, by="hand")
+    assert "No rung is shown to be worse" in compared(capsys, run, by="hand")
 
 
 def test_without_slices_the_command_compares_the_rungs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

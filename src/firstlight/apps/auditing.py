@@ -1,4 +1,4 @@
-"""`firstlight audit`: the findings as a person reads them, or as one JSON document."""
+"""`firstlight audit`: the findings as text or as one JSON document."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
 from firstlight.progress import Meter
+from firstlight.wording import duration, plural
 
 SHOWN = 3  # groups of examples
 
 
 def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool, quiet: bool) -> bool:
-    """Audits and prints; gives back whether one of the strict codes was found.
+    """Audits and prints; returns whether one of the strict codes was found.
 
     Raises:
-        ArgumentError: where a strict code is none.
+        ArgumentError: where a strict code does not exist.
     """
     for code in strict:
         if code not in CODES:
-            raise ArgumentError(f"{code!r} is no code of a finding; choose from {', '.join(CODES)}.")
+            raise ArgumentError(f"--strict {code} is not the code of a finding; choose from {', '.join(CODES)}.")
     started = time.perf_counter()
     table = scan(data)
-    with Meter("looking", quiet) as meter:
+    with Meter("auditing", quiet) as meter:
         found = audit(table, labels=labels, progress=meter)
     seconds = time.perf_counter() - started
     broken = [code for code in strict if found.with_code(code)]
@@ -37,16 +38,16 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
         return bool(broken)
     columns = width(sys.stdout)
     lines = (line for one in found for line in (*_lines(one, columns), ""))
-    say(*(list(lines)[:-1] or [f"Nothing was found in {found.images:,} images."]))
+    say(*(list(lines)[:-1] or [f"No problem found in {plural(found.images, 'image')}."]))
     if not quiet:
         remark("", *found.remarks, _summary(found, seconds))
     if broken:
-        remark(f"firstlight: found {', '.join(broken)}, which --strict forbids.")
+        remark(f"firstlight: --strict: found {', '.join(broken)}.")
     return bool(broken)
 
 
 def _lines(one: Finding, columns: int | None) -> list[str]:
-    """What was found, what to do, examples."""
+    """The finding, the advice and examples."""
     head = f"{one.code} {one.severity:<7}  "
     indent = " " * len(head)
     lines = [hanging(head, one.message, columns), hanging(indent, one.advice, columns)]
@@ -58,6 +59,7 @@ def _lines(one: Finding, columns: int | None) -> list[str]:
 
 
 def _summary(found: Findings, seconds: float) -> str:
-    counts = [f"{sum(one.severity == name for one in found)} {name}s" for name in ("error", "warning", "note")]
+    counts = [plural(sum(one.severity == name for one in found), name) for name in ("error", "warning", "note")]
     rate = found.images / max(seconds, 1e-9)
-    return f"{found.images:,} images, {', '.join(counts)}; {seconds:.1f} s, {rate:,.0f} images a second."
+    summary = f"{plural(found.images, 'image')}: {', '.join(counts)}"
+    return f"{summary} ({duration(seconds)}, {rate:,.0f} images per second)."

@@ -1,4 +1,4 @@
-"""One climb as a person sees it: progress, a row for each rung as soon as it is there, the advice."""
+"""One climb on the terminal: progress, a row for each rung when it is fitted, the advice."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ from firstlight.runs.evidence import read_evidence
 from firstlight.runs.growing import Numbered
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
+from firstlight.wording import plural
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of a climb.
+    """The options of a climb.
 
     Attributes:
-        rungs: names, simplest first; None: every rung there is.
+        rungs: names, simplest first; None: all that are climbed by default.
         split: ``"validation"`` or ``"test"``.
-        seeds: where all randomness comes from; networks are trained once with each.
+        seeds: the random seeds; each network is trained once per seed.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         options: fields of `Recipe` that replace those of the networks' recipes.
         loading: how the images are loaded.
-        out: the run folder; None: runs/NAME, or runs/NAME-2 and so on where another climb stands there.
+        out: the run folder; None: runs/NAME, or runs/NAME-2 and so on if that is another climb's.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
     """
@@ -88,7 +89,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
 
 
 class _Screen:
-    """A row for each rung as soon as it is there, below it what a training decided; its epochs go by in between."""
+    """Prints a row for each rung when it is fitted, the training's decisions below it, its epochs above it."""
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
@@ -136,7 +137,7 @@ class _Screen:
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
 
     def look(self, done: int, total: int) -> None:
-        self._meter("looking at the data for the report", done, total)
+        self._meter("auditing the images", done, total)
 
     def _meter(self, work: str, done: int, total: int, unit: str = "images") -> None:
         if self.meter is None:
@@ -149,13 +150,13 @@ class _Screen:
 
 
 def unreadable_lines(unreadable: Table, most: int = 10) -> list[str]:
-    """What could not be read, a line each, with the reason."""
+    """The unreadable images, one line each, with the reason."""
     if not len(unreadable):
         return []
     rows = unreadable.rows.slice(0, most)
     pairs = zip(rows["key"].to_pylist(), rows["problem"].to_pylist(), strict=True)
     lines = [
-        f"{len(unreadable)} unreadable images were left out:",
+        f"{plural(len(unreadable), 'unreadable image was', 'unreadable images were')} skipped:",
         *(f"  {key}: {why}" for key, why in pairs),
     ]
     return lines if len(unreadable) <= most else [*lines, f"  and {len(unreadable) - most} more"]

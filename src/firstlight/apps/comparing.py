@@ -1,4 +1,4 @@
-"""`firstlight compare`: the rungs of a run beside one of them, by slices of the data, or two runs."""
+"""`firstlight compare`: the rungs of a run with one of them, two runs, or both by slices of the data."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     """
     first = read_run(run)
     if by is None:
-        found = compare(first, against=against) if other is None else _beside(first, run, other)
+        found = compare(first, against=against) if other is None else _with_other(first, run, other)
         print_json(found.to_dict()) if as_json else _show(found)
         return
     values = _values(first, by, quiet)
     sliced = slices(first, by=values, name=by)
     document: dict[str, Any] = {"slices": sliced.to_dict()}
-    lines = [str(sliced), "", *(sliced.worse or ["No rung is shown to be worse in a slice than elsewhere."])]
+    lines = [str(sliced), "", *(sliced.worse or ["No rung is shown to be worse in one slice than in the others."])]
     if other is not None:
         second = read_run(other)
         one, two = _advised(first, run), _advised(second, other)
-        beside = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
-        document["simpson"] = beside.to_dict()
-        lines += ["", str(beside)]
+        paradox = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
+        document["simpson"] = paradox.to_dict()
+        lines += ["", str(paradox)]
     print_json(document) if as_json else say(*lines)
 
 
@@ -55,28 +55,28 @@ def _show(found: Comparison | Comparisons) -> None:
         say(*found.legend, "", *found.table(width(sys.stdout)))
 
 
-def _beside(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
-    """Each rung of a run beside the one of its name in another run."""
+def _with_other(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
+    """Each rung of a run compared with the rung of the same name in another run."""
     try:
         return compare(first, against=read_run(other))
     except ArgumentError as error:
         raise ArgumentError(
             f"{run} and {other} cannot be compared image by image ({str(error).rstrip('.')}); "
-            "to compare them by slices of their data, pass for example --by brightness."
+            "compare them by slices of their data instead, for example with --by brightness."
         ) from error
 
 
 def _advised(run: Run, folder: Path) -> Predictions:
     if not run.finished:
-        raise ArgumentError(f"{folder} is not finished, so it advises no rung yet; type its climb again.")
+        raise ArgumentError(f"{folder} is not finished; repeat its climb.")
     seen = run.chosen().predictions
     return replace(seen, name=f"{folder.name}/{seen.name}")
 
 
 def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
-    """The column for the images that a run measured on, in the order of its predictions."""
+    """The column of the evaluation images, in the order of the run's predictions."""
     if not run.rungs:
-        raise ArgumentError(f"The run of {run.request.data} has no rung yet; type its climb again.")
+        raise ArgumentError(f"The run of {run.request.data} has no rung yet; repeat its climb.")
     with Meter("decoding", quiet) as meter:
         images = own_images(run, progress=meter)
         places = images.places(run.rungs[0].predictions)

@@ -1,4 +1,4 @@
-"""`firstlight explain`: why a rung of a run decided as it did, in words, as colored maps, as JSON and as pictures."""
+"""`firstlight explain`: explanations of predictions as text, colored maps, JSON and pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from firstlight.apps.climbing import unreadable_lines
+from firstlight.apps.explanation_map import drawn
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import remark, say
 from firstlight.data.pixels import Pixels, load
@@ -25,28 +26,24 @@ from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
 from firstlight.progress import Meter
-from firstlight.reporting.picture import LIGHT
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
 from firstlight.runs.readings import count_test_reading
 from firstlight.runs.results import Run
+from firstlight.wording import plural
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-COLUMNS = 24  # that a picture of small images has in the terminal
+Explained = tuple[list[Explanation], bool]  # and whether labelled images of the test split were read
 
 
 class Wanted(TypedDict):
-    """What was asked of an explanation.
+    """The options of an explanation.
 
     Attributes:
         rung: the rung's name; None: the one that the run advises.
         split: only this split, or None.
         most: ``"wrong"``, ``"uncertain"``, ``"typical"``, or None for the first images.
-        count: how many images of a folder, or of the run.
-        against: the class to argue against, or None.
+        count: how many images of a folder or of the run.
+        against: the class to compare the predicted one with, or None.
         out: the folder for pictures, or None.
         as_json: one JSON document instead of lines.
         quiet: no progress and no remarks.
@@ -63,7 +60,7 @@ class Wanted(TypedDict):
 
 
 def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]) -> None:
-    """Explains the images named, or those of the run, and prints, draws or writes why each was decided so."""
+    """Explains images, by default those of the run, and prints, draws or writes the explanations."""
     found, out = read_run(run), wanted["out"]
     if out is not None and out.exists() and not out.is_dir():
         raise ArgumentError(f"{out} is a file; name a folder for the pictures.")
@@ -73,22 +70,19 @@ def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]
         count_test_reading(run)
     pictures = [] if out is None else _written(explained, out)
     if wanted["as_json"]:
-        asked = {"rung": classifier.name, "split": wanted["split"], "most": wanted["most"]}
-        told = [one.to_dict() for one in explained]
-        print_json(asked | {"explanations": told, "pictures": list(map(str, pictures))})
+        options = {"rung": classifier.name, "split": wanted["split"], "most": wanted["most"]}
+        explanations = [one.to_dict() for one in explained]
+        print_json(options | {"explanations": explanations, "pictures": list(map(str, pictures))})
         return
     if not explained:
-        say(f"There is no image that {classifier.name} was {'right' if wanted['most'] == 'typical' else 'wrong'} on.")
+        say(f"{classifier.name} is {'right' if wanted['most'] == 'typical' else 'wrong'} on none of these images.")
     _print(explained)
     if pictures and not wanted["quiet"]:
-        remark(f"{len(pictures)} pictures: {out}")
-
-
-Explained = tuple[list[Explanation], bool]  # and whether classes of the test split were read
+        remark(f"{plural(len(pictures), 'picture')} in {out}")
 
 
 def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: Wanted) -> Explained:
-    """Those of the files, folders, archives and lists that were named."""
+    """Explanations of the files, folders, archives and lists that were named."""
     files = [one for one in dict.fromkeys(images) if Path(one).suffix.lower() in IMAGES and Path(one).is_file()]
     tables = [_files([Path(one).absolute() for one in files])] if files else []
     tables += [scan(one) for one in dict.fromkeys(images) if one not in files]
@@ -107,19 +101,19 @@ def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: 
         own = _own(run, wanted["quiet"])[0]
     except RunError as error:
         if not wanted["quiet"]:
-            remark(f"Without the nearest training images: {error}")
+            remark(f"The nearest training images are missing: {error}")
         return explained, read
-    return _beside(classifier, explained, own), read
+    return _with_neighbours(classifier, explained, own), read
 
 
 def _of_run(run: Run, classifier: Classifier, _: Sequence[str], wanted: Wanted) -> Explained:
-    """Those of the data that the run was made from; of the split that it measured on where none was asked for."""
+    """Explanations of the run's own images, by default of the split that it measured on."""
     split = wanted["split"] = wanted["split"] or run.split
     own, table = _own(run, wanted["quiet"])
     if split != "test" or run.split == "test":
         return _explain(classifier, own, wanted["count"], wanted), split == "test"
     test = _load(table.select("test"), classifier, wanted["quiet"])
-    return _beside(classifier, _explain(classifier, test, wanted["count"], wanted), own), True
+    return _with_neighbours(classifier, _explain(classifier, test, wanted["count"], wanted), own), True
 
 
 def _explain(classifier: Classifier, pixels: Pixels, count: int, wanted: Wanted) -> list[Explanation]:
@@ -128,7 +122,7 @@ def _explain(classifier: Classifier, pixels: Pixels, count: int, wanted: Wanted)
 
 
 def _files(paths: Sequence[Path]) -> Table:
-    """A table of single images, whose classes nobody told."""
+    """A table of single images of unknown classes."""
     root = Path(os.path.commonpath([path.parent for path in paths]))
     stats, unknown = [path.stat() for path in paths], np.full(len(paths), -1)
     columns = {"size": [one.st_size for one in stats], "modified": [one.st_mtime_ns for one in stats]}
@@ -137,9 +131,9 @@ def _files(paths: Sequence[Path]) -> Table:
 
 
 def _load(table: Table, classifier: Classifier, quiet: bool) -> Pixels:
-    """The images as the classifier sees them; what cannot be read is told."""
+    """The images as the classifier sees them; unreadable ones are reported."""
     if not len(table):
-        raise DataError(f"{table.root} has no image in the split that was asked for; choose another.")
+        raise DataError(f"{table.root} has no images in this split; choose another --split.")
     with Meter("decoding", quiet) as meter:
         pixels = load(table, loading=classifier.preprocessing.loading(allow_unreadable=True), progress=meter)
     if not quiet and len(pixels.unreadable):
@@ -148,17 +142,17 @@ def _load(table: Table, classifier: Classifier, quiet: bool) -> Pixels:
 
 
 def _own(run: Run, quiet: bool) -> tuple[Pixels, Table]:
-    """What the run was made from, training images and those measured on, and the table of everything.
+    """The run's training and evaluation images, and the table of all its images.
 
     Raises:
-        RunError: where the images are gone, or are not those that the run was made from.
+        RunError: where the images are gone or have changed.
     """
     with Meter("decoding", quiet) as meter:
         images = own_images(run, progress=meter)
         return images.pixels(meter), images.source
 
 
-def _beside(classifier: Classifier, explained: list[Explanation], own: Pixels) -> list[Explanation]:
+def _with_neighbours(classifier: Classifier, explained: list[Explanation], own: Pixels) -> list[Explanation]:
     """The explanations with the nearest training images of the run."""
     if not explained:
         return explained
@@ -167,14 +161,14 @@ def _beside(classifier: Classifier, explained: list[Explanation], own: Pixels) -
 
 
 def _written(explained: Sequence[Explanation], out: Path) -> list[Path]:
-    """A picture of each, as PNG; nothing is written over what is there."""
+    """A picture of each, as PNG; no file is overwritten."""
     from firstlight.reporting.sheets import explanation_maps
 
     names = (re.sub(r"[^\w.-]", "_", Path(one.key).stem)[:80] for one in explained)
     paths = [out / f"{place:02}-{name}.png" for place, name in enumerate(names, 1)]
     for path in paths:
         if path.exists():
-            raise ArgumentError(f"{path} is there already and is not written over; name another folder.")
+            raise ArgumentError(f"{path} already exists; name another folder with --out.")
     out.mkdir(parents=True, exist_ok=True)
     for one, path in zip(explained, paths, strict=True):
         title = f"{Path(one.key).name}: {one.predicted}, not {one.against}"
@@ -183,7 +177,7 @@ def _written(explained: Sequence[Explanation], out: Path) -> list[Path]:
 
 
 def _print(explained: Sequence[Explanation]) -> None:
-    """Each account, and on a terminal the image with its map."""
+    """Each explanation, and on a terminal the image with its map."""
     from rich.console import Console
 
     console = Console()
@@ -193,43 +187,3 @@ def _print(explained: Sequence[Explanation]) -> None:
             say(f"  Left: the image. Right: blue pixels support {one.predicted}, orange pixels {one.against}.")
             console.print(drawn(one, console), soft_wrap=True)
         print()
-
-
-def drawn(one: Explanation, console: Console) -> Text:
-    """The image and its map side by side in half blocks, a pixel a column; small ones are made larger, wide ones
-    smaller."""
-    from rich.text import Text
-
-    across = max(1, console.width // 2 - 2)  # columns of each, with two left free before it
-    ratio, times = -(-one.map.shape[1] // across), max(1, min(COLUMNS, across) // one.map.shape[1])
-    parts = (_smaller(values, ratio) for values in (one.image, one.map[..., None]))
-    image, signed = (np.repeat(np.repeat(values, times, axis=0), times, axis=1) for values in parts)
-    signed /= np.abs(signed).max() or 1
-    ends = [np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) for color in LIGHT.signed]
-    against, nothing, towards = ends
-    shades = nothing + np.abs(signed) * np.where(signed > 0, towards - nothing, against - nothing)  # (h, w, 3)
-    gap = np.full((len(image), 2, 3), -1.0)
-    both = np.concatenate([gap, np.broadcast_to(image, shades.shape), gap, shades], axis=1)
-    both = np.pad(both, ((0, len(both) % 2), (0, 0), (0, 0)), constant_values=-1)
-    text = Text()
-    for upper, lower in zip(both[::2].tolist(), both[1::2].tolist(), strict=True):
-        for top, bottom in zip(upper, lower, strict=True):
-            if top[0] < 0:
-                text.append(" ")
-            else:
-                text.append("▀", _hexadecimal(top) + ("" if bottom[0] < 0 else f" on {_hexadecimal(bottom)}"))
-        text.append("\n")
-    return text
-
-
-def _smaller(values: np.ndarray, ratio: int) -> np.ndarray:
-    """(H, W, C) as the means of squares of ``ratio`` px, float64; those at the edges may be cut."""
-    height, width = values.shape[:2]
-    rows, columns = np.arange(0, height, ratio), np.arange(0, width, ratio)
-    sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float64), columns, axis=1)
-    counts = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)
-    return sums / counts[..., None]
-
-
-def _hexadecimal(color: Sequence[float]) -> str:
-    return "#" + "".join(f"{round(part):02x}" for part in color)

@@ -1,4 +1,4 @@
-"""`firstlight export`: a rung of a run as files that answer elsewhere, and how they differ from Python."""
+"""`firstlight export`: a model as files for other programs, and how their predictions differ from Python."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from firstlight.models.exporting.export import export
 from firstlight.runs.folder import read_run
 from firstlight.runs.readings import count_test_reading
 
-FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and where, if left out
+FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and the default path
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked of an export.
+    """The options of an export.
 
     Attributes:
         rung: its name; None: the one that the run advises.
         to: one of `FORMS`.
-        out: the file or folder; None: what the form is called.
-        int8: of an ONNX model, with weights of eight bits.
-        license: of the model, as the Hub names licences.
-        runtime: the npm package onnxruntime-web; None: it is fetched.
+        out: the file or folder; None: the default of the format.
+        int8: quantize the weights of an ONNX model to 8 bits.
+        license: of the model, by its name on the Hugging Face Hub.
+        runtime: the npm package onnxruntime-web; None: it is downloaded.
     """
 
     rung: str | None = None
@@ -38,19 +38,19 @@ class Wanted:
 
 
 def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
-    """Exports, and says what was written."""
+    """Exports, and prints what was written."""
     if wanted.to not in FORMS:
-        raise ArgumentError(f"A model cannot be exported to {wanted.to!r}; choose one of {', '.join(FORMS)}.")
+        raise ArgumentError(f"--to {wanted.to} is not a format; choose from {', '.join(FORMS)}.")
     if wanted.int8 and wanted.to != "onnx":
-        raise ArgumentError(f"Weights of eight bits are for --to onnx, not for {wanted.to}; leave --int8 out.")
+        raise ArgumentError(f"--int8 is for --to onnx only, not for {wanted.to}; omit it.")
     out = wanted.out or Path(FORMS[wanted.to])
-    told = _exported(run, out, wanted)
+    exported = _exported(run, out, wanted)
     if as_json:
-        print_json(told if isinstance(told, dict) else told.to_dict())
+        print_json(exported if isinstance(exported, dict) else exported.to_dict())
         return
-    say(f"{out}: {told['rung']}, with its card" if isinstance(told, dict) else told)
+    say(f"{out}: {exported['rung']}, with its model card" if isinstance(exported, dict) else exported)
     if wanted.to in ("page", "space"):
-        print(f"Try it: python -m http.server --directory {out}   and open http://localhost:8000/")
+        print(f"Try it at http://localhost:8000/ with: python -m http.server --directory {out}")
 
 
 def _exported(run: Path, out: Path, wanted: Wanted) -> Any:

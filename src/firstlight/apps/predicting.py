@@ -1,4 +1,4 @@
-"""`firstlight predict`: a model names the class of images that it has not seen, some at a time, however many."""
+"""`firstlight predict`: the classes of new images, in batches, however many there are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from firstlight.apps.predicted.inputs import Source, mark_of, sources
+from firstlight.apps.predicted.inputs import sources
 from firstlight.apps.predicted.parts import WRITERS, Parts
 from firstlight.apps.predicted.rows import Columns, Screen, printable
+from firstlight.apps.predicted.source import Source, mark_of
 from firstlight.apps.predicted.stream import answered
 from firstlight.apps.predicted.tally import Tally
 from firstlight.apps.screen import print_json
@@ -25,20 +26,21 @@ from firstlight.progress import Meter
 from firstlight.runs.folder import read_run
 from firstlight.runs.readings import count_test_reading
 from firstlight.runs.tensors import pack
+from firstlight.wording import plural
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked of a prediction.
+    """The options of a prediction.
 
     Attributes:
         rung: the rung's name; None: the one that the run advises.
         split: only this split, or None.
         out: the file to write, .parquet, .csv or .jsonl, or None.
-        top: how many classes are named of each image.
-        probabilities: those of all classes, and the distances where the model has any.
+        top: how many classes are listed per image.
+        probabilities: add those of all classes, and the distances of a centroid.
         listed: standard input is a list of paths.
-        as_json: JSON lines; with ``out`` one document of what was counted.
+        as_json: JSON lines; with ``out`` one document with the counts.
         quiet: no progress and no remarks.
     """
 
@@ -53,20 +55,20 @@ class Wanted:
 
 
 def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = None) -> Tally:
-    """Predicts, and prints or writes a row for each image; one that cannot be read has its reason.
+    """Predicts, and prints or writes one row per image; for an unreadable one with the reason.
 
     Args:
         model: a run folder, or an ``.onnx`` file that `export` wrote.
         paths: files, folders, archives, lists, or ``-`` for standard input.
-        wanted: what was asked for.
+        wanted: the options.
 
     Returns:
-        What was counted on the way.
+        The counts.
 
     Raises:
         ArgumentError: where an option is not one that can be passed.
-        DataError: where a path leads nowhere, or there is no image.
-        RunError: where the model is none, or the file that was begun is another prediction's.
+        DataError: where a path does not exist, or there is no image.
+        RunError: where there is no model, or the unfinished file belongs to another prediction.
     """
     wanted = wanted or Wanted()
     _check(model, wanted)
@@ -75,12 +77,12 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
         if wanted.split is not None:
             found = [one.select(wanted.split) for one in found]
         if not sum(map(len, found)):
-            raise DataError(f"There is no image in the {wanted.split or 'list'}; name one at least.")
+            raise DataError(f"There is no image in the {wanted.split or 'list'}; pass at least one.")
         session, mark = _opened(model, wanted.rung)
         measured = [one.table for one in found if set(one.table.classes) & set(session.classes)]
         columns = Columns(session.about, wanted.top, wanted.probabilities, truth=bool(measured))
         if not wanted.quiet:
-            _tell(_left_out(found))
+            remark(*_left_out(found))
         work = _Work(session, found, columns)
         tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
     if tally.known and (model / "run.json").is_file() and any(map(_holds_test, measured)):
@@ -88,13 +90,15 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
     if wanted.out is not None and wanted.as_json:
         print_json({"rung": session.about["name"], "out": str(wanted.out)} | tally.to_dict())
     if not wanted.quiet:
-        _tell([*tally.lines(session.about["name"]), *[f"{tally.images:,} rows in {wanted.out}"] * bool(wanted.out)])
+        remark(*tally.lines(session.about["name"]))
+        if wanted.out is not None:
+            remark(f"{plural(tally.images, 'row')} in {wanted.out}")
     return tally
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done: a model, its images, the columns of the rows."""
+    """A model, the images and the columns of the rows."""
 
     session: Session
     found: Sequence[Source]
@@ -118,7 +122,7 @@ def _print(work: _Work, wanted: Wanted) -> Tally:
     screen = Screen(columns.schema, max(source.widest for source in work.found), longest)
     if not wanted.as_json:
         print(screen.header)
-    # On a terminal the rows that go by show how far it is, and a bar would stand in their way.
+    # On a terminal the rows themselves show the progress, and a bar would get in their way.
     with Meter("predicting", wanted.quiet or sys.stdout.isatty()) as meter:
         for rows in work.rows(meter):
             print(*(columns if wanted.as_json else screen).lines(rows), sep="\n", flush=True)
@@ -140,21 +144,21 @@ def _write(work: _Work, mark: str, wanted: Wanted) -> Tally:
 
 def _check(model: Path, wanted: Wanted) -> None:
     if wanted.out is not None and wanted.out.suffix.lower() not in WRITERS:
-        raise ArgumentError(f"{wanted.out} ends in none of {', '.join(WRITERS)}; give it one of these endings.")
+        raise ArgumentError(f"{wanted.out} must end in one of {', '.join(WRITERS)}.")
     if wanted.top < 1:
-        raise ArgumentError(f"The first {wanted.top} classes cannot be named; pass a whole number from 1 on.")
+        raise ArgumentError(f"--top is {wanted.top}; pass a whole number of at least 1.")
     if wanted.rung is not None and _is_exported(model):
-        raise ArgumentError(f"{model} holds one model; leave --rung {wanted.rung} out, or pass the run folder.")
+        raise ArgumentError(f"{model} holds a single model; omit --rung {wanted.rung}, or pass the run folder.")
 
 
 def _opened(model: Path, rung: str | None) -> tuple[Session, str]:
-    """The model, and a text that changes when it is another."""
+    """The model, and a text that changes whenever the model does."""
     if _is_exported(model):
         return Session.of(model), digest(model.read_bytes())
     if (model / "config.json").is_file():  # with a model card
         return Session.of(model), digest((model / "config.json").read_bytes())
     run = read_run(model)
-    description, _ = pack(run.chosen(rung).model)  # which holds the digest of the arrays
+    description, _ = pack(run.chosen(rung).model)  # it contains the digest of the arrays
     return Session.of(run, rung), digest(description)
 
 
@@ -169,9 +173,4 @@ def _holds_test(table: Table) -> bool:
 def _left_out(found: Sequence[Source]) -> Iterator[str]:
     for source in found:
         for reason, count in source.table.skipped.items():
-            yield f"{printable(source.prefix)}: left out {count:,} x {reason}"
-
-
-def _tell(lines: Iterator[str] | Sequence[str]) -> None:
-    for line in lines:
-        remark(line)
+            yield f"{printable(source.prefix)}: skipped {count:,} ({reason})"

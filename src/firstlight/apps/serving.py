@@ -28,15 +28,15 @@ GRACE = 30  # seconds; as long as a request may take
 
 @dataclass(frozen=True)
 class Place:
-    """Where the service listens, and who may call it.
+    """Where the service listens, and who may send requests.
 
     Attributes:
         host: the address to bind to.
         port: 0 for any that is free.
-        token: what a call has to bring; required where other computers can reach the address.
-        phone: bind to the local network's address, make a token, and draw the link as a QR code.
-        origins: of other sites whose pages may call it.
-        prefix: the path under which a proxy shows it.
+        token: that every request must send; required if other computers can connect.
+        phone: bind to the local network's address, create a token, and print the link as a QR code.
+        origins: other sites whose pages may send requests.
+        prefix: the path prefix that a proxy adds.
     """
 
     host: str = "127.0.0.1"
@@ -48,23 +48,23 @@ class Place:
 
     def __post_init__(self) -> None:
         if self.token and not TOKEN.fullmatch(self.token):
-            raise ArgumentError("A --token is made of letters, digits and ._~+/- alone, so that a header can hold it.")
+            raise ArgumentError("A --token may only have letters, digits and ._~+/-, since a header contains it.")
         if self.prefix and not (self.prefix.startswith("/") and not self.prefix.endswith("/")):
-            raise ArgumentError(f"The prefix {self.prefix!r} does not start with a slash, or ends in one; pass /name.")
+            raise ArgumentError(f"--prefix {self.prefix} must start with a slash and not end with one; pass /name.")
 
 
 def serve(source: Path, place: Place | None = None, *, rung: str | None = None, quiet: bool = False) -> None:
-    """Serves a rung of a run, or an exported file, until it is told to stop.
+    """Serves a rung of a run, or an exported model, until it is stopped.
 
     Args:
         source: a run folder, or an ``.onnx`` file.
-        place: where, and for whom.
-        rung: its name; the advised one where left out.
-        quiet: no line for each request.
+        place: the address, and who may send requests.
+        rung: its name; by default the advised one.
+        quiet: no line per request.
 
     Raises:
-        ArgumentError: where other computers could reach it and no token was named, or the run has no such rung.
-        FirstlightError: where the address is taken.
+        ArgumentError: where other computers could connect and there is no token, or the run has no such rung.
+        FirstlightError: where the address is in use.
         MissingExtraError: where FastAPI or uvicorn is not installed.
     """
     place = place or Place()
@@ -78,8 +78,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
     token = place.token or (secrets.token_urlsafe(16) if place.phone else None)
     if token is None and not _is_loopback(host):
         raise ArgumentError(
-            f"Bound to {host}, other computers could call the model; pass a --token that they have to bring, or "
-            "--phone."
+            f"Other computers can connect to {host}; pass a --token that every request must send, or --phone."
         )
     session = Session.of(source, rung)
     with _bound(host, place.port) as bound:
@@ -114,12 +113,12 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen()  # before the address is told, so that whoever reads it can call at once
+        bound.listen()  # before the address is printed, so that a request can follow at once
     except (OSError, UnicodeError) as error:
         bound.close()
         reason = getattr(error, "strerror", None) or error
         raise FirstlightError(
-            f"{host}:{port} cannot be listened on ({reason}); name another --port, or 0 for any that is free."
+            f"{host}:{port} cannot be used ({reason}); choose another --port, or 0 for any free one."
         ) from error
     return bound
 
@@ -137,22 +136,22 @@ def _own_address() -> str:
         try:
             probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)
         except OSError as error:
-            raise FirstlightError("This computer is on no network; connect it, or leave --phone out.") from error
+            raise FirstlightError("This computer has no network connection; connect it, or omit --phone.") from error
         return str(probe.getsockname()[0])
 
 
 def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
     link = address + (f"#token={quote(token, safe='')}" if token else "")
-    remark(f"{name} answers at {link}", "Ctrl-C ends it.")
+    remark(f"{name} is served at {link}", "Stop with Ctrl-C.")
     if phone:
         import segno
 
-        remark("On a phone in the same network, point the camera here:")
+        remark("Point the camera of a phone in the same network here:")
         segno.make(link, error="l").terminal(out=sys.stderr, compact=True)
 
 
 class _Lines(logging.Formatter):
-    """A document a line: our own are that already, uvicorn's few become it."""
+    """One JSON document per line: our own records are JSON already, uvicorn's are converted."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = record.getMessage()
@@ -166,4 +165,4 @@ def _log(quiet: bool) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells bytes of what was sent
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of the request

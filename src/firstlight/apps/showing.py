@@ -1,4 +1,4 @@
-"""`firstlight show`: an image in the terminal, as a picture and as the numbers it is."""
+"""`firstlight show`: an image in the terminal, as a picture and as numbers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMS = ("table", "array", "tensor")
-HIGHEST = 64  # px of the picture, two of which are a line: with the table below it still fits a screen or two
+HIGHEST = 64  # px of the picture, two per line: with the table below it fits a screen or two
 FRAME = (230, 159, 0)  # around the part that is shown as numbers; orange of Okabe and Ito's color-blind-safe colors
 
 
 def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str, as_json: bool, quiet: bool) -> None:
-    """Prints an image, or the part of it that was asked for.
+    """Prints an image, or a part of it.
 
     Raises:
-        ArgumentError: where a part or a form is not known.
+        ArgumentError: where the part or the form does not exist.
     """
     if as_ not in FORMS:
         raise ArgumentError(f"--as {as_} is not known; choose from {', '.join(FORMS)}.")
@@ -49,11 +49,11 @@ def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str,
         draw(part, console)
         say(*facts(shown))
         if not quiet and (part.rows, part.columns) != (shown.rows, shown.columns):
-            remark("These are values from the middle; --rows 4:10 --columns 4:10 shows those of another part.")
+            remark("These are values from the middle; --rows 4:10 --columns 4:10 shows another part.")
 
 
 def facts(shown: Numbers) -> list[str]:
-    """What there is to know of the whole image, in two lines."""
+    """Shape, type, range and polarity of the whole image, in two lines."""
     shape = " x ".join(map(str, shown.shape))
     return [
         f"shape {shape}, rank {shown.rank}, {shown.image.dtype}; minimum {shown.minimum}, mean {shown.mean:.2f}, "
@@ -63,12 +63,12 @@ def facts(shown: Numbers) -> list[str]:
 
 
 def fitting(shown: Numbers, console: Console) -> Numbers:
-    """So much of the middle as can be read at once."""
+    """The middle of the image, as much as fits the terminal."""
     return shown.middle(columns=_columns(shown, console) if _colored(console) else MOST_SHOWN)
 
 
 def draw(shown: Numbers, console: Console) -> None:
-    """The picture in half blocks, the part that is shown framed, and its values in the colors of the pixels.
+    """Prints the picture in half blocks with a frame around the part, and the part's values on their pixels' colors.
 
     Args:
         shown: the image; where there are more columns than the terminal is wide, they follow in a second table.
@@ -158,7 +158,7 @@ def _colored(console: Console) -> bool:
 
 
 def _columns(shown: Numbers, console: Console) -> int:
-    """How many columns of values fit beside the number of the row."""
+    """How many columns of values fit next to the row number."""
     return max(1, console.width // shown.width - 1)
 
 
@@ -172,5 +172,5 @@ def _part(text: str | None, name: str) -> slice | None:
             return slice(ends[0], ends[0] + 1 if ends[0] != -1 else None)
         start, stop = ends
     except ValueError:
-        raise ArgumentError(f"--{name} {text} is no part of an image; pass a start and an end, as in 4:10.") from None
+        raise ArgumentError(f"--{name} {text} is not a range; pass a start and an end, as in 4:10.") from None
     return slice(start, stop)

@@ -71,5 +71,7 @@ def remark(*lines: object) -> None:
 
 
 def _print(stream: TextIO, lines: tuple[object, ...]) -> None:
+    if not lines:
+        return
     columns = width(stream)
     print(*(wrapped(str(line), columns) for line in lines), sep="\n", file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""What is to be predicted: files, folders, archives, lists and standard input -> tables of images."""
+"""Images to predict: files, folders, archives, lists and standard input -> `Source`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.apps.predicted.source import Source
 from firstlight.arrow import strings, to_numpy
-from firstlight.data.files import digest
 from firstlight.data.scanning.entries import NO_UTF8, entries_of_zip
 from firstlight.data.scanning.walk import entries_of_folder
 from firstlight.data.sources import LOOSE, UNNAMED, scan
@@ -26,64 +25,20 @@ from firstlight.errors import ArgumentError, DataError
 STANDARD_INPUT = "-"
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LISTS = (".csv", ".parquet")
-BESIDE = (LOOSE, UNNAMED)  # what `scan` leaves out of a folder since it has no class; it can be predicted all the same
-
-
-@dataclass(frozen=True)
-class Source:
-    """Images that lie in one place.
-
-    Attributes:
-        table: a row an image.
-        prefix: what stands before a key in the path that is shown.
-        names: (N,) the paths that are shown, where they are not made of the keys.
-        origin: the file that the table was made from, where its images are only there for now.
-    """
-
-    table: Table
-    prefix: str = ""
-    names: pa.Array | None = None
-    origin: str = ""
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def paths(self, rows: range) -> list[str]:
-        """The paths of some rows as they are shown."""
-        if self.names is not None:
-            return self.names.slice(rows.start, len(rows)).to_pylist()
-        return [self.prefix + key for key in self.table.rows["key"].slice(rows.start, len(rows)).to_pylist()]
-
-    @property
-    def widest(self) -> int:
-        """The length of the longest path."""
-        names = self.table.rows["key"] if self.names is None else self.names
-        return len(self.prefix) + int(pc.max(pc.utf8_length(names)).as_py() or 0)
-
-    @property
-    def mark(self) -> str:
-        """A text that changes as soon as the images are other ones."""
-        if self.origin:
-            about = Path(self.origin).stat()
-            return f"{self.table.fingerprint} {about.st_size} {about.st_mtime_ns}"
-        return f"{self.table.fingerprint} {self.table.stamp}"
-
-    def select(self, split: str) -> Source:
-        """Only the images of a split."""
-        return replace(self, table=self.table.select(split), names=None if self.names is None else self.names[:0])
+WITHOUT_CLASS = (LOOSE, UNNAMED)  # reasons why `scan` skips an image that can be predicted all the same
 
 
 def sources(paths: Iterable[str], *, listed: bool = False, stack: ExitStack) -> list[Source]:
-    """The images that were named, in the order of their naming; those of a folder in the order of their keys.
+    """The images in the order of the arguments; those of a folder in the order of their keys.
 
     Args:
         paths: files, folders, .zip and .tar archives, .csv lists, saved tables, or ``-`` for standard input.
-        listed: standard input is no image but a list of paths: one a line, or NULs between them.
-        stack: holds what is unpacked as long as it is needed.
+        listed: standard input is not an image but a list of paths, one per line or separated by NULs.
+        stack: removes the unpacked archives when it is closed.
 
     Raises:
-        ArgumentError: where ``listed`` was asked for and no path is ``-``.
-        DataError: where a path leads nowhere, or to a folder or an archive without images.
+        ArgumentError: where ``listed`` is set and no path is ``-``.
+        DataError: where a path does not exist, or is a folder or an archive without images.
 
     Example:
         >>> with ExitStack() as stack:
@@ -93,7 +48,7 @@ def sources(paths: Iterable[str], *, listed: bool = False, stack: ExitStack) -> 
     """
     paths = list(paths)
     if listed and STANDARD_INPUT not in paths:
-        raise ArgumentError("A list of paths is read from standard input; pass - where the list is to be taken up.")
+        raise ArgumentError("--list reads paths from standard input; pass - among the arguments.")
     found: list[Source] = []
     for is_file, group in groupby(_named(paths, listed, stack), key=lambda one: isinstance(one, _File)):
         if is_file:
@@ -105,7 +60,7 @@ def sources(paths: Iterable[str], *, listed: bool = False, stack: ExitStack) -> 
 
 @dataclass(frozen=True)
 class _File:
-    """A file that was named itself: as it is shown, and where it lies."""
+    """A single file: the name that is shown, and its path."""
 
     name: str
     place: str
@@ -115,7 +70,9 @@ def _named(paths: Iterable[str], listed: bool, stack: ExitStack) -> Iterator[_Fi
     for path in paths:
         if path != STANDARD_INPUT:
             if not os.path.exists(path):  # noqa: PTH110 - a name too long is no error, but not there
-                raise DataError(f"{_shown(path)} does not exist; pass images, folders or archives of images, or -.")
+                raise DataError(
+                    f"{_shown(path)} does not exist; pass images, folders, archives, or - for standard input."
+                )
             yield _understood(path, stack)
         elif listed:
             yield from (_understood(line, stack) for line in _lines(sys.stdin.buffer.read()))
@@ -126,7 +83,7 @@ def _named(paths: Iterable[str], listed: bool, stack: ExitStack) -> Iterator[_Fi
 
 
 def _lines(data: bytes) -> list[str]:
-    """The names of a list: with NULs between them a name may hold line ends, as find -print0 writes it."""
+    """The names of a list; separated by NULs, as find -print0 writes them, they may contain line ends."""
     parted = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     return [os.fsdecode(name) for name in parted if name]
 
@@ -144,7 +101,7 @@ def _understood(path: str, stack: ExitStack) -> _File | Source:
         try:
             unpack(Path(path), Path(folder))
         except OSError as error:
-            raise DataError(f"{path} cannot be unpacked ({error.strerror}); unpack it, and pass the folder.") from error
+            raise DataError(f"{path} cannot be unpacked ({error.strerror}); pass the unpacked folder.") from error
         return Source(_whole(folder, path), os.path.join(path, ""), origin=path)  # noqa: PTH118
     if lower.endswith(LISTS):
         table = scan(path)
@@ -161,8 +118,8 @@ def _whole(root: str, name: str = "") -> Table:
     except DataError as error:
         if not os.path.isdir(path) or len(entries_of_folder(path)):  # noqa: PTH112
             raise
-        raise DataError(f"{name or root} holds no images; pass a folder that has some, or the files.") from error
-    if not table.skipped.keys() & set(BESIDE):
+        raise DataError(f"{name or root} holds no images; pass a folder of images, or image files.") from error
+    if not table.skipped.keys() & set(WITHOUT_CLASS):
         return table
     entries = entries_of_folder(path) if os.path.isdir(path) else entries_of_zip(path)  # noqa: PTH112
     rows = to_numpy(pc.index_in(entries.keys, table.rows["key"].combine_chunks()))  # -1: it is not in the table
@@ -174,12 +131,12 @@ def _whole(root: str, name: str = "") -> Table:
         splits=np.append(table.splits, -1)[rows],
         columns={"size": entries.sizes, "modified": entries.modified},
         layout=table.layout,
-        skipped={reason: count for reason, count in table.skipped.items() if reason not in BESIDE},
+        skipped={reason: count for reason, count in table.skipped.items() if reason not in WITHOUT_CLASS},
     )
 
 
 def _files(files: list[_File]) -> Iterator[Source]:
-    """Files that were named themselves, as tables whose root is that of the file system."""
+    """Single files as tables whose root is that of the file system."""
     placed = [(one.name, _absolute(one.place)) for one in files]
     for anchor, group in groupby(placed, key=lambda one: Path(one[1]).anchor):
         names, places = zip(*group, strict=True)
@@ -199,7 +156,7 @@ def _files(files: list[_File]) -> Iterator[Source]:
 
 
 def _absolute(place: str) -> str:
-    """Without any ``..``, which no key may have; links are followed only where one is to be resolved."""
+    """Without ``..``, which no key may contain; links are followed only to resolve it."""
     return os.path.realpath(place) if ".." in Path(place).parts else os.path.abspath(place)  # noqa: PTH100
 
 
@@ -218,8 +175,3 @@ def _is_utf8(name: str) -> bool:
 def _shown(name: str) -> str:
     """A name that Arrow, JSON and a terminal can hold: what is no UTF-8 is written as \\udc80 and the like."""
     return name.encode(errors="backslashreplace").decode()
-
-
-def mark_of(found: Iterable[Source]) -> str:
-    """A text that changes as soon as any image, or their order, is another."""
-    return digest("\n".join(one.mark for one in found).encode())

@@ -1,4 +1,4 @@
-"""A file of predictions that grows in parts, so that a stopped command goes on where it was: OUT.parts beside OUT."""
+"""A file of predictions that grows in parts (OUT.parts next to OUT), so that a stopped command can resume."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from firstlight.errors import RunError
 
 ABOUT = "_about.json"  # readers of Parquet folders pass over names that begin so
 PART_ROWS = 1 << 14
-PART_SECONDS = 2.0  # of work that a kill may cost
+PART_SECONDS = 2.0  # of work that is lost at most
 
 Write = Callable[[pa.Table], None]
 
 
 class Parts:
-    """The folder of parts beside a file that is being made; each part is whole or not there.
+    """The folder of parts of an unfinished file; each part is complete or does not exist.
 
     Args:
-        out: the file; its ending says of which form it will be.
+        out: the file; its suffix decides the format.
         columns: the columns of its rows.
-        about: what may not differ where the work goes on: ``model``, ``options``, ``images``, each as a text.
+        about: what must be the same when resuming: ``model``, ``options``, ``images``, each as a text.
 
     Raises:
-        RunError: where the parts that lie there are of another model, other options or other images.
+        RunError: where the existing parts belong to another model, other options or other images.
     """
 
     def __init__(self, out: Path, columns: Columns, about: dict[str, str]) -> None:
@@ -51,22 +51,22 @@ class Parts:
             self._flush()
 
     def add(self, rows: pa.Table) -> None:
-        """Takes the next rows, and writes them out where enough came together."""
+        """Takes the next rows, and writes a part when there are enough."""
         self._pending.append(rows)
         waiting = sum(map(len, self._pending))
         if waiting >= PART_ROWS or time.monotonic() - self._since >= PART_SECONDS:
             self._flush()
 
     def finish(self, total: int, watch: Callable[[pa.Table], None]) -> None:
-        """Puts the parts together to the file, shows each to ``watch`` on the way, and removes them at the end.
+        """Joins the parts into the file, passes each to ``watch``, and removes them at the end.
 
         Raises:
-            RunError: where parts of the ``total`` rows are missing, since something took them away.
+            RunError: where parts of the ``total`` rows are missing.
         """
         self._flush()
         chain = list(self._chain())
         if sum(last - first for first, last in chain) != total:
-            raise RunError(f"Parts were taken out of {self.folder} or added; run the same command again.")
+            raise RunError(f"{self.folder} has missing or foreign parts; run the same command again.")
         with WRITERS[self.out.suffix.lower()](self.out, self.columns) as write:
             for first, last in chain:
                 rows = self._read(first, last)
@@ -83,18 +83,18 @@ class Parts:
                 part.write_text(json.dumps(about, indent=1), encoding="utf-8")
             return
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder} is no beginning of a prediction; move it, or name another --out.") from error
+            raise RunError(f"{self.folder} is no unfinished prediction; move it, or choose another --out.") from error
         other = [name for name in about if not isinstance(found, dict) or found.get(name) != about[name]]
         if other:
             raise RunError(
-                f"{self.folder} holds the beginning of a prediction with another {' and other '.join(other)}; "
-                "finish that one by its own command, delete the folder, or name another --out."
+                f"{self.folder} is an unfinished prediction with another {' and other '.join(other)}; "
+                "finish it with its own command, delete the folder, or choose another --out."
             )
 
     def _chain(self) -> Iterator[tuple[int, int]]:
-        """The parts that follow each other from row 0 on, by their first row and the one after their last."""
+        """The consecutive parts from row 0 on, as their first row and the one after their last."""
         there: dict[int, int] = {}
-        for path in sorted(self.folder.glob("[0-9]*-[0-9]*.parquet")):  # of two with one beginning the longer
+        for path in sorted(self.folder.glob("[0-9]*-[0-9]*.parquet")):  # of two with the same first row the longer one
             first, last = map(int, path.stem.split("-"))
             there[first] = last
         first = 0
@@ -127,7 +127,7 @@ class Parts:
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{path} is damaged; delete it, and run the same command again.") from error
         if len(rows) != last - first:
-            raise RunError(f"{path} has {len(rows)} rows, not those of its name; delete it, and run the command again.")
+            raise RunError(f"{path} has not the rows that its name says; delete it, and run the same command again.")
         return rows
 
 

@@ -1,4 +1,4 @@
-"""Predictions as rows: the same columns in a table on the screen, in CSV, in Parquet and as JSON lines."""
+"""Predictions as rows: the same columns on the terminal, in CSV, Parquet and JSON lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from firstlight.models.exporting.session import in_distribution
 if TYPE_CHECKING:
     from firstlight.models.exporting.session import Answer
 
-WIDEST = 60  # characters; longer paths push their row to the right
+WIDEST = 60  # characters; a longer path shifts its row to the right
 OUTSIDE = "out-of-distribution"
 
 
@@ -27,9 +27,9 @@ class Columns:
 
     Attributes:
         about: the model's document.
-        top: how many classes are named of each image, the most probable first.
-        probabilities: whether those of all classes are there, and all distances.
-        truth: whether there is a column with the class that folder or list names.
+        top: how many classes are listed per image, the most probable first.
+        probabilities: whether there are columns for all classes' probabilities and distances.
+        truth: whether there is a column with the class from the folder or list.
     """
 
     about: Mapping[str, Any]
@@ -55,10 +55,17 @@ class Columns:
         fields = [("path", text)]
         for place in range(min(self.top, len(self.classes))):
             fields += [(f"{name}{_place(place)}", kind) for name, kind in (("label", text), ("probability", number))]
-        fields += [("distance", number)] * self.distances
-        fields += [("in_distribution", pa.bool_()), *[("truth", text)] * self.truth, ("problem", text)]
-        every = (["probability"] + ["distance"] * self.distances) * self.probabilities
-        return pa.schema(fields + [(f"{kind}/{name}", number) for kind in every for name in self.classes])
+        if self.distances:
+            fields.append(("distance", number))
+        fields.append(("in_distribution", pa.bool_()))
+        if self.truth:
+            fields.append(("truth", text))
+        fields.append(("problem", text))
+        if self.probabilities:
+            fields += [(f"probability/{name}", number) for name in self.classes]
+        if self.probabilities and self.distances:
+            fields += [(f"distance/{name}", number) for name in self.classes]
+        return pa.schema(fields)
 
     def table(self, batch: Batch) -> pa.Table:
         """The rows of some images."""
@@ -72,7 +79,7 @@ class Columns:
         return pa.table([values.get(one.name, pa.nulls(nothing, one.type)) for one in self.schema], schema=self.schema)
 
     def _of(self, answer: Answer) -> Iterator[tuple[str, np.ndarray | list[str]]]:
-        """The columns of the images that could be read, each by name."""
+        """The columns of the readable images, each with its name."""
         rows, shares, labels = np.arange(len(answer.labels)), answer.probabilities, answer.labels
         first = shares.copy()
         first[rows, labels] = np.inf  # float32 may hold two equal shares where the scores differ
@@ -95,7 +102,7 @@ class Columns:
             yield json.dumps(self.record(row), ensure_ascii=False, allow_nan=False)
 
     def record(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A row as one nested value: ``top``, ``probabilities`` and ``distances`` where they were asked for."""
+        """A row as one nested value: ``top``, ``probabilities`` and ``distances`` where they were requested."""
         values = {name: _seven_digits(value) for name, value in row.items()}
         plain = {name: values[name] for name in ("path", "label", "probability")}
         if self.top > 1:
@@ -112,7 +119,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Screen:
-    """A table on the screen, whose widths are known before its first row.
+    """A table on the terminal, whose widths are known before its first row.
 
     Attributes:
         schema: its columns.
@@ -130,14 +137,16 @@ class Screen:
         return "  ".join(f"{one.name:{self._how(one)}}" for one in self._shown).rstrip()
 
     def lines(self, table: pa.Table) -> Iterator[str]:
-        """A line for each row; at its end what is odd about the image."""
+        """A line for each row; an out-of-distribution image is marked at its end."""
         for row in table.to_pylist():
             path = f"{printable(row['path']):{self._how(self.schema.field('path'))}}"
             if row["problem"] is not None:
                 yield f"{path}  cannot be read: {row['problem']}"
                 continue
             cells = [self._cell(one, row[one.name]) for one in self._shown[1:]]
-            yield "  ".join([path, *cells, *[OUTSIDE] * (not row["in_distribution"])]).rstrip()
+            if not row["in_distribution"]:
+                cells.append(OUTSIDE)
+            yield "  ".join([path, *cells]).rstrip()
 
     @property
     def _shown(self) -> list[pa.Field]:
@@ -156,7 +165,7 @@ class Screen:
 
 
 def printable(text: str) -> str:
-    """A text that moves no cursor: what a terminal would obey is written as \\x1b and the like.
+    """A text without control characters: they are written as \\x1b and the like.
 
     Example:
         >>> printable("a\\x1b[2J ü")
@@ -170,7 +179,7 @@ def _place(place: int) -> str:
 
 
 def _spread(values: np.ndarray | list[str], there: np.ndarray) -> pa.Array:
-    """A column of all N images from the values of those that are there."""
+    """A column of all N images from the values of the readable ones."""
     if isinstance(values, list):
         texts = iter(values)
         return strings(next(texts) if one else None for one in there)
@@ -181,5 +190,5 @@ def _spread(values: np.ndarray | list[str], there: np.ndarray) -> pa.Array:
 
 
 def _seven_digits(value: Any) -> Any:
-    """float32 holds no more of them, and JSON would write seventeen."""
+    """float32 has no more digits; JSON would write seventeen."""
     return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""Images -> answers, some at a time: decoded in threads, shaped at once, so that no more than a few are in memory."""
+"""Images -> answers in batches: decoded in threads and resized at once, so that only a few are in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from firstlight.apps.predicted.inputs import Source
+from firstlight.apps.predicted.source import Source
 from firstlight.arrow import to_numpy
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.plan import WORTH_A_THREAD
@@ -30,13 +30,13 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some images that follow each other, and what they are.
+    """Consecutive images and their predictions.
 
     Attributes:
-        paths: (N,) as they are shown.
-        truths: (N,) the class that folder or list names, where it is one of the model's.
-        problems: (N,) why an image cannot be read; None where it can.
-        answer: of the images that can be read, in their order; None where there are none.
+        paths: (N,) as they are printed.
+        truths: (N,) the class from the folder or list, if the model knows it.
+        problems: (N,) why an image cannot be read; None for a readable one.
+        answer: of the readable images, in their order; None if there are none.
     """
 
     paths: list[str]
@@ -46,12 +46,12 @@ class Batch:
 
 
 def answered(session: Session, found: Iterable[Source], *, skip: int = 0) -> Generator[Batch, None, None]:
-    """What every image is, in their order.
+    """The predictions of all images, in their order.
 
     Args:
         session: the model.
         found: the images.
-        skip: how many images at the beginning are left out, since they are done.
+        skip: how many images at the beginning are done already.
 
     Example:
         >>> import firstlight as fl

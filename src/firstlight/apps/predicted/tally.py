@@ -1,4 +1,4 @@
-"""What is counted of predictions as they go by, and told at the end."""
+"""Counts of predictions, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NAMED = 3  # of the images that cannot be read
 
 
 class Tally:
-    """Counts of rows; its size does not grow with them.
+    """Counts of rows; its size does not depend on their number.
 
     Attributes:
-        images: how many rows went by.
+        images: how many rows there were.
         unreadable: of these, how many have a problem.
         out_of_distribution: how many are unlike the images that the model was measured on.
         known: how many have a true class that the model knows.
-        correct: of these, how many were named so.
+        correct: of these, how many were predicted correctly.
         named: the first few with a problem, each with its reason.
     """
 
@@ -31,7 +31,7 @@ class Tally:
         self.named: list[str] = []
 
     def add(self, rows: pa.Table) -> None:
-        """Counts some rows."""
+        """Adds some rows to the counts."""
         bad = rows.filter(pc.is_valid(rows["problem"])).slice(0, NAMED - len(self.named))
         self.named += [f"{row['path']}: {row['problem']}" for row in bad.select(["path", "problem"]).to_pylist()]
         self.images += len(rows)
@@ -51,7 +51,7 @@ class Tally:
         return about | {"measured": {"n": self.known, "accuracy": self.correct / self.known, "interval": interval}}
 
     def lines(self, name: str) -> Iterator[str]:
-        """What a person is told of the model with this name."""
+        """The summary for the model with this name."""
         if self.unreadable:
             more = "; ..." if self.unreadable > len(self.named) else ""
             first = "; ".join(map(printable, self.named))
