@@ -100,6 +100,9 @@ def test_long_lines_are_wrapped_where_they_may_be() -> None:
     assert ["Put each class into its own folder.", "  note: centroid-cosine is in"] == lines[:2]
     assert ["  /a/long/path/that-has-no-space/at-all"] == lines[2:]
     assert text == wrapped(text, None)
+    for columns in range(20, 60):  # an interval stays whole, and a number with its unit
+        lines = wrapped("It reaches 0.955 [0.928, 0.972] on 357 images in 12.3 s.", columns).splitlines()
+        assert any("[0.928, 0.972]" in line for line in lines) and any("12.3 s." in line for line in lines)
 
 
 def test_a_pipe_has_no_width_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from typing import TextIO
 
+JOINT = "\N{NO-BREAK SPACE}"  # textwrap breaks no line here
+# Spaces inside an interval, and between a number and its unit.
+TOGETHER = re.compile(r"(?<=\d,) (?=[+-]?\d[\d.]*\])|(?<=\d) (?=%|(?:px|us|ms|s|min|MB)\b)")
 NARROWEST = 40  # characters; a terminal that says it has fewer is not believed
 
 
@@ -57,7 +61,7 @@ def hanging(head: str, text: str, columns: int | None) -> str:
         return head + text
     indent = " " * len(head)
     wrapper = textwrap.TextWrapper(columns, head, indent, break_long_words=False, break_on_hyphens=False)
-    return wrapper.fill(text)
+    return wrapper.fill(TOGETHER.sub(JOINT, text)).replace(JOINT, " ")
 
 
 def say(*lines: object) -> None:

@@ -13,12 +13,10 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet, Seed
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import hanging, say, width
+from firstlight.apps.terminal import JOINT, hanging, say, width
 
 if TYPE_CHECKING:
     from firstlight.data.table import Table
-
-JOINT = "\N{NO-BREAK SPACE}"  # where a line is not broken
 
 
 @command("firstlight demo")
@@ -112,7 +110,7 @@ def _lines(table: Table, columns: int | None) -> list[str]:
         text = line.removeprefix(head)
         if found and not found[1].startswith(("note", "skipped")):
             text = re.sub(r"(?<=\S) (?=\S)", JOINT, text)
-        lines.append(hanging(head, text, columns).replace(JOINT, " "))
+        lines.append(hanging(head, text, columns))
     return lines
 
 
