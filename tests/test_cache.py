@@ -90,7 +90,7 @@ def test_without_times_nothing_is_kept(table: Table) -> None:
     """A table that cannot tell when files change is decoded each time, and says why."""
     found = load(table.with_columns(modified=[None] * len(table)))
     assert cache.entries() == []
-    assert found.reasons[-1].startswith("Not kept in the cache, since the table does not say when")
+    assert found.reasons[-1].startswith("Not saved in the cache, since the table")
 
 
 def test_nothing_is_kept_where_the_cache_is_not_wanted(table: Table) -> None:
@@ -218,7 +218,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     monkeypatch.setenv("FIRSTLIGHT_CACHE", str(tmp_path / "file"))
     found = load(table)
     np.testing.assert_array_equal(load(table, cache=False).values, found.values)
-    assert found.reasons[-1].startswith("Not kept in the cache: ")
+    assert found.reasons[-1].startswith("Not saved in the cache: ")
     assert cache.entries() == []
     assert cache.clear() == (0, 0)
 

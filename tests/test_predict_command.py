@@ -394,7 +394,7 @@ def test_what_cannot_be_predicted_is_one_sentence(run: Path, photos: Path, tmp_p
         ("empty", Wanted(), "empty holds no images; pass a folder that has some"),
         ("texts", Wanted(), "texts holds no images"),
         ("cut.tgz", Wanted(), "cut.tgz is damaged or was cut off"),
-        ("cut.zip", Wanted(), "cut.zip is no zip archive"),
+        ("cut.zip", Wanted(), "cut.zip is not a zip archive"),
         ("none.zip", Wanted(), "none.zip is empty"),
         ("photos", Wanted(out=tmp_path / "seen.xlsx"), "seen.xlsx ends in none of .parquet, .csv, .jsonl"),
         ("photos", Wanted(top=0), "The first 0 classes"),

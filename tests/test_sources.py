@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.scanning import entries, walk
 from firstlight.data.scanning.layout import understand
-from firstlight.data.sources import scan
+from firstlight.data.sources import LOOSE, scan
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import DataError
 
@@ -266,17 +266,15 @@ def test_images_beside_class_folders_are_counted_and_named(tmp_path: Path) -> No
     """Images in the root, or in a split beside its class folders, belong to no class."""
     table = scan(grow(tmp_path, "train/cat/1.png", "train/dog/1.png", "train/2.png", "readme.png"))
     assert ["train/cat/1.png", "train/dog/1.png"] == table.keys
-    assert {"image beside the class folders": 2} == dict(table.skipped)
-    note(table, "2 images are beside the class folders", "readme.png")
+    assert {LOOSE: 2} == dict(table.skipped)
+    note(table, "2 images are", "class folders", "readme.png")
 
 
 def test_an_empty_class_folder_is_said_and_is_no_class(tmp_path: Path) -> None:
     """It would shift no label and takes no place in the class list."""
     table = scan(grow(tmp_path, "cat/1.png", "dog/1.png", "bird/"))
-    assert (("cat", "dog"), ("The folder bird holds no images, so it is no class.",)) == (
-        table.classes,
-        table.notes,
-    )
+    assert ("cat", "dog") == table.classes
+    note(table, "folder bird", "no images")
     table = scan(grow(tmp_path, "fish/sub/", "ant/readme.txt"))
     note(table, "3 folders hold no images", "ant, bird and fish")
 
@@ -310,7 +308,7 @@ def test_a_split_folder_of_images_among_class_folders_is_a_split_without_classes
     """cats, dogs and test with images in it: the test images are no third class."""
     table = scan(grow(tmp_path, "cats/1.png", "dogs/1.png", f"{word}/1.png"))
     assert (("cats", "dogs"), (None, entries_split(word))) == (table.classes, told(table)[f"{word}/1.png"])
-    note(table, f"folder {word} stands beside cats and dogs", "split by its name")
+    note(table, f"folder {word} is next to cats and dogs", "split by its name")
     note(table, f"images of the {entries_split(word)} split are not known")
 
 
@@ -323,14 +321,14 @@ def test_a_split_folder_of_class_folders_among_class_folders_is_a_split(tmp_path
     table = scan(grow(tmp_path, "cats/1.png", "dogs/1.png", "test/cats/2.png", "test/dogs/2.png"))
     assert {"test": {"cats": 1, "dogs": 1}, "all": {"cats": 1, "dogs": 1}} == table.counts()
     assert "root/class and root/split/class" == table.layout
-    note(table, "folder test stands beside cats and dogs")
+    note(table, "folder test is next to cats and dogs")
 
 
 def test_trains_among_cars_are_a_class(tmp_path: Path) -> None:
     """A folder called train that holds images among class folders is the vehicle, and that is said."""
     table = scan(grow(tmp_path, "bus/1.png", "car/1.png", "train/1.png"))
     assert {"bus", "car", "train"} == set(table.classes)
-    note(table, "folder train", "taken as a class")
+    note(table, "folder train", "as a class")
     nested = scan(grow(tmp_path / "split", "train/car/1.png", "train/train/1.png"))
     assert {"car", "train"} == set(nested.classes)
 
@@ -557,7 +555,7 @@ def test_any_tree_gives_the_images_that_a_plain_walk_gives_and_its_zip_the_same(
         zipped = scan(packed(root, Path(temporary, "tree.zip"), "top/"))
     seen = [key for key in keys if not any(p[0] == "." or p == "__MACOSX" for p in key.split("/"))]
     pictures = {key for key in seen if not key.endswith(".txt")}
-    assert len(pictures) == len(plain) + plain.skipped.get("image beside the class folders", 0)
+    assert len(pictures) == len(plain) + plain.skipped.get(LOOSE, 0)
     assert pictures >= set(plain.keys)
     for key, (name, split) in told(plain).items():
         assert (name or "") in key

@@ -141,15 +141,15 @@ def test_validation_is_taken_out_of_train_where_only_that_is_missing() -> None:
     table = split(before, validation=0.25, test=0.4)
     assert table.splits[100:].tolist() == [TEST] * 50
     assert set(table.splits[:100].tolist()) == {TRAIN, VALIDATION}
-    assert any("taken out for validation" in note for note in table.notes)
-    assert any("test=0.4 is not used" in note for note in table.notes)
+    assert any("validation" in note and "hash" in note for note in table.notes)
+    assert any("test=0.4" in note for note in table.notes)
 
 
 def test_images_of_test_that_lie_in_train_too_are_counted() -> None:
     """A leak of the folder's own is told with its number, and test is not touched."""
     digests = digests_of(30)
     table = split(listed([0] * 33, digests + digests[:3], [TRAIN] * 30 + [TEST] * 3))
-    assert any(note.startswith("3 images of train equal an image in test") for note in table.notes)
+    assert any(note.startswith("3 images of train are equal") for note in table.notes)
     assert table.splits[30:].tolist() == [TEST] * 3
 
 
@@ -165,7 +165,7 @@ def test_a_split_of_the_folders_own_is_kept() -> None:
     assert split(before) is before
     told = split(before, validation=0.5)
     assert told.splits.tolist() == before.splits.tolist()
-    assert any("own split (train, validation, test) is kept" in note for note in told.notes)
+    assert any("own split (train, validation, test)" in note for note in told.notes)
 
 
 def test_classes_beside_a_test_folder_are_for_training() -> None:
@@ -174,7 +174,7 @@ def test_classes_beside_a_test_folder_are_for_training() -> None:
     table = split(before)
     assert [TEST] * 10 == table.splits[:10].tolist()
     assert {TRAIN, VALIDATION} == set(table.splits[10:].tolist())
-    assert "50 images beside the folder's own split are taken for train." in table.notes
+    assert any(note.startswith("50 images ") and "for train" in note for note in table.notes)
     assert [TEST] * 10 + [TRAIN] * 50 == arrange(before, split="test").splits.tolist()
 
 

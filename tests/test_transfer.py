@@ -41,10 +41,10 @@ def test_a_broken_connection_is_resumed(site: Site, home: Path) -> None:
 
 
 def test_the_next_call_resumes(site: Site, home: Path) -> None:
-    """When the connection breaks too often, what has come is kept and said to be kept."""
+    """When the connection breaks too often, what has come is saved, and the sentence says so."""
     tries = transfer.RESUMED + 1
     site.answers = [Answer(cut=1000) for _ in range(tries)]
-    assert f"broke off {tries} times" in (said := refusal(site.url)) and "is kept" in said
+    assert f"broke off {tries} times" in (said := refusal(site.url)) and "is saved" in said
     assert not (home / "photos").exists()
     assert files(get(site.url)) == FILES
     assert f"bytes={1000 * tries}-" == site.ranges()[-1]
@@ -53,7 +53,7 @@ def test_the_next_call_resumes(site: Site, home: Path) -> None:
 
 def test_a_part_outlives_a_server_out_of_order(site: Site, home: Path) -> None:
     """A 503 in between does not cost what has come."""
-    site.answers = [Answer(cut=100_000), *[Answer(503)] * transfer.ASKED]
+    site.answers = [Answer(cut=100_000), *[Answer(503)] * transfer.TRIES]
     assert "503" in refusal(site.url)
     assert files(get(site.url)) == FILES
     assert "bytes=100000-" == site.ranges()[-1]
@@ -106,7 +106,7 @@ def test_a_server_out_of_order_is_said_to_be(site: Site, home: Path) -> None:
     """The tries are bounded, and nothing is left."""
     site.answers = [Answer(503) for _ in range(20)]
     assert "answers 503 Service Unavailable; try again later." in refusal(site.url)
-    assert transfer.ASKED == len(site.seen)
+    assert transfer.TRIES == len(site.seen)
     assert nothing_in(home)
 
 
@@ -158,7 +158,7 @@ def test_a_server_that_falls_silent_is_given_up(
 ) -> None:
     """A server that accepts and says nothing costs the time-out and no more."""
     monkeypatch.setattr(transfer, "TIMEOUT", (0.05, 0.05))
-    monkeypatch.setattr(transfer, "ASKED", 1)
+    monkeypatch.setattr(transfer, "TRIES", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = refusal(f"http://127.0.0.1:{silent.getsockname()[1]}/photos.zip")
     assert "cannot be reached (ReadTimeout" in said

@@ -45,21 +45,23 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
 
     Args:
         table: with or without splits of its own.
-        split: ``"validation"``: taken out of train where the folder has none. ``"test"``: what is validation
-            counts as train, so that everything else is fitted on.
+        split: ``"validation"``: set aside from train where the folder has none. ``"test"``: validation
+            images count as train, so that all other images are fitted on.
         seed: of the split that is made.
 
     Returns:
-        The same rows; the notes say what was done.
+        The same rows; the notes describe the splits.
 
     Raises:
         ArgumentError: where ``split`` is neither.
-        DataError: where a test split is asked for and the folder has none.
+        DataError: where a test split is requested and the folder has none.
     """
     if split == "validation":
         return split_table(table, validation=0.2, seed=seed)
     if split != "test":
-        raise ArgumentError(f"A climb cannot be measured on {split!r}; choose validation, or test as the last reading.")
+        raise ArgumentError(
+            f"A climb cannot be measured on {split!r}; choose validation, or test for the final measurement."
+        )
     table = rest_to_train(table)
     splits = table.splits
     if not (splits == SPLITS.index("test")).any():
@@ -67,7 +69,7 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
             f"{table.root} has no test split; put its images into a folder named test, "
             "or make one with firstlight split."
         )
-    note = "Measured on test: everything else is fitted on, but for up to 1,000 images that training is watched on."
+    note = "Measured on test: fitted on train and validation, minus up to 1,000 images held out for monitoring."
     return replace(
         table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),
         notes=(*(one for one in table.notes if one != note), note),

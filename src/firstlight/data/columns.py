@@ -1,4 +1,4 @@
-"""A value for each image by which accuracy can be told in slices: a pixel statistic, a folder, a column of the list."""
+"""One value per image to slice accuracy by: a statistic of the pixels, the folder, or a column of a list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from firstlight.errors import ArgumentError, DataError
 
 STATISTICS = ("brightness", "contrast")  # of the pixels as the model sees them
 KNOWN = (*STATISTICS, "size", "folder")
-NOTHING = ("", "na", "n/a", "nan", "none", "null")  # what stands in a list where there is no value
+NOTHING = ("", "na", "n/a", "nan", "none", "null")  # what a list has where there is no value
 VALUES_AT_ONCE = 2**24  # pixels that are averaged at a time
 
 
@@ -32,9 +32,9 @@ def column(table: Table, by: str, pixels: Pixels | None = None) -> np.ndarray:
     Args:
         table: of the images.
         by: ``"brightness"`` (mean pixel) or ``"contrast"`` (standard deviation of the pixels), both in [0, 1];
-            ``"size"`` (bytes of the file); ``"folder"`` (the folder that the image lies in, below that of its split);
-            or the name of a column of a list beside the images.
-        pixels: of the same rows; asked for by brightness and contrast.
+            ``"size"`` (bytes of the file); ``"folder"`` (the folder of the image, below that of its split);
+            or the name of a column of a list next to the images.
+        pixels: of the same rows; required for brightness and contrast.
 
     Returns:
         (N,) float64, NaN where a list gives no number; or words.
@@ -85,7 +85,7 @@ def _folders(table: Table) -> np.ndarray:
 
 
 def _listed(table: Table, by: str) -> np.ndarray:
-    """A column of a list beside the images, such as labels.csv, matched by name as `scan` does it."""
+    """A column of a list next to the images, such as labels.csv, matched by name as `scan` does it."""
     headings: list[str] = []
     names: list[pa.StringArray] = []
     values: list[pa.StringArray] = []
@@ -117,7 +117,7 @@ def _of_column(headings: Sequence[str], by: str) -> list[int]:
 
 
 def _lists(table: Table) -> list[str]:
-    """The lists beside the images: CSV files in the root, Hugging Face's metadata in any folder of images."""
+    """The lists next to the images: CSV files in the root, Hugging Face's metadata in any folder of images."""
     root = Path(table.root)
     if not root.is_dir():
         return [str(key) for key in entries_of_zip(table.root).lists.to_pylist() if str(key).lower().endswith(".csv")]

@@ -104,9 +104,7 @@ def open_zip(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise DataError(
-            f"{path} is no zip archive, or one that is cut short ({error}); fetch or pack it again."
-        ) from error
+        raise DataError(f"{path} is not a zip archive, or is cut off ({error}); fetch or pack it again.") from error
     except OSError as error:
         raise DataError(
             f"{path} cannot be opened ({error.strerror or error}); pass a folder or zip of images."
@@ -119,7 +117,7 @@ def _refuse_outside(root: str, key: str) -> None:
     if ".." in parts or parts[0] == "" or "\0" in key or (os.name == "nt" and ":" in key):
         raise DataError(
             f"The table names {key!r}, which leads out of {root}; a key is a path below the root, "
-            "so make the table anew with firstlight scan."
+            "so make the table again with firstlight scan."
         )
 
 

@@ -233,7 +233,7 @@ def _values(image: str | Path | np.ndarray | Image) -> np.ndarray:
     elif hasattr(image, "getexif"):
         name, data = "The picture", _saved(image)
     else:
-        raise ArgumentError(f"{type(image).__name__} is no image; pass a file, an array or a picture of Pillow's.")
+        raise ArgumentError(f"{type(image).__name__} is not an image; pass a file, an array or a Pillow image.")
     found = decode(data)
     if isinstance(found, str):
         raise DataError(f"{name} cannot be shown: {found}; pass an image.")
@@ -253,7 +253,7 @@ def _saved(picture: Image) -> bytes:
         picture.save(buffer, "TIFF" if picture.mode in ("CMYK", "YCbCr") else "PNG", exif=picture.getexif())
     except OSError as error:
         raise ArgumentError(
-            f"A picture of mode {picture.mode} is no image of 8 bits; pass picture.convert('L') or 'RGB'."
+            f"A Pillow image of mode {picture.mode} does not have 8 bits; pass picture.convert('L') or 'RGB'."
         ) from error
     return buffer.getvalue()
 
@@ -263,7 +263,7 @@ def _range(wanted: slice | tuple[int, int] | None, size: int, name: str) -> rang
         return range(size)
     part = wanted if isinstance(wanted, slice) else slice(*wanted)
     if part.step not in (None, 1):
-        raise ArgumentError(f"{name} were asked for in steps of {part.step}; pass a start and an end, such as (4, 10).")
+        raise ArgumentError(f"{name} were requested in steps of {part.step}; pass a start and an end, such as (4, 10).")
     found = range(*part.indices(size))
     if not len(found):
         start, stop = ("" if end is None else end for end in (part.start, part.stop))

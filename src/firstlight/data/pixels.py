@@ -18,19 +18,19 @@ from firstlight.data.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 
-MOST_UNREADABLE = 0.05  # above this share it is not a few bad files: something is wrong with the folder
+MOST_UNREADABLE = 0.05  # above this share the whole folder is suspect, not a few files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pixels:
     """The images of a table in one size and color, each row aligned with the table's.
 
-    Made by `load`. Nothing may be written into ``values``: other processes may map the same file.
+    Made by `load`. ``values`` is read-only: other processes may map the same file.
 
     Attributes:
         values: uint8 (N, H, W, C), C = 1 (gray) or 3 (RGB); read-only, in memory or mapped from the cache.
         table: the N images that could be read.
-        unreadable: the images that are left out, each with its ``problem``.
+        unreadable: the images that were skipped, each with its ``problem``.
         size: (height, width) in px.
         color: ``"gray"`` or ``"rgb"``.
         resize: ``"squish"``, ``"crop"`` or ``"pad"``.
@@ -76,14 +76,14 @@ class Pixels:
         return self.preprocessing.loading(allow_unreadable=self.allow_unreadable)
 
     def aligned(self, align: Align) -> Pixels:
-        """Drawings brought to one place by their ink, in memory.
+        """The same images, aligned by their ink (for drawings), in memory.
 
         Args:
             align: ``"box"`` stretches the ink's box to the image, ``"mass"`` centres it by its weight, ``"deskew"``
-                sets it upright; ``"none"`` leaves everything as it is. `data.decoding.align.aligned` says how.
+                straightens it; ``"none"`` changes nothing. See `firstlight.data.decoding.align.aligned`.
 
         Raises:
-            ArgumentError: where there is no such align, or they are aligned already.
+            ArgumentError: where there is no such alignment, or the images are aligned already.
 
         Example:
             >>> import firstlight as fl
@@ -94,7 +94,9 @@ class Pixels:
         if align == "none":
             return self
         if self.align != "none":
-            raise ArgumentError(f"The images are aligned by {self.align!r} already; load them anew for another align.")
+            raise ArgumentError(
+                f"The images are already aligned by {self.align!r}; load them again to align them in another way."
+            )
         return replace(self, values=aligned(self.values, align), align=align)
 
     @property
@@ -124,7 +126,7 @@ class Pixels:
             rows: the name of a split, several names, or an array of booleans (N,) or row numbers.
 
         Returns:
-            The images with the same classes. Asked for by split, ``unreadable`` is narrowed to it as well.
+            The images with the same classes. With names of splits, ``unreadable`` is narrowed to them as well.
 
         Raises:
             ArgumentError: where a name is no split's.
@@ -151,17 +153,17 @@ def load(
     progress: Progress | None = None,
     **options: Unpack[LoadingOptions],
 ) -> Pixels:
-    """Decodes the images of a table into one array, or maps what was decoded before.
+    """Decodes the images of a table into one array, or maps the decoded images from the cache.
 
-    The cache knows the files by name, size and time: labels and splits may change without decoding anew, and
-    a file that was written anew is decoded anew. `firstlight.data.decoding.cache` says where it lies.
+    The cache identifies files by name, size and time: new labels or splits decode nothing, and a file that was
+    written again is decoded again. `firstlight.data.decoding.cache.folder` is its place.
 
     Args:
-        table: what `scan` or `split` gave. Rows with a ``problem`` are not read.
+        table: from `scan` or `split`. Rows with a ``problem`` are not read.
         loading: size, color, resize, align and allow_unreadable in one value.
-        cache: look into the cache, and keep there what is decoded.
-        progress: called with (images done, images in all) now and then while decoding; the first number falls
-            back when an image shows that the choice of size or color has to be made anew.
+        cache: read decoded images from the cache, and write them into it.
+        progress: called with (images done, images in all) now and then while decoding; the first number goes
+            back when an image changes the choice of size or color.
         options: the fields of `Loading` by name, such as ``size=32``, instead of ``loading``.
 
     Returns:
@@ -234,7 +236,7 @@ def _with_problems(table: Table, failures: dict[int, str]) -> Table:
 def _refuse(table: Table, allow_unreadable: bool) -> None:
     """Raises where the images with a problem are all, or more than a few."""
     if not len(table):
-        raise DataError(f"{table.root} gave a table without images; pass a folder that has some.")
+        raise DataError(f"{table.root} contains no images; pass a folder of class folders.")
     count = len(table) - table.rows["problem"].null_count
     few = count <= MOST_UNREADABLE * len(table) or allow_unreadable
     if few and count < len(table):
@@ -251,6 +253,6 @@ def _refuse(table: Table, allow_unreadable: bool) -> None:
         )
     raise DataError(
         f"{count:,} of {len(table):,} images in {table.root} cannot be read ({named}{more}), more than "
-        f"{MOST_UNREADABLE:.0%}; mend or remove them, or leave them out with --allow-unreadable "
+        f"{MOST_UNREADABLE:.0%}; repair or remove them, or skip them with --allow-unreadable "
         "(allow_unreadable=True)."
     )

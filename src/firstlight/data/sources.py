@@ -20,7 +20,7 @@ from firstlight.data.table import Table
 from firstlight.errors import DataError
 from firstlight.wording import shortlist
 
-LOOSE = "image beside the class folders"
+LOOSE = "image next to the class folders"
 UNNAMED = "image that the list does not name"
 
 
@@ -37,8 +37,8 @@ def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
         follow_links: whether links to files and folders are followed.
 
     Returns:
-        One row per image in the order of the keys, by bytes. What was left out is counted in ``skipped``;
-        what a person should know is said in ``notes``.
+        One row per image in the order of the keys, by bytes. Skipped entries are counted in ``skipped``;
+        ``notes`` has remarks on the folder.
 
     Raises:
         DataError: where the root is missing, cannot be read, is none of these, or holds no images.
@@ -128,8 +128,8 @@ def _labels(root: str, entries: Entries, layout: Layout, only: str) -> tuple[Lab
         any_named = bool((matched.rows >= 0).any())
         if only and not any_named:
             raise DataError(
-                f"{only} names {len(listed.names):,} images, none of which lies below {root}; the names "
-                "count from the list's own folder, so move the list or mend the names."
+                f"{only} names {len(listed.names):,} images, none of which is below {root}; the names "
+                "count from the list's own folder, so move the list or correct the names."
             )
         if any_named and (only or len(layout.classes) < 2):
             return by_list(entries, layout, listed, matched, alone=bool(only)), len(lists), notes

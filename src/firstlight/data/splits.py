@@ -1,4 +1,4 @@
-"""`split()`: who is for fitting, choosing and testing; by class and seed, equal images stay together."""
+"""`split()`: the train, validation and test splits, by class and seed; equal images stay together."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     if "train" in own and "validation" in own:
         if (validation, test) == (0.2, 0.0):
             return table
-        return _noted(table, [f"The folder's own split ({', '.join(own)}) is kept; the shares are not used."])
+        return _noted(table, [f"The folder's own split ({', '.join(own)}) is used, not the shares."])
     if own and "train" not in own:
         raise DataError(
-            f"{table.root} has images for {' and '.join(own)}, but none for train; add a folder train beside it, "
-            "or put the folders of the classes there."
+            f"{table.root} has images for {' and '.join(own)}, but none for train; add a folder train next to them, "
+            "or put the class folders there."
         )
     notes = []
     if "test" in own:
         if test:
-            notes.append(f"The folder's own test split is kept; the share test={test} is not used.")
+            notes.append(f"The folder's own test split is used, not the share test={test}.")
         test = 0.0
     pool = (labels >= 0) & (codes == (TRAIN if own else -1))
     table = _with_digests(table, pool | (codes == TEST))
     unread = pool & to_numpy(pc.is_null(table.rows["digest"]))
     if unread.any():
-        notes.append(f"{plural(int(unread.sum()), 'image')} could not be read and went to no split.")
+        notes.append(f"{plural(int(unread.sum()), 'image')} could not be read and are in no split.")
         pool &= ~unread
 
     groups, digests = _groups(table)
@@ -98,10 +98,14 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
 
     leaks = pool & np.isin(groups, groups[(codes == TEST) & (groups >= 0)])
     if leaks.any():
-        notes.append(f"{plural(int(leaks.sum()), 'image')} of train equal an image in test; test is left as it is.")
-    notes += _told(table, groups, rows, alone)
+        notes.append(
+            f"{plural(int(leaks.sum()), 'image')} of train are equal to an image of test; test is not changed."
+        )
+    notes += _notes_on(table, groups, rows, alone)
     if "test" in own or own == ["train"]:
-        notes.append(f"{validation:.0%} of the train images are taken out for validation, by a hash (seed {seed}).")
+        notes.append(
+            f"{validation:.0%} of the train images are set aside for validation, by a hash of each file (seed {seed})."
+        )
     else:
         more = f" and {test:.0%} for test" if test else ""
         aside = f"{validation:.0%} of the images are set aside for validation{more}"
@@ -115,18 +119,20 @@ def rest_to_train(table: Table) -> Table:
     rest = (codes < 0) & (table.labels >= 0)
     if not rest.any() or (codes == TRAIN).any() or (codes < 0).all():
         return table
-    note = f"{plural(int(rest.sum()), 'image')} beside the folder's own split are taken for train."
+    note = f"{plural(int(rest.sum()), 'image')} next to the folder's own split are used for train."
     return _noted(table.with_columns(splits=np.where(rest, TRAIN, codes)), [note])
 
 
 def _check(validation: float, test: float, seed: int) -> None:
     for name, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(f"{name}={share!r} is no share; pass a number from 0 to below 1, such as 0.2.")
+            raise ArgumentError(f"{name}={share!r} is not a share; it must be at least 0 and below 1, such as 0.2.")
     if validation + test >= 1 or math.isnan(validation + test):
-        raise ArgumentError(f"validation={validation} and test={test} leave nothing for train; pass a sum below 1.")
+        raise ArgumentError(
+            f"validation={validation} and test={test} leave no images for train; their sum must be below 1."
+        )
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ArgumentError(f"seed={seed!r} is no seed; pass a whole number, such as 0.")
+        raise ArgumentError(f"seed={seed!r} is not a seed; pass a whole number, such as 0.")
 
 
 def _deal(
@@ -206,8 +212,8 @@ def _digest(read: files.Read, key: str) -> tuple[str | None, str | None]:
         return None, f"cannot be read ({error.strerror or error})"
 
 
-def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) -> list[str]:
-    """What the deal came upon: images under several classes, and classes that stay in train as a whole."""
+def _notes_on(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) -> list[str]:
+    """Notes on images with several labels, and on classes of one image."""
     notes = []
     pairs = np.unique(np.stack([groups[rows], table.labels[rows]]), axis=1)
     several = np.flatnonzero(np.bincount(pairs[0]) > 1)
@@ -216,12 +222,12 @@ def _told(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[int]) 
         names = " and ".join(table.select(same).keys[:2])
         notes.append(
             f"{plural(len(several), 'image occurs', 'images occur')} under more than one class (such as {names}); "
-            "equal files stay on one side."
+            "equal files go to one split."
         )
     if alone:
         first = [table.classes[label] for label in alone[:10]]
         more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
-        notes.append(f"These classes have one image, which stays in train: {', '.join(first)}{more}.")
+        notes.append(f"These classes have one image each, which is in train: {', '.join(first)}{more}.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""`Table`: one row an image, nothing decoded; its classes, its splits, how it is saved, its fingerprint."""
+"""`Table`: one row per image, nothing decoded; its classes, splits and fingerprint, and how it is saved."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Table:
             dictionary of ``split`` is `SPLITS`.
         classes: the class names in sorted order; one list for all splits.
         layout: how the folder was understood, such as ``"root/split/class"``.
-        notes: what a person should know of the folder, a sentence each.
-        skipped: how many entries were left out, by reason.
+        notes: remarks on the folder, a sentence each.
+        skipped: the number of skipped entries, by reason.
         source: what `scan` was given, as an absolute path: the root, or the list or saved table in it. Empty where
             the table comes from elsewhere.
 
@@ -133,7 +133,7 @@ class Table:
             A table with the same classes.
 
         Raises:
-            ArgumentError: where a name is no split's.
+            ArgumentError: where a name is not that of a split.
         """
         if isinstance(rows, str):
             rows = (rows,)
@@ -141,7 +141,7 @@ class Table:
             wanted = list(rows)
             for name in wanted:
                 if name not in SPLITS:
-                    raise ArgumentError(f"{name!r} is no split; choose from {', '.join(SPLITS)}.")
+                    raise ArgumentError(f"{name!r} is not a split; choose from {', '.join(SPLITS)}.")
             rows = np.isin(self.splits, [SPLITS.index(name) for name in wanted])
         chosen = self.rows.filter(booleans(rows)) if rows.dtype == bool else self.rows.take(numbers(rows))
         return replace(self, rows=chosen)
@@ -247,7 +247,7 @@ class Table:
             )
         except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
             raise DataError(
-                f"{path} is not a table that Firstlight wrote; make it anew with firstlight scan --out."
+                f"{path} is not a table that Firstlight wrote; make it again with firstlight scan --out."
             ) from error
 
     def to_csv(self, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""What the pixels say: FL405 nearly blank, FL406 very dark or bright, FL407 gray among color, FL408 inverted."""
+"""Findings about the look of images: FL405 blank, FL406 very dark or bright, FL407 mixed color, FL408 inverted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from firstlight.wording import plural
 
 IMAGES_ARE = ("image is", "images are")
 BLANK = 3 / 255  # standard deviation: less than a JPEG's noise, so nothing is drawn on it
-FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images lies there
-MIXED = 0.05  # share of the rarer kind, from which on gray among color is told: CIFAR-10 has 1.2 %
-SIDES = 0.9  # share of a class whose borders lie on one side of middle gray, so that polarity means something
+FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images is there
+MIXED = 0.05  # share of the rarer kind, from which on mixed color is reported: CIFAR-10 has 1.2 %
+SIDES = 0.9  # share of a class whose borders are on one side of middle gray, so that polarity means something
 PARTS = 16  # of the pixels whose median is taken at a time: np.median copies what it is given
-LIKE = 0.25  # median likeness of a class to its mean image, from which on an unlike image means something
+LIKE = 0.25  # median similarity of a class to its median image, from which on a dissimilar image means something
 
 
 def appearance_findings(table: Table, facts: Facts) -> list[Finding]:
@@ -30,15 +30,13 @@ def appearance_findings(table: Table, facts: Facts) -> list[Finding]:
     found = []
     if blank.any():
         message = f"{plural(int(blank.sum()), *IMAGES_ARE)} nearly blank."
-        found.append(
-            _finding("FL405", message, "Nothing can be learnt from them; look whether they failed.", keys, blank)
-        )
+        found.append(_finding("FL405", message, "Nothing can be learnt from them; check these photos.", keys, blank))
     far = _far(facts.brightness, readable & ~blank)
     if far.any():
         dark = int((facts.brightness[far] < np.median(facts.brightness[readable])).sum())
         n = int(far.sum())
         message = f"{plural(n, *IMAGES_ARE)} far from the others in brightness: {dark:,} dark, {n - dark:,} bright."
-        found.append(_finding("FL406", message, "Look at them: they may be damaged or out of place.", keys, far))
+        found.append(_finding("FL406", message, "They may be damaged or out of place; check them.", keys, far))
     return [*found, *_mixed(table, facts, keys), *_inverted(table, facts, keys, ~blank)]
 
 
@@ -47,8 +45,8 @@ def _far(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not rows.any():
         return rows
     middle = np.median(values[rows])
-    spread = 1.4826 * np.median(np.abs(values[rows] - middle))  # the standard deviation, were it a normal one
-    return rows & (np.abs(values - middle) > FAR * max(spread, 0.01))
+    deviation = 1.4826 * np.median(np.abs(values[rows] - middle))  # the standard deviation, were it a normal one
+    return rows & (np.abs(values - middle) > FAR * max(deviation, 0.01))
 
 
 def _mixed(table: Table, facts: Facts, keys: list[str]) -> list[Finding]:
@@ -61,17 +59,17 @@ def _mixed(table: Table, facts: Facts, keys: list[str]) -> list[Finding]:
     labels, message = table.labels, f"{int(gray.sum()):,} images are gray and {int(color.sum()):,} are in color"
     k = len(table.classes)
     each = np.bincount(labels[known & rarer], minlength=k) / np.maximum(np.bincount(labels[known], minlength=k), 1)
-    advice = "All are brought to one color, which --color chooses."
+    advice = "All are converted to one color mode; --color sets it."
     if k > 1 and each.max(initial=0) > 0.5 and each.min(initial=1) < 0.1:
         message += f"; of {table.classes[int(each.argmax())]} {each.max():.0%}, of {table.classes[int(each.argmin())]} "
-        message += f"{each.min():.0%}, so color alone gives the class away"
-        advice = "Bring all to gray (--color gray), or collect both kinds of every class."
+        message += f"{each.min():.0%}, so color alone identifies the class"
+        advice = "Convert all to gray (--color gray), or collect both kinds for every class."
     shares = {name: float(share) for name, share in zip(table.classes, each, strict=True)}
     return [_finding("FL407", f"{message}.", advice, keys, rarer, {"share_of_the_rarer_kind_by_class": shares})]
 
 
 def _inverted(table: Table, facts: Facts, keys: list[str], rows: np.ndarray) -> list[Finding]:
-    """Images that are unlike their class's mean image, and like it once inverted, border included."""
+    """Images that are unlike their class's median image, and like it when inverted, border included."""
     labels, known = table.labels, labelled(table, facts) & rows
     borders, inverted = facts.borders, np.zeros(len(keys), bool)
     for label in np.unique(labels[known]):
@@ -80,17 +78,15 @@ def _inverted(table: Table, facts: Facts, keys: list[str], rows: np.ndarray) -> 
         usual = bool(bright.mean() > 0.5)
         if max(bright.mean(), 1 - bright.mean()) < SIDES or len(mine) < 3:
             continue
-        likeness = _to_centre(facts.thumbs[mine])
-        if np.median(likeness) < LIKE:
+        similarity = _to_centre(facts.thumbs[mine])
+        if np.median(similarity) < LIKE:
             continue
-        inverted[mine[(likeness < -LIKE / 2) & (bright != usual) & (np.abs(borders[mine] - 0.5) > 0.2)]] = True
+        inverted[mine[(similarity < -LIKE / 2) & (bright != usual) & (np.abs(borders[mine] - 0.5) > 0.2)]] = True
     if not inverted.any():
         return []
     n = int(inverted.sum())
-    message = (
-        f"{plural(n, *IMAGES_ARE)} inverted against the others of their class (black on white among white on black)."
-    )
-    return [_finding("FL408", message, "Invert them, or look why they differ.", keys, inverted)]
+    message = f"{plural(n, *IMAGES_ARE)} inverted compared with their class (black on white among white on black)."
+    return [_finding("FL408", message, "Invert them, or check why they differ.", keys, inverted)]
 
 
 def _to_centre(thumbs: np.ndarray) -> np.ndarray:

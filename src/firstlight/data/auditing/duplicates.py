@@ -1,4 +1,4 @@
-"""Equal and nearly equal images: within a class, across classes and across splits, FL201 to FL206."""
+"""Duplicate and near-duplicate images within a class, across classes and across splits: FL201 to FL206."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from firstlight.wording import plural
 
 Groups = list[np.ndarray]
 TRAIN = SPLITS.index("train")
-NEAR = ("FL202", "FL204", "FL206")  # codes that are judged by likeness
+NEAR = ("FL202", "FL204", "FL206")  # codes of similar, not equal, images
 SHOWN = 6  # keys of a group that an example names
 
 
 def duplicate_findings(
     table: Table, digests: Sequence[str | None], thumbs: np.ndarray, readable: np.ndarray
 ) -> tuple[list[Finding], list[str]]:
-    """Findings about copies.
+    """Findings about duplicate images.
 
     Args:
         table: N rows.
@@ -30,7 +30,7 @@ def duplicate_findings(
         readable: (N,) bool.
 
     Returns:
-        The findings, and what was not looked for or how likeness was judged, a sentence each.
+        The findings, and remarks: what was not checked, and how similar two images must be; a sentence each.
     """
     equal = groups_of(_equal_pairs(digests), len(table))
     found = _findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte,")
@@ -38,18 +38,24 @@ def duplicate_findings(
     for group in equal:
         once[group[1:]] = False
     try:
-        likes, remarks = similar_pairs(thumbs, once, table.labels)
+        similar, remarks = similar_pairs(thumbs, once, table.labels)
     except MissingExtraError as error:
-        return found, [f"Nearly equal images were not looked for. {error}"]
+        return found, [f"Near-duplicate images were not checked. {error}"]
     copies = {int(group[0]): group for group in equal}
-    near = groups_of(likes.pairs, len(table))
+    near = groups_of(similar.pairs, len(table))
     whole = [np.sort(np.concatenate([copies.get(row, [row]) for row in group.tolist()])) for group in near]
-    codes = likes.pairs @ np.array([len(table), 1])
-    only = likes.mirrored & ~np.isin(codes, codes[~likes.mirrored])  # a symmetric image is no mirrored one
-    turned = np.bincount(likes.pairs[only].ravel(), minlength=len(table)) > 0
+    codes = similar.pairs @ np.array([len(table), 1])
+    only = similar.mirrored & ~np.isin(codes, codes[~similar.mirrored])  # a symmetric image is no mirrored one
+    turned = np.bincount(similar.pairs[only].ravel(), minlength=len(table)) > 0
     leaked = {key for one in found if one.code == "FL201" for key in one.keys}
     found += _findings(
-        table, whole, ("FL202", "FL204", "FL206"), "nearly the same", turned=turned, told=leaked, likeness=likes.least
+        table,
+        whole,
+        ("FL202", "FL204", "FL206"),
+        "nearly the same",
+        turned=turned,
+        known=leaked,
+        similarity=similar.least,
     )
     return found, remarks
 
@@ -64,7 +70,7 @@ def _equal_pairs(digests: Sequence[str | None]) -> np.ndarray:
 
 
 def groups_of(pairs: np.ndarray, count: int) -> Groups:
-    """Rows that pairs join, directly or by others between them.
+    """Groups of rows that pairs connect, directly or through other rows.
 
     Args:
         pairs: (M, 2) row numbers.
@@ -98,15 +104,17 @@ def _findings(
     what: str,
     *,
     turned: np.ndarray | None = None,
-    told: Collection[str] = (),
+    known: Collection[str] = (),
     **facts: float,
 ) -> list[Finding]:
     """Groups of copies under three codes: across splits, across classes, and neither.
 
-    ``turned`` (N,) says which rows have a mirrored copy; ``told`` the keys that leak for a graver reason already.
+    ``turned`` (N,) marks the rows with a mirrored copy; ``known`` has the keys that a graver finding names already.
     """
     splits, labels, keys = table.splits, table.labels, table.keys
-    leaking = {at: [row for row in _outside(group, splits) if keys[row] not in told] for at, group in enumerate(groups)}
+    leaking = {
+        at: [row for row in _outside(group, splits) if keys[row] not in known] for at, group in enumerate(groups)
+    }
     across_splits = [group for at, group in enumerate(groups) if leaking[at]]
     across_classes = [group for group in groups if len(np.unique(labels[group][labels[group] >= 0])) > 1]
     named = {id(group) for group in (*across_splits, *across_classes)}
@@ -115,32 +123,34 @@ def _findings(
 
     def add(code: str, chosen: Groups, count: int, message: str, advice: str, leaked: tuple[str, ...] = ()) -> None:
         examples = tuple(tuple(keys[row] for row in group[:SHOWN]) for group in chosen[:EXAMPLES])
-        told_of = facts | {"groups": len(chosen)}
+        about = facts | {"groups": len(chosen)}
         mirrored = 0 if turned is None else sum(bool(turned[group].any()) for group in chosen)
         if turned is not None:
-            told_of["mirrored_groups"] = mirrored
+            about["mirrored_groups"] = mirrored
         if mirrored:
             message = message.removesuffix(".") + f"; {plural(mirrored, 'group')} with a mirrored copy."
-        found.append(Finding(code, message, count, advice, examples, told_of, leaked))
+        found.append(Finding(code, message, count, advice, examples, about, leaked))
 
     if across_splits:
         rows = sorted(row for each in leaking.values() for row in each)
         names = " and ".join(SPLITS[code] for code in sorted(set(splits[rows].tolist())))
         verb = "is" if len(rows) == 1 else "are"
-        message = f"{plural(len(rows), 'image')} of {names} {verb} {what} as one of another split."
-        advice = "Scores are too good by them; take them out of one split."
+        message = f"{plural(len(rows), 'image')} of {names} {verb} {what} as an image of another split."
+        advice = "They inflate the scores; remove them from one of the splits."
         add(codes[0], across_splits, len(rows), message, advice, tuple(keys[row] for row in rows))
     if across_classes:
         n = sum(map(len, across_classes))
-        message = f"{plural(n, 'image')} in {plural(len(across_classes), 'group')} are {what} and in different classes."
-        add(codes[1], across_classes, n, message, "At most one class of each can be right; look at them.")
+        message = (
+            f"{plural(n, 'image')} in {plural(len(across_classes), 'group')} are {what} but have different labels."
+        )
+        add(codes[1], across_classes, n, message, "One picture has two labels; check the images and keep one label.")
     if inside:
         n = sum(map(len, inside)) - len(inside)
         own = "its" if n == 1 else "their"
-        message = f"{plural(n, 'image is', 'images are')} {what} as another one of {own} class and split."
-        advice = "They count more than others; a split made by Firstlight keeps equal files together."
+        message = f"{plural(n, 'image is', 'images are')} {what} as another image of {own} class and split."
+        advice = "Each copy counts again in fitting and scoring; firstlight split keeps equal files in one split."
         if codes[2] in NEAR:
-            advice = "They count more than others, and a random split may part them; look at them before you split."
+            advice = "Each copy counts again, and copies can land in both splits; check them before you split."
         add(codes[2], inside, n, message, advice)
     return found
 

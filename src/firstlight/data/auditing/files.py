@@ -1,4 +1,4 @@
-"""What the files say: FL301 to FL305, and the sizes of their images, FL403, FL404 and FL409."""
+"""Findings about files (FL301 to FL305) and the sizes of their images (FL403, FL404 and FL409)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from firstlight.data.auditing.findings import EXAMPLES, Finding
 from firstlight.data.table import Table
 from firstlight.wording import plural
 
-ASPECT = 1.1  # times the commonest one: from there on squishing is seen
+ASPECT = 1.1  # times the median: from there on the distortion is visible
 TINY = 8  # px of the shorter side: of less, digits and faces cannot be told apart by eye
 
-# Endings by content; what has another ending in this list is named wrongly, other endings say nothing.
+# Extensions by content; a file with another extension of this list is misnamed, other extensions say nothing.
 ENDINGS = {
     "PNG": ("png", "apng"),
     "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),
@@ -41,21 +41,23 @@ def file_findings(table: Table, facts: Facts) -> list[Finding]:
     bad = np.array([bool(problem) for problem in facts.problems])
     if bad.any():
         reasons = Counter(problem for problem in facts.problems if problem)
-        told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(6))
-        message = f"{plural(int(bad.sum()), 'image')} cannot be read: {told}."
-        advice = "They are left out and counted beside every score; mend or replace them."
+        summary = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(6))
+        message = f"{plural(int(bad.sum()), 'image')} cannot be read: {summary}."
+        advice = "They are skipped, and every score states their number; repair or replace them."
         found.append(_finding("FL301", message, advice, keys, bad, reasons))
-    found += _told(keys, facts.turned, "FL302", "turned or mirrored by EXIF orientation", "They are shown upright.")
+    found += _finding_of(
+        keys, facts.turned, "FL302", "in an EXIF orientation other than upright", "They are turned upright."
+    )
     odd = np.array([bool(one) for one in facts.oddities])
     kinds = Counter(one for one in facts.oddities if one)
-    told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common())
-    advice = "They become 8-bit gray or RGB, transparency over white, 16 bits scaled."
-    found += _told(keys, odd, "FL303", f"of a special kind: {told}", advice, kinds)
+    summary = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common())
+    advice = "They are converted to 8-bit gray or RGB: transparency becomes white, 16 bits are scaled."
+    found += _finding_of(keys, odd, "FL303", f"of a special kind: {summary}", advice, kinds)
     wrong = np.array([_misnamed(key, kind) for key, kind in zip(keys, facts.formats, strict=True)])
-    advice = "They are read by content; other programs may refuse them, so rename them."
-    found += _told(keys, wrong, "FL304", "in another format than their name says", advice)
-    advice = "The first frame is used; take the others out as files if they count."
-    found += _told(keys, facts.several, "FL305", "with several frames", advice)
+    advice = "They are read by their content, but other programs may refuse them; rename them."
+    found += _finding_of(keys, wrong, "FL304", "in another format than their extension says", advice)
+    advice = "Only the first frame is used; save the other frames as files if you need them."
+    found += _finding_of(keys, facts.several, "FL305", "with several frames", advice)
     return [*found, *_sizes(keys, facts)]
 
 
@@ -81,7 +83,7 @@ def _sizes(keys: list[str], facts: Facts) -> list[Finding]:
             f"{int(counts.max()):,} are {width} x {height}."
         )
         facts_of = {"commonest": [width, height], "sizes": len(pairs)}
-        advice = "All are brought to one size, which --size chooses."
+        advice = "All are resized to one size; --size sets it."
         found.append(_finding("FL403", message, advice, keys, other, facts_of))
         aspects = facts.widths[readable] / facts.heights[readable]
         common = float(np.median(aspects))
@@ -89,16 +91,18 @@ def _sizes(keys: list[str], facts: Facts) -> list[Finding]:
         ratio[readable] = aspects / common
         other = (ratio > ASPECT) | (ratio < 1 / ASPECT)
         if other.any():
-            message = f"{plural(int(other.sum()), 'image')} differ in aspect from the commonest {common:.2f} (width to "
-            message += "height) by over a tenth."
-            advice = "They are squished; --fit crop or --fit pad keeps their shape."
+            message = (
+                f"{plural(int(other.sum()), 'image')} differ in aspect ratio from the median {common:.2f} (width to "
+            )
+            message += "height) by more than a tenth."
+            advice = "Resizing distorts them; --resize crop or --resize pad keeps their proportions."
             found.append(_finding("FL404", message, advice, keys, other, {"commonest": common}))
     tiny = readable & (np.minimum(facts.widths, facts.heights) < TINY)
-    advice = "So few pixels hold little to learn from; look whether these are thumbnails by mistake."
-    return [*found, *_told(keys, tiny, "FL409", f"with a side of less than {TINY} px", advice)]
+    advice = "So few pixels contain little to learn from; check that these are not thumbnails."
+    return [*found, *_finding_of(keys, tiny, "FL409", f"with a side of less than {TINY} px", advice)]
 
 
-def _told(
+def _finding_of(
     keys: list[str], rows: np.ndarray, code: str, what: str, advice: str, facts: Counter[str] | None = None
 ) -> list[Finding]:
     if not rows.any():

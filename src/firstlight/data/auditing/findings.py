@@ -1,4 +1,4 @@
-"""`Finding` and `Findings`: what is wrong with a folder, under codes that stay the same."""
+"""`Finding` and `Findings`: the problems of a folder, under stable codes."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ SEVERITIES = ("error", "warning", "note")  # a score is wrong; it may mislead; g
 
 # Code -> (severity, what it means in a few words). Codes are never given a second meaning.
 CODES: Mapping[str, tuple[str, str]] = {
-    "FL101": ("note", "entries that are no images were left out"),
-    "FL102": ("warning", "a class folder without images"),
-    "FL103": ("warning", "class names that differ in case, spaces or accents only"),
+    "FL101": ("note", "files that are not images were skipped"),
+    "FL102": ("warning", "an empty folder"),
+    "FL103": ("warning", "class names that differ in case, spaces, signs or accents only"),
     "FL104": ("warning", "a class is missing from a split"),
     "FL105": ("warning", "images without a class"),
     "FL201": ("error", "the same image in two splits"),
     "FL202": ("error", "nearly the same image in two splits"),
     "FL203": ("error", "the same image in two classes"),
     "FL204": ("warning", "nearly the same image in two classes"),
-    "FL205": ("note", "the same image twice in a class"),
-    "FL206": ("note", "nearly the same image twice in a class"),
+    "FL205": ("note", "the same image twice in a class and split"),
+    "FL206": ("note", "nearly the same image twice in a class and split"),
     "FL301": ("error", "images that cannot be read"),
-    "FL302": ("note", "photos that are turned by their EXIF orientation"),
+    "FL302": ("note", "images with an EXIF orientation other than upright"),
     "FL303": ("note", "images with palettes, transparency, 16 bits or CMYK"),
-    "FL304": ("note", "files whose name says another format"),
+    "FL304": ("note", "files whose name has the wrong extension"),
     "FL305": ("note", "files with several frames, of which the first is used"),
     "FL401": ("warning", "classes of very different size"),
     "FL402": ("warning", "classes with few images"),
     "FL403": ("note", "images of different sizes"),
-    "FL404": ("note", "images of different aspect"),
+    "FL404": ("note", "images of different aspect ratio"),
     "FL405": ("warning", "images that are nearly blank"),
     "FL406": ("note", "images that are very dark or very bright for this folder"),
     "FL407": ("warning", "gray and color images mixed"),
-    "FL408": ("warning", "images that are inverted against their class"),
+    "FL408": ("warning", "images that are inverted compared with their class"),
     "FL409": ("note", "images with very few pixels"),
-    "FL501": ("warning", "one simple statistic tells classes apart"),
-    "FL502": ("note", "file names or their order tell the class"),
-    "FL503": ("warning", "labels to check again"),
+    "FL501": ("warning", "one number alone separates a class from the others"),
+    "FL502": ("note", "file names or their order give the class away"),
+    "FL503": ("warning", "likely label errors"),
 }
 EXAMPLES = 10  # groups of keys that a finding shows
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a person should know of a folder.
+    """One thing to know about a folder.
 
     Attributes:
         code: a key of `CODES`.
@@ -58,7 +58,7 @@ class Finding:
         advice: what to do, one sentence.
         examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
         facts: numbers for machines, JSON values only.
-        keys: the keys of all images concerned, where other rooms need them (of FL201 and FL202 those
+        keys: the keys of all images concerned, where other modules need them (of FL201 and FL202 those
             outside the training split); else empty.
 
     Example:
@@ -76,7 +76,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
-            raise ArgumentError(f"{self.code!r} is no code of a finding; those known are {', '.join(CODES)}.")
+            raise ArgumentError(f"{self.code!r} is not a code of a finding; choose from {', '.join(CODES)}.")
 
     @property
     def severity(self) -> str:

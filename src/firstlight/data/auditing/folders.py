@@ -1,4 +1,4 @@
-"""What folders, classes and splits say: FL101 to FL105, FL401 and FL402."""
+"""Findings about folders, classes and splits: FL101 to FL105, FL401 and FL402."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from firstlight.data.table import Table
 from firstlight.wording import plural, shortlist
 
 RATIO = 10  # largest to smallest class; Buda, Maki and Mazurowski 2018 (arXiv 1710.05381) find harm from there on
-FEW = 20  # images; of so few that are all found, the interval of recall still begins at 0.84
+FEW = 20  # images; of so few, all of them right, the interval of recall still begins at 0.84
 
 
 def folder_findings(table: Table) -> list[Finding]:
-    """Findings that need no image: what was left out, empty, alike in name, missing or small.
+    """Findings that need no pixels: skipped entries, empty folders, similar names, missing and small classes.
 
     Args:
         table: what `scan` gave, split or not.
@@ -39,9 +39,9 @@ def _left_out(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL101",
-            f"{plural(count, 'entry was', 'entries were')} left out: {reasons}.",
+            f"{plural(count, 'entry was', 'entries were')} skipped: {reasons}.",
             count,
-            "Look whether an image is among them that should count.",
+            "Check that no wanted image is skipped.",
             facts=dict(table.skipped),
         )
     ]
@@ -70,7 +70,7 @@ def _empty_folders(table: Table) -> list[Finding]:
             "FL102",
             f"{plural(len(empty), 'folder is', 'folders are')} empty: {shortlist(empty, 5)}.",
             len(empty),
-            "Fill or remove; an empty folder is no class.",
+            "An empty folder is not a class; add images to it or remove it.",
             tuple((folder,) for folder in empty[:EXAMPLES]),
         )
     ]
@@ -88,9 +88,9 @@ def _alike(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL103",
-            f"{plural(len(groups), 'group')} of classes differ in case, spaces, signs or accents only: {shown}.",
+            f"{plural(len(groups), 'group')} of class names differ only in case, spaces, signs or accents: {shown}.",
             sum(map(len, groups)),
-            "They count as different classes; give them one name if they are one.",
+            "They count as different classes; if they are one class, give them one name.",
             facts={"groups": groups},
         )
     ]
@@ -109,9 +109,9 @@ def _missing(table: Table) -> list[Finding]:
     return [
         Finding(
             "FL104",
-            f"A split lacks a class: {shown}.",
+            f"A class is missing from a split: {shown}.",
             len({name for names in lacking.values() for name in names}),
-            "What is not in train cannot be learnt, what is not measured on has no recall; split anew.",
+            "A class cannot be learnt without training images, nor measured without others; split again.",
             facts=lacking,
         )
     ]
@@ -126,7 +126,7 @@ def _unlabelled(table: Table) -> list[Finding]:
             "FL105",
             f"{plural(len(keys), 'image has', 'images have')} no class.",
             len(keys),
-            "They are left out of fitting and measuring; sort them into class folders or list their labels.",
+            "They are not used for fitting or scoring; put them into class folders or list their labels.",
             tuple((key,) for key in keys[:EXAMPLES]),
         )
     ]
@@ -149,7 +149,7 @@ def _balance(table: Table) -> list[Finding]:
                 f"The largest class has {there[largest] / there[smallest]:.0f} times the images of the smallest: "
                 f"{largest} {there[largest]:,}, {smallest} {there[smallest]:,}.",
                 2,
-                "Look at recall by class and balanced accuracy; --class-weights balanced is an option of fit.",
+                "Read recall by class and balanced accuracy; for networks try firstlight fit --class-weights balanced.",
                 facts=there,
             )
         )
@@ -161,7 +161,7 @@ def _balance(table: Table) -> list[Finding]:
                 "FL402",
                 f"{plural(len(few), 'class has', 'classes have')} fewer than {FEW} images: {shown}.",
                 len(few),
-                "What is measured on them is very unsure; collect more.",
+                "Their scores are very uncertain; collect more images.",
                 facts=few,
             )
         )

@@ -1,4 +1,4 @@
-"""`similar_pairs()`: which of many images are nearly the same, mirrored ones too, without comparing all with all."""
+"""`similar_pairs()`: near-duplicates among many images, mirrored ones too, without comparing all pairs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MOST_BITS = 8  # that two hashes may differ in; a JPEG of quality 30 changes up 
 # Images of one band that each is held against, the nearest by hash first: of copies among MNIST's digits 99.6 in 100
 # are candidates so, of those with 100 98.8, with 3000 99.8; a million hashes at random share a band with 244 others.
 ASIDE = 300
-PAIRS_EACH, MOST_PAIRS = 60, 30_000_000  # candidates that are kept, times the images and in all: 240 MB
-SHARE = 0.125  # of the distance of strangers, up to which two images are nearly the same
-LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the likeness that is asked for
-STRANGERS, AMONG = 300, 6000  # images by which the likeness of strangers is measured, and among how many
-MEANT = 20  # images of a class, from which on its own strangers say how like two of them must be
+PAIRS_EACH, MOST_PAIRS = 60, 30_000_000  # the most candidates, times the images and in all: 240 MB
+SHARE = 0.125  # of the distance between different images, up to which two images are near-duplicates
+LOOSEST, STRICTEST = 0.93, 0.999  # bounds of the required correlation
+STRANGERS, AMONG = 300, 6000  # images by which the similarity of different images is measured, and among how many
+MEANT = 20  # images of a class, from which on the class has a bound of its own
 FLAT = 4.0  # standard deviation of a thumb in gray levels, below which nothing can be recognised
 FINE, COARSE = 2, 4  # px of a thumb along each side that are taken together: to judge, and for a first look
 SLACK = 2  # times the distance allowed, up to which the first look keeps a pair
@@ -29,12 +29,12 @@ AT_ONCE = 2_000  # pairs whose thumbs are compared at a time: 16 MB
 
 @dataclass(frozen=True, eq=False)
 class SimilarPairs:
-    """Pairs of images that are nearly the same.
+    """Pairs of near-duplicate images.
 
     Attributes:
         pairs: (M, 2) row numbers, the smaller first.
         mirrored: (M,) bool, one of the two is mirrored left to right.
-        least: the correlation of thumbs that was asked for, of the class where it is lowest.
+        least: the required correlation of thumbs, of the class where it is lowest.
     """
 
     pairs: np.ndarray
@@ -43,13 +43,14 @@ class SimilarPairs:
 
 
 def similar_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) -> tuple[SimilarPairs, list[str]]:
-    """Finds nearly equal images: candidates by perceptual hashes, then the correlation of the thumbs themselves.
+    """Finds near-duplicates: candidates by perceptual hashes, then the correlation of the thumbs themselves.
 
-    How like two images must be depends on how like strangers are, so a stranger is asked for first: the nearest image
-    of the class whose hash differs in more than `MOST_BITS` bits, which no copy is. Its distance (1 - correlation of
-    16 x 16 px, where less of a JPEG's noise is left) is 0.02 in the median of handwritten ones, 0.1 of other digits
-    and 0.3 of photos. Two images are told as nearly the same up to `SHARE` of that: of the 70,000 digits of MNIST the
-    two nearest lie at 0.129, and 98 in 100 of their copies at JPEG quality 30 below (docs/log.md).
+    How similar two images must be depends on how similar different images of the class are. For each image, the nearest
+    image of its class whose hash differs in more than `MOST_BITS` bits, which no copy has, is a different image. Its
+    distance (1 - correlation of 16 x 16 px, where less of a JPEG's noise is left) has a median of 0.02 for handwritten
+    ones, 0.1 for other digits and 0.3 for photos. Two images are near-duplicates up to `SHARE` of that median: of the
+    70,000 digits of MNIST the two nearest are at 0.129, and 98 in 100 of their copies at JPEG quality 30 are below
+    (docs/log.md).
 
     Args:
         thumbs: uint8 (N, 32, 32), gray.
@@ -57,7 +58,7 @@ def similar_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) ->
         labels: (N,) integers, -1 where there is none.
 
     Returns:
-        The pairs, and how likeness was judged, a sentence each.
+        The pairs, and remarks on how similar two images must be, a sentence each.
 
     Raises:
         MissingExtraError: where SciPy is not installed.
@@ -81,13 +82,13 @@ def similar_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) ->
     pairs = np.sort(rows[pairs], axis=1)
     order = np.lexsort((flipped, pairs[:, 1], pairs[:, 0]))
     remarks = [
-        f"Two images count as nearly the same where their pixels at {thumbs.shape[1] // FINE} x "
+        f"Two images count as near-duplicates where their pixels at {thumbs.shape[1] // FINE} x "
         f"{thumbs.shape[2] // FINE} correlate by {_range(least)} or more, mirrored or not; that is {SHARE} of the "
         "usual distance to the nearest other image."
     ]
     if full:
         remarks.append(
-            f"{full:,} images share a part of their hash with more than {ASIDE} others and were held against the "
+            f"{full:,} images share a part of their hash with more than {ASIDE} others and were compared with the "
             "nearest of these only, so a few of their copies may be missing."
         )
     return SimilarPairs(pairs[order], flipped[order], float(least.min())), remarks
@@ -164,9 +165,9 @@ def _normed(thumbs: np.ndarray) -> np.ndarray:
 
 
 def _least(thumbs: np.ndarray, rows: np.ndarray, labels: np.ndarray, plain: np.ndarray) -> np.ndarray:
-    """(n,) the correlation from which on another image is nearly the same, by how like strangers of its class are.
+    """(n,) the correlation from which on another image is a near-duplicate, by the similarity of its class.
 
-    Handwritten ones are more like each other than other digits are, so that each class has its own; classes with
+    Handwritten ones are more similar to each other than other digits are, so each class has its own; classes with
     few images, and images without a class, take that of all.
     """
     least = np.full(len(rows), _of_strangers(thumbs, rows, plain))
@@ -178,14 +179,14 @@ def _least(thumbs: np.ndarray, rows: np.ndarray, labels: np.ndarray, plain: np.n
 
 
 def _of_strangers(thumbs: np.ndarray, rows: np.ndarray, plain: np.ndarray) -> float:
-    """The bound that follows from how like the nearest image usually is whose hash says that it is another."""
+    """The bound by the usual similarity of the nearest image whose hash differs."""
     some = np.linspace(0, len(rows) - 1, min(AMONG, len(rows))).astype(int)
     chosen = np.linspace(0, len(some) - 1, min(STRANGERS, len(some))).astype(int)
     every = _normed(_pooled(thumbs[rows[some]], FINE)).reshape(len(some), -1)
-    likeness = every[chosen] @ every.T
+    similarity = every[chosen] @ every.T
     among = plain[some]
-    likeness[np.bitwise_count(among[chosen, None] ^ among) <= MOST_BITS] = -1  # itself and its copies
-    strangers = 1 - float(np.median(likeness.max(axis=1)))
+    similarity[np.bitwise_count(among[chosen, None] ^ among) <= MOST_BITS] = -1  # itself and its copies
+    strangers = 1 - float(np.median(similarity.max(axis=1)))
     return float(np.clip(1 - SHARE * strangers, LOOSEST, STRICTEST))
 
 
@@ -222,7 +223,7 @@ def candidates(plain: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.
                 break
             one, two = order[at], order[at + step]
             near = np.bitwise_count(entries[one] ^ entries[two]) <= MOST_BITS
-            near &= (one < count) | (two < count)  # two mirrored ones are as like as the two themselves
+            near &= (one < count) | (two < count)  # two mirrored ones are as similar as the two themselves
             one, two = one[near], two[near]
             first, other = one % count, two % count
             flipped = (one >= count) ^ (two >= count)

@@ -33,7 +33,7 @@ def aligned(images: np.ndarray, align: Align) -> np.ndarray:
         uint8 (N, H, W, C); an image without ink stays as it is.
 
     Raises:
-        ArgumentError: where there is no such align.
+        ArgumentError: where there is no such alignment.
 
     Example:
         >>> image = np.zeros((1, 5, 5, 1), np.uint8)

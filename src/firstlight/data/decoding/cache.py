@@ -55,7 +55,7 @@ class CacheEntry:
 
 
 def folder() -> Path:
-    """Where decoded pixels are kept: below ``FIRSTLIGHT_CACHE``, else below the user's cache folder.
+    """The folder of the decoded pixels: below ``FIRSTLIGHT_CACHE``, else below the user's cache folder.
 
     Example:
         >>> folder().name
@@ -110,7 +110,7 @@ def write(key: str, root: str, about: dict[str, Any]) -> Iterator[Path]:
     Args:
         key: what `key_of` gave.
         root: the folder or zip file, for the list.
-        about: JSON values to keep beside the pixels; the block may still add to it, and must add ``shape``.
+        about: JSON values to save next to the pixels; the block may still add to it, and must add ``shape``.
 
     Raises:
         CacheError: where it cannot be written; the text says why.

@@ -25,7 +25,7 @@ def stack_through_cache(
         The images, mapped from the cache; or None and the reason why they cannot be cached.
     """
     if table.rows["modified"].null_count or table.rows["size"].null_count:
-        return None, ("Not kept in the cache, since the table does not say when the files were written.",)
+        return None, ("Not saved in the cache, since the table does not have the times of the files.",)
     color = None if loading.color == "auto" else loading.color
     key = cache.key_of(table, loading.sides, color, loading.resize)
     stacked = _read(key, table)
@@ -35,12 +35,12 @@ def stack_through_cache(
     try:
         with cache.write(key, table.root, about) as path:
             stacked = stack(table, loading, path=path, progress=progress)
-            check(stacked.failures)  # before it is kept: what is refused is not
+            check(stacked.failures)  # before it is saved: what is refused is not
             about["shape"] = (len(table) - len(stacked.failures), *stacked.values.shape[1:])
             about |= {"color": stacked.color, "reasons": stacked.reasons}
             about["unreadable"] = list(stacked.failures)
     except cache.CacheError as error:
-        return None, (f"Not kept in the cache: {error}",)
+        return None, (f"Not saved in the cache: {error}",)
     return _read(key, table), ()
 
 

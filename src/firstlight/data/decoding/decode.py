@@ -73,7 +73,7 @@ def decode(data: bytes) -> np.ndarray | str:
 
 
 def decode_all(files: Sequence[bytes | str]) -> list[np.ndarray | str]:
-    """Decodes many files; what is no file but the reason why it could not be read stays as it is.
+    """Decodes many files; a text, the reason why a file could not be read, is returned as it is.
 
     Every header is looked at before the first file is decoded: threads that did both in turn would hand Python's
     lock to each other at every call, and two of them took longer with 10,000 small JPEGs than one (198 ms, not 122).
@@ -111,7 +111,7 @@ def _is_panic(error: BaseException) -> bool:
     return (type(error).__module__, type(error).__qualname__) == ("pyo3_runtime", "PanicException")
 
 
-IHDR = slice(16, 29)  # where a PNG tells its size and color
+IHDR = slice(16, 29)  # where a PNG has its size and color
 FAST_PATHS = {"png", "jpeg", "jpeg-gray"}
 
 
@@ -177,7 +177,7 @@ def _pillow(data: bytes, kind: str) -> np.ndarray | str:
             return _too_many(picture.size)
         picture.load()
         if kind == "PNG" and "transparency" in picture.info:
-            _mend_transparency(picture, depth=data[24])
+            _scale_transparency(picture, depth=data[24])
         return _plain(_upright(picture), kind)
 
 
@@ -202,7 +202,7 @@ def _too_many(size: tuple[int, int]) -> str:
 class _Quiet:
     """Keeps Pillow's remarks on odd metadata from the terminal while any thread decodes.
 
-    The filters belong to the whole process. If each thread set and restored them by itself, one that ends would take
+    The filters belong to the whole process. If each thread set and restored them alone, one that ends would take
     away what another still needs; so the first to come sets a filter and the last to go removes it.
     """
 
@@ -228,7 +228,7 @@ class _Quiet:
 QUIET = _Quiet()
 
 
-def _mend_transparency(picture: Image, *, depth: int) -> None:
+def _scale_transparency(picture: Image, *, depth: int) -> None:
     """Brings the transparent color of a PNG to the eight bits of its pixels; Pillow does so for 1 and 8 bits only."""
     color = picture.info["transparency"]
     if picture.mode == "L" and depth < 8:

@@ -1,4 +1,4 @@
-"""The choice of size, color and number of threads, made from a few images and made anew when one differs."""
+"""The choice of size, color and number of threads, made from a few images and revised when one differs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 
 SIDES = (32, 64, 128, 224)  # px; what "auto" rounds down to
-KEPT_SIDE = 512  # px; a size that all images share is kept up to here, so that photos do not fill the memory
+KEPT_SIDE = 512  # px; up to here a size that all images share is not changed; larger photos would fill the memory
 LOOKED_AT = 8  # images that are decoded for the first choice
 
 # A PNG of some hundred bytes is decoded in 6 us while Python's lock is held, so a second thread only disturbs

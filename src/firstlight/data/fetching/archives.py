@@ -74,7 +74,7 @@ def entries(raw: IO[bytes], archive: str) -> Iterator[Entry]:
     if head[257:262] != b"ustar":
         looks = "a web page" if head.lstrip()[:1] == b"<" else "something else"
         raise DownloadError(
-            f"{archive} is no .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz but {looks}; check where it came from."
+            f"{archive} is not a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz but {looks}; check where it came from."
         )
     stream = _Stream(raw)
     yield from _tar_entries(stream)

@@ -19,7 +19,7 @@ class Dataset:
 
     Attributes:
         name: what `get` knows it by, and the name of its folder.
-        url: where the archive lies; None for what comes with a package.
+        url: the address of the archive; None for what comes with a package.
         about: a line for a person: what it shows, how many, which layout.
         licence: the licence, or what is known in its place.
         size: bytes of the archive.
@@ -96,7 +96,7 @@ DATASETS = {
         Dataset(
             "digits_sample",
             None,
-            about="their 362 3s and 7s, which the lesson is told with",
+            about="their 362 3s and 7s, which the lesson uses",
             licence="CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
             digits=("3", "7"),
         ),
@@ -194,7 +194,7 @@ def write_digits(folder: Path, classes: Sequence[str] | None = None) -> Path:
     classes = DIGITS if classes is None else tuple(classes)
     for name in classes:
         if name not in DIGITS:
-            raise ArgumentError(f"{name!r} is no class of the digits; choose from {', '.join(DIGITS)}.")
+            raise ArgumentError(f"{name!r} is not a class of the digits; choose from {', '.join(DIGITS)}.")
     source = _digits_file()  # before the imports, since a missing package is said first
     import numpy as np
     from PIL import Image

@@ -51,7 +51,7 @@ def get(
     Raises:
         ArgumentError: where the name is none of these, or the SHA-256 has not 64 hexadecimal digits.
         DownloadError: where it cannot be fetched, verified or unpacked.
-        MissingExtraError: where the digits are asked for and scikit-learn is not installed.
+        MissingExtraError: where the digits are requested and scikit-learn is not installed.
 
     Example:
         >>> import tempfile, zipfile
@@ -67,7 +67,7 @@ def get(
     dataset = _dataset(os.fspath(name)) if local is None else _dataset_of(local)
     if sha256 is not None:
         if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-            raise ArgumentError(f"{sha256!r} is no SHA-256; expected 64 hexadecimal digits.")
+            raise ArgumentError(f"{sha256!r} is not a SHA-256; expected 64 hexadecimal digits.")
         sha256 = sha256.lower()
         dataset = replace(dataset, sha256=sha256, size=None, md5_of_start=None)
     home = Path(os.path.abspath(data_folder() if folder is None else folder))  # noqa: PTH100 - keeps links
@@ -87,7 +87,7 @@ def get(
 
 
 def data_folder() -> Path:
-    """Where datasets are kept: ``FIRSTLIGHT_DATA``, else the folder for data that the system gives a user.
+    """The folder of the datasets: ``FIRSTLIGHT_DATA``, else the folder for data that the system gives a user.
 
     Example:
         >>> data_folder().is_absolute()
@@ -122,7 +122,7 @@ def _dataset(name: str) -> Dataset:
         return DATASETS[name]
     if not _is_address(name):
         raise ArgumentError(
-            f"{name!r} is no known dataset, no http(s) address and no archive; known are {', '.join(DATASETS)}."
+            f"{name!r} is not a known dataset, an http(s) address or an archive; known are {', '.join(DATASETS)}."
         )
     return Dataset(_stem(unquote(urlsplit(name).path).rpartition("/")[2]), name)
 
@@ -141,7 +141,7 @@ def _stem(name: str) -> str:
 
 
 def _origin(target: Path) -> Path:
-    """The file beside a dataset's folder that says where it came from."""
+    """The file next to a dataset's folder that says where it came from."""
     return target.with_name(f".{target.name}.source")
 
 

@@ -1,4 +1,4 @@
-"""One file over HTTP: asked for again, resumed, held against its size; and the progress in bytes of long work."""
+"""One file over HTTP: retried, resumed, checked against its size; and the progress in bytes of long work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and without a byte
-ASKED = 4  # times that an address is asked before it counts as out of reach or out of order
+TRIES = 4  # tries before an address counts as out of reach or out of order
 PAUSE = 0.3  # seconds; urllib3 asks again at once, then after twice this, then after four times this
 BUSY = (429, 500, 502, 503, 504)  # answers after which asking again may help
 RESUMED = 5  # times that a transfer which breaks off is taken up again; pooch waits 1 s, 2 s, ... between
@@ -68,7 +68,7 @@ class Transfer:
             return Path(registry.fetch(self.part.stem, downloader=self))
         except requests.RequestException as error:
             raise DownloadError(
-                f"The download of {self.dataset.name} broke off {RESUMED + 1} times ({error}); what has come is kept, "
+                f"The download of {self.dataset.name} broke off {RESUMED + 1} times ({error}); the part is saved, "
                 "and the same command goes on from there."
             ) from error
         except OSError:
@@ -88,7 +88,7 @@ class Transfer:
             if self._version.exists():
                 headers["If-Range"] = self._version.read_text("latin-1")
         again = urllib3.Retry(
-            ASKED - 1,
+            TRIES - 1,
             backoff_factor=PAUSE,
             status_forcelist=BUSY,
             raise_on_status=False,

@@ -63,7 +63,7 @@ def by_folder(entries: Entries, layout: Layout) -> Labels:
     notes = list(layout.notes)
     if loose := int(np.count_nonzero(~kept)):
         example = _example(entries.keys, ~kept)
-        notes.append(f"{plural(loose, *IMAGES_ARE)} beside the class folders, not in one, and left out, {example}.")
+        notes.append(f"{plural(loose, *IMAGES_ARE)} next to the class folders, not in one, and skipped, {example}.")
     return Labels(
         layout.name,
         layout.classes,

@@ -151,10 +151,10 @@ def _split_folders(below: list[Path]) -> tuple[set[str], list[str]]:
         and {p for p in below if p[:1] == (word,)} == {(word,)}
     ):
         # A train is a class in Pascal VOC, COCO and CIFAR-100; no other split's word is the name of a thing.
-        return set(), [f"The folder {word} stands among class folders and holds images, so it was taken as a class."]
+        return set(), [f"The folder {word} is next to class folders and contains images, so it counts as a class."]
     neighbours = shortlist(others)
     return words, [
-        f"The folder {shortlist(sorted(words))} stands beside {neighbours} and was taken as a split by its name; "
+        f"The folder {shortlist(sorted(words))} is next to {neighbours} and counts as a split by its name; "
         f"the images of {neighbours} have no split of their own."
     ]
 
@@ -174,7 +174,7 @@ def _about_empty_folders(paths: Iterable[Path], filled: list[Path], lists: Itera
     if not empty:
         return []
     if len(empty) == 1:
-        return [f"The folder {empty[0]} holds no images, so it is no class."]
+        return [f"The folder {empty[0]} contains no images, so it is not a class."]
     return [f"{len(empty):,} folders hold no images, so they are no classes: {shortlist(empty)}."]
 
 

@@ -1,4 +1,4 @@
-"""Labels that stand in a list beside the images: CSV, Hugging Face metadata, Pascal VOC XML."""
+"""Labels from a list next to the images: CSV, Hugging Face metadata, Pascal VOC XML."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METADATA = ("metadata.csv", "metadata.jsonl")  # the names that Hugging Face's i
 
 @dataclass(frozen=True)
 class LabelList:
-    """What one or more lists say, a row per image that is named.
+    """The rows of one or more lists, one per image that is named.
 
     Attributes:
         source: the list's name, for sentences.
