@@ -91,7 +91,7 @@ def test_too_few_images_to_ask_are_not_mirrored(each: int) -> None:
     """A test that could not say no whatever the images are is not asked: of 14 arrows a class, 4 are not enough."""
     answer, told = keeps_class(drawn(LEFT, RIGHT, each=each), ["hither", "yonder"])
     assert answer is False
-    assert "No mirror images: too few images to ask whether the side matters." == told
+    assert told.startswith("No mirror images: too few images")
 
 
 def test_five_images_are_too_few_to_ask() -> None:
@@ -99,7 +99,7 @@ def test_five_images_are_too_few_to_ask() -> None:
     all_of_both = drawn(LEFT, RIGHT, each=15)
     some = TrainingSet(all_of_both.images[:25], all_of_both.labels[:25], 2)
     assert 5 == len(some.held_out.labels)
-    assert keeps_class(some, ["hither", "yonder"])[1].startswith("No mirror images: too few images to ask")
+    assert keeps_class(some, ["hither", "yonder"])[1].startswith("No mirror images: too few images")
 
 
 def test_six_images_are_enough_to_ask() -> None:
@@ -111,8 +111,8 @@ def test_six_images_are_enough_to_ask() -> None:
 
 def test_classes_of_four_images_are_not_asked() -> None:
     """None is held out of them, and nothing fails."""
-    told = keeps_class(drawn(DISC, BARS, each=4), ["disc", "bars"])
-    assert (False, "No mirror images: too few images to ask whether the side matters.") == told
+    answer, told = keeps_class(drawn(DISC, BARS, each=4), ["disc", "bars"])
+    assert answer is False and told.startswith("No mirror images: too few images")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_gray_images_are_shifted_turned_and_scaled_but_never_mirrored() -> None:
     """They are drawings more often than not, whatever their classes are called."""
     how, told = augmentation_for(drawn(DISC, BARS, channels=1), ["disc", "bars"])
     assert min(how.shift, how.rotate, how.scale) > 0 and how.mirror is False
-    assert "Training images are shifted, turned and scaled a little, since they are gray." == told
+    assert "gray" in told
 
 
 def test_signs_in_color_are_augmented_like_drawings() -> None:
