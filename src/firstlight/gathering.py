@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ import pyarrow as pa
 from firstlight.auditing import audit
 from firstlight.data.auditing.findings import Findings
 from firstlight.data.columns import column
+from firstlight.data.decoding.decode import decode_all
 from firstlight.data.decoding.resize import Color, to_shape
 from firstlight.data.decoding.stack import Progress
+from firstlight.data.files import reader
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import DataError, MissingExtraError
@@ -37,6 +41,8 @@ from firstlight.runs.evidence import (
 from firstlight.runs.results import Run
 
 LARGEST_SHOWN = 96  # px of the longer side of sample images; explained images keep their size
+LARGEST_MISTAKE = 240  # px of the longer side of a mistake, which is to be looked at closely
+MOST_MISTAKES = 60  # of that size: 10 MB of evidence, 1 MB of report; more of smaller ones
 MOST_SHOWN = 1200  # images of samples and mistakes together: at 32 px about 1 MB of report
 EACH = 8  # samples of a class, and mistakes of a class, at most
 EXPLAINED = {"wrong": 2, "uncertain": 1, "typical": 1}  # images of each kind that every rung explains
@@ -66,10 +72,13 @@ def gather(run: Run, pixels: Pixels, *, progress: Progress | None = None) -> Evi
     measured = pixels.select(run.split)
     each = max(1, min(EACH, MOST_SHOWN // (2 * max(len(pixels.classes), 1))))
     samples = [_shrunk(known.values[rows]) for rows in _samples(known.labels, len(pixels.classes), each)]
-    mistakes = _mistakes(best, each)
-    images = _shrunk(measured.values[mistakes])
+    largest = LARGEST_MISTAKE if len(pixels.classes) <= MOST_MISTAKES else LARGEST_SHOWN
+    room = MOST_MISTAKES * LARGEST_MISTAKE**2 // min(largest, max(pixels.size)) ** 2
+    mistakes = _mistakes(best, max(1, min(EACH, room // max(len(pixels.classes), 1))))
+    images = _as_in_files(measured, mistakes, largest)
     explained, remarks = _explained(run, best, pixels)
     return Evidence(
+        date=datetime.now(UTC).date().isoformat(),
         findings=findings,
         counts=whole.counts(),
         without_leaked=_without(run, findings),
@@ -91,6 +100,29 @@ def _findings(table: Table, progress: Progress | None) -> Findings:
         return audit(table, progress=progress)
     except DataError as error:
         return Findings((), len(table), (f"The files were not audited. {error}",))
+
+
+def _as_in_files(pixels: Pixels, rows: Sequence[int], largest: int) -> list[np.ndarray]:
+    """Images in the proportions of their files, the longer side at most ``largest`` px; as the model sees them where
+    the files are gone."""
+    chosen = pixels.table.select(np.isin(np.arange(len(pixels)), rows))
+    try:
+        read = reader(chosen)
+        found = dict(zip(chosen.keys, decode_all([read(key) for key in chosen.keys]), strict=True))
+    except (DataError, OSError):
+        found = {}
+    keys, images = pixels.table.keys, []
+    for row in rows:
+        image = found.get(keys[row], "")
+        images.append(_limited(pixels.values[row] if isinstance(image, str) else image, largest, pixels.color))
+    return images
+
+
+def _limited(image: np.ndarray, largest: int, color: Color) -> np.ndarray:
+    """An image whose longer side is at most so many px."""
+    height, width = image.shape[:2]
+    ratio = min(1.0, largest / max(height, width))
+    return to_shape(image, size=(max(1, round(height * ratio)), max(1, round(width * ratio))), color=color)
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from math import isfinite
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
-from firstlight.runs.evidence import Evidence
+from firstlight.reporting.summary import summary
+from firstlight.runs.evidence import Evidence, ShownImage
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.training import TrainingRecord
-from firstlight.wording import duration, p_value
+from firstlight.wording import duration, p_value, plural
 
-FOLDED_FROM = 30  # classes from which on only the weakest are open
-OPEN = 12  # of them
+FOLDED_FROM = 7  # classes from which on only the weakest are open
+OPEN, OPEN_OF_MANY, MANY = 4, 12, 30  # of them; of that many classes or more
+MISTAKES = 6  # most confident ones of all classes, shown first
 WHY = {"wrong": "most confidently wrong", "uncertain": "most uncertain", "typical": "most typical"}
 
 
@@ -38,6 +41,9 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
     best = run[run.advice.rung]
     return {
         "title": run.request.data.rstrip("/").rsplit("/", 1)[-1] or "images",
+        "source": run.request.data,
+        "date": "" if evidence is None else evidence.date,
+        "summary": summary(run, evidence),
         "advice": run.advice.sentence,
         "best": best.name,
         "split": run.split,
@@ -48,17 +54,17 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "accuracies": charts.accuracies(run),
         "comparisons": [one.to_dict() | {"p": p_value(one.p)} for one in run.comparisons],
         "classes": _classes(run, best, evidence),
-        "folded_from": FOLDED_FROM,
-        "open": OPEN,
+        "mistakes": _gravest(evidence),
+        "open": _open(len(run.classes)),
         "confusion": charts.confusion(best),
         "reliability": charts.reliability(best),
         "data": None if evidence is None else _data(evidence),
-        "explained": [] if evidence is None else _explained(evidence),
+        "explained": [] if evidence is None else _explained(evidence, best.name),
         "trained": [_training(rung, rung.training) for rung in run if rung.training is not None],
         "decided": list(run.decided),
         "slices": [] if evidence is None else [_sliced(one, best.name) for one in evidence.slices],
         "remarks": [] if evidence is None else evidence.remarks,
-        "again": _again(run),
+        "reproduce": _reproduce(run),
         "evidence": evidence is not None,
     }
 
@@ -70,7 +76,7 @@ def _facts(run: Run, best: RungResult, evidence: Evidence | None) -> list[tuple[
         facts.insert(1, ("training images", f"{sum(evidence.counts.get('train', {}).values()):,}"))
         found = evidence.findings
         grave = sum(one.severity == "error" for one in found)
-        facts.append(("findings in the data", f"{len(found)}, {grave} grave" if grave else str(len(found))))
+        facts.append(("findings in the data", f"{len(found)}, {plural(grave, 'error')}" if grave else str(len(found))))
     facts.append(("unreadable (skipped)", f"{run.unreadable:,}"))
     return facts
 
@@ -102,8 +108,15 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
     return rows
 
 
+def _open(classes: int) -> int:
+    """How many classes are shown before the folded ones."""
+    if classes < FOLDED_FROM:
+        return classes
+    return OPEN if classes < MANY else OPEN_OF_MANY
+
+
 def _classes(run: Run, best: RungResult, evidence: Evidence | None) -> list[dict[str, Any]]:
-    """A row for each class: its ideal image, how many are found, what it is taken for, its gravest mistakes."""
+    """A row for each class: its mean image, its recall, what it is confused with, its most confident mistakes."""
     confused: dict[str, list[tuple[str, int]]] = {}
     for one in best.metrics.mistakes:
         confused.setdefault(one.label, []).append((one.predicted, one.images))
@@ -128,11 +141,25 @@ def _classes(run: Run, best: RungResult, evidence: Evidence | None) -> list[dict
 
 
 def _mistakes(evidence: Evidence | None) -> dict[str, list[dict[str, Any]]]:
-    """By true class: its most confident mistakes."""
+    """By true class: its most confident mistakes, except those of `_gravest`."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for one in () if evidence is None else evidence.mistakes:
-        found.setdefault(str(one.label), []).append(vars(one) | {"image": address(one.image)})
+    for one in () if evidence is None else sorted(evidence.mistakes, key=_doubt)[MISTAKES:]:
+        found.setdefault(str(one.label), []).append(_shown(one))
     return found
+
+
+def _gravest(evidence: Evidence | None) -> list[dict[str, Any]]:
+    """The most confident mistakes of all classes."""
+    return [] if evidence is None else [_shown(one) for one in sorted(evidence.mistakes, key=_doubt)[:MISTAKES]]
+
+
+def _doubt(one: ShownImage) -> float:
+    return -one.probability
+
+
+def _shown(one: ShownImage) -> dict[str, Any]:
+    height, width = one.image.shape[:2]
+    return vars(one) | {"image": address(one.image), "file": PurePath(one.key).name, "height": height, "width": width}
 
 
 def _data(evidence: Evidence) -> dict[str, Any]:
@@ -148,15 +175,18 @@ def _data(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _explained(evidence: Evidence) -> list[dict[str, Any]]:
-    """A few images, and below each how every rung decided."""
+def _explained(evidence: Evidence, best: str) -> list[dict[str, Any]]:
+    """A few images: how the advised rung decided on each, and the other rungs."""
     found = []
     for one in evidence.explained:
         rungs = []
         for each in one.explanations:
             largest = float(np.abs(each.map).max())
             rungs.append(vars(each) | {"map": address(signed(each.map, largest)) if largest else None})
-        found.append(vars(one) | {"picture": address(one.image), "rungs": rungs, "because": WHY[one.why]})
+        about = {"picture": address(one.image), "file": PurePath(one.key).name, "because": WHY[one.why]}
+        first = [each for each in rungs if each["rung"] == best]
+        rest = [each for each in rungs if each["rung"] != best]
+        found.append(vars(one) | about | {"first": first, "rest": rest})
     return found
 
 
@@ -170,13 +200,13 @@ def _training(rung: RungResult, training: TrainingRecord) -> dict[str, Any]:
     """How a rung was trained: its curves, what was used, what was decided and why."""
     recipe = training.recipe
     augment = recipe["augment"]
-    varied = "no variation" if not isinstance(augment, Mapping) else _varied(augment)
+    augmented = "no augmentation" if not isinstance(augment, Mapping) else _augmented(augment)
     return {
         "name": rung.name,
         "parameters": f"{training.parameters:,}",
         "recipe": f"{recipe['epochs']} epochs of batches of {recipe['batch_size']}, {recipe['optimizer']}, "
         f"learning rate {recipe['lr']:g} ({recipe['schedule'].replace('_', '-')}), {recipe['loss']}, "
-        f"{recipe['precision']} on {training.device}; {varied}",
+        f"{recipe['precision']} on {training.device}; {augmented}",
         "reasons": training.reasons,
         "stopped": training.stopped,
         "curves": charts.curves(rung),
@@ -184,10 +214,10 @@ def _training(rung: RungResult, training: TrainingRecord) -> dict[str, Any]:
     }
 
 
-def _varied(augment: Mapping[str, Any]) -> str:
+def _augmented(augment: Mapping[str, Any]) -> str:
     words = [f"{name} {value:g}" for name, value in augment.items() if value and not isinstance(value, bool)]
     words += ["mirror"] if augment.get("mirror") is True else []
-    return f"training images varied: {', '.join(words)}" if words else "no variation"
+    return f"augmentation: {', '.join(words)}" if words else "no augmentation"
 
 
 def _loading_options(loading: Loading) -> list[str]:
@@ -202,7 +232,7 @@ def _loading_options(loading: Loading) -> list[str]:
     ]
 
 
-def _again(run: Run) -> dict[str, Any]:
+def _reproduce(run: Run) -> dict[str, Any]:
     """How to reproduce the run."""
     request = run.request
     parts = ["firstlight", "climb", request.data, "--rungs", ",".join(request.rungs)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
 
-MOST_NAMES = 24  # rows that can be read; of more classes those that need a look are drawn, and the title says so
+MOST_NAMES = 24  # rows that can be read; of more classes only the weakest are drawn, and the title says so
 SHORT = 22  # letters of a class name
 LETTER = 5.6  # pt, the width of a letter of 9 pt
 
@@ -23,20 +23,20 @@ def checked(**columns: Sized) -> None:
     """Raises where columns are of different lengths, or empty."""
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        told = " and ".join(f"{count:,} {name}" for name, count in lengths.items())
-        raise ArgumentError(f"{told} make no picture; pass at least one, and of each as many.")
+        counts = " and ".join(f"{count:,} {name}" for name, count in lengths.items())
+        raise ArgumentError(f"A picture cannot be drawn of {counts}; pass equally many of each, at least one.")
 
 
 def short(name: str, most: int = SHORT) -> str:
-    """A name of at most so many letters; its end is kept, since numbers that tell names apart stand there."""
+    """A name of at most so many letters; its end stays, since names often differ in the number at their end."""
     tail = most // 3
     return name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[-tail:]}"
 
 
-def beside(axes: Axes, text: str, at: tuple[float, float], theme: Theme, *, away: float = 6) -> None:
+def annotate(axes: Axes, text: str, at: tuple[float, float], theme: Theme, *, away: float = 6) -> None:
     """Words to the right of a place."""
     words = axes.annotate(text, at, (away, 0), textcoords="offset points", va="center", fontsize=9, color=theme.text)
-    words.set_in_layout(False)  # it stands inside, where measuring it would only cost time
+    words.set_in_layout(False)  # it is inside the axes; measuring it would only cost time
 
 
 def bare(axes: Axes) -> None:

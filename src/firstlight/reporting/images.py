@@ -8,7 +8,7 @@ import io
 import numpy as np
 
 POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)  # blue and vermilion of Okabe and Ito's palette
-PHOTO_SIDE = 48  # px from which color images are kept as JPEG, which is a fifth of the size
+PHOTO_SIDE = 48  # px from which color images are stored as JPEG, which is a fifth of the size
 QUALITY = 85
 
 

@@ -96,7 +96,7 @@ class Picture:
         >>> from firstlight.reporting.pictures import accuracies
         >>> picture = accuracies(["prior"], [0.504], [(0.483, 0.526)], [2038])
         >>> picture.alt
-        'Accuracy by rung with 95 % intervals, measured on 2,038 images: prior 0.504 [0.483, 0.526].'
+        'Accuracy by model with 95 % intervals, measured on 2,038 images: prior 0.504 [0.483, 0.526].'
         >>> picture.svg().startswith("<svg")
         True
     """
@@ -150,8 +150,8 @@ class Picture:
         kind = path.suffix.lower().removeprefix(".")
         if kind not in ("svg", "png", "pdf"):
             raise ArgumentError(f"{path} ends in neither .svg, .png nor .pdf; give it one of these endings.")
-        look: dict[str, Any] = {"dark": dark, "style": style}
-        data = self.svg(**look).encode() if kind == "svg" else self._bytes(kind, **look)
+        style_options: dict[str, Any] = {"dark": dark, "style": style}
+        data = self.svg(**style_options).encode() if kind == "svg" else self._bytes(kind, **style_options)
         with new_file(path) as part:
             part.write_bytes(data)
 
@@ -164,8 +164,8 @@ class Picture:
     def _repr_html_(self) -> str:
         # in a tag of its own, since SVG inside the page is taken out of notebooks that are not trusted yet
         data = base64.b64encode(self.svg().encode()).decode()
-        look = f"width: 100%; max-width: {self.size[0] * 96:.0f}px; background: {LIGHT.surface}"
-        return f'<img style="{look}" alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+        css = f"width: 100%; max-width: {self.size[0] * 96:.0f}px; background: {LIGHT.surface}"
+        return f'<img style="{css}" alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
 
     def _bytes(self, kind: str, *, dark: bool, style: Style, dpi: int = 150) -> bytes:
         theme, file = DARK if dark else LIGHT, io.BytesIO()
@@ -187,7 +187,7 @@ class Picture:
 
 
 def _tidy(tag: str, used: set[str]) -> str:
-    """A tag of matplotlib's SVG without what stands at its root, and without identifiers that nothing asks for."""
+    """A tag of matplotlib's SVG without the attributes of its root, and without identifiers that nothing refers to."""
     tag = re.sub(r'font-family: [^;"]*(; )?|text-anchor: start(; )?| transform="rotate\(-0 [^"]*"', "", tag)
     tag = re.sub(r' (width|height)="[^"]*pt"', "", tag)
     # older versions of matplotlib (3.9) write weight, size and family in one
@@ -230,7 +230,7 @@ def _settings(theme: Theme, style: str) -> Iterator[None]:
         families = ["xkcd", "xkcd Script", "Comic Neue", "Comic Sans MS", "DejaVu Sans"]
         settings |= {"font.family": families, "path.sketch": (1, 100, 2), "axes.linewidth": 1.5, "axes.grid": False}
         settings |= {"axes.spines.left": True, "axes.edgecolor": theme.text}
-        fonts.setLevel(logging.ERROR)  # most of these fonts are on no machine, which it would tell one by one
+        fonts.setLevel(logging.ERROR)  # most of these fonts are missing, and it would warn of each
     try:
         with rc_context(settings):  # type: ignore[arg-type]  # its keys are typed as the words they may be
             yield

@@ -9,7 +9,7 @@ import numpy as np
 
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.uncertainty import wilson
-from firstlight.reporting.drawing import LETTER, MOST_NAMES, bare, beside, checked, legible, ramp, short
+from firstlight.reporting.drawing import LETTER, MOST_NAMES, annotate, bare, checked, legible, ramp, short
 from firstlight.reporting.picture import WIDTH, Picture, Theme
 from firstlight.wording import plural
 
@@ -39,15 +39,17 @@ def accuracies(
         values: accuracies in [0, 1].
         intervals: (low, high) of each.
         ns: the images that each was measured on.
-        chance: what always guessing the commonest class reaches; a dashed line.
+        chance: the accuracy of always guessing the most frequent class; a dashed line.
     """
     checked(rungs=names, accuracies=values, intervals=intervals, counts=ns)
-    told = "; ".join(f"{n} {v:.3f} [{i[0]:.3f}, {i[1]:.3f}]" for n, v, i in zip(names, values, intervals, strict=True))
+    values_text = "; ".join(
+        f"{n} {v:.3f} [{i[0]:.3f}, {i[1]:.3f}]" for n, v, i in zip(names, values, intervals, strict=True)
+    )
     measured = f"{ns[0]:,}" if len(set(ns)) == 1 else f"{min(ns):,} to {max(ns):,}"
     columns = {"rung": names, "accuracy": values, **_ends(intervals), "n": ns}
     return Picture(
         "Accuracy by rung, with its 95 % interval",
-        f"Accuracy by rung with 95 % intervals, measured on {measured} images: {told}.",
+        f"Accuracy by model with 95 % intervals, measured on {measured} images: {values_text}.",
         columns,
         lambda figure, theme: _dots(figure, theme, names, values, intervals, chance),
         (WIDTH, 0.95 + 0.28 * len(names)),
@@ -68,7 +70,7 @@ def _dots(
     axes.hlines(places, low, high, color=theme.series[0], linewidth=5, alpha=0.45, capstyle="round")
     axes.plot(values, places, "o", color=theme.series[0], markersize=5.5)
     for place, value, end in zip(places.tolist(), values, high, strict=True):
-        beside(axes, f"{value:.3f}", (end, place), theme)
+        annotate(axes, f"{value:.3f}", (end, place), theme)
     labels = [short(name) for name in names]
     axes.set_yticks(places, labels, color=theme.text)
     axes.set_ylim(len(names) - 0.5, -0.5 if chance is None else -1.05)
@@ -76,22 +78,22 @@ def _dots(
     start = max(0.0, left - 0.07 * max(1 - left, 1e-3))
     end = start + (1 - start) * _room("0.000", labels)
     axes.set_xlim(start, end)
-    axes.locator_params(axis="x", nbins=int(_beside(labels) / 38))  # pt, for 0.9975 and a gap
+    axes.locator_params(axis="x", nbins=int(_width_of(labels) / 38))  # pt, for 0.9975 and a gap
     axes.set_xticks([tick for tick in axes.get_xticks() if start <= tick <= min(1, end)])
     if chance is not None:
         axes.axvline(chance, color=theme.muted, linestyle="--", linewidth=1)
         right = chance > (start + end) / 2
         axes.annotate(
-            "commonest class", (chance, -0.75), xytext=(-4 if right else 4, 0), textcoords="offset points", fontsize=9,
-            color=theme.muted, va="center", ha="right" if right else "left",
+            "most frequent class", (chance, -0.75), xytext=(-4 if right else 4, 0), textcoords="offset points",
+            fontsize=9, color=theme.muted, va="center", ha="right" if right else "left",
         ).set_in_layout(False)  # fmt: skip
     axes.grid(axis="y", visible=False)
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
-    """Which class is taken for which: rows are the true classes, their shares are the shades.
+    """The confusion matrix: rows are the true classes; the shade is the share of the row.
 
-    Of more than `MOST_NAMES` classes nearly every cell is empty, so the commonest mistakes are drawn as bars.
+    Of more than `MOST_NAMES` classes nearly every cell is empty, so the most frequent mistakes are drawn as bars.
 
     Args:
         matrix: (K, K) counts, true class by predicted class.
@@ -105,9 +107,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
     order = np.argsort(-wrong[rows, cols], kind="stable")[:MOST_MISTAKES]
     rows, cols = rows[order], cols[order]
     pairs = list(zip(rows.tolist(), cols.tolist(), strict=True))
-    commonest = "; ".join(f"{classes[row]} as {classes[col]} {wrong[row, col]:,}" for row, col in pairs[:5])
+    frequent = "; ".join(f"{classes[row]} as {classes[col]} {wrong[row, col]:,}" for row, col in pairs[:5])
     alt = f"{int(matrix.diagonal().sum()):,} of {int(matrix.sum()):,} images right. "
-    alt += f"Commonest mistakes: {commonest}." if commonest else "No mistakes."
+    alt += f"Most frequent mistakes: {frequent}." if frequent else "No mistakes."
     true, predicted = np.nonzero(matrix)
     columns: dict[str, Sequence[Any]] = {
         "true": [classes[row] for row in true.tolist()],
@@ -115,7 +117,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
         "images": matrix[true, predicted].tolist(),
     }
     if len(classes) > MOST_NAMES:
-        title = f"{len(pairs)} commonest mistakes of {len(classes):,} classes"
+        title = f"{len(pairs)} frequent mistakes of {len(classes):,} classes"
         names = [f"{short(classes[row], 13)} as {short(classes[col], 13)}" for row, col in pairs]
         counts, of = wrong[rows, cols], matrix.sum(axis=1)[rows]
         return Picture(
@@ -125,7 +127,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Picture:
         )  # fmt: skip
     side = min(WIDTH, 2.7 + 0.36 * len(classes))
     return Picture(
-        "Which class is taken for which", f"Confusion matrix: {alt}", columns,
+        "Confusion matrix", f"Confusion matrix: {alt}", columns,
         lambda figure, theme: _matrix(figure, theme, matrix, classes),
         (side, side + 0.25),
     )  # fmt: skip
@@ -135,12 +137,12 @@ def _mistakes(figure: Figure, theme: Theme, names: Sequence[str], counts: np.nda
     axes = figure.add_subplot()
     bare(axes)
     if not names:
-        axes.text(0, 0.5, "No image was taken for another class.", color=theme.text)
+        axes.text(0, 0.5, "Every image was classified correctly.", color=theme.text)
         return
     places = np.arange(len(names))
     axes.hlines(places, 0, counts, linewidth=BAR, color=theme.series[1])
     for place, count, n in zip(places.tolist(), counts, of, strict=True):
-        beside(axes, f"{count:,} of {n:,}", (count, place), theme)
+        annotate(axes, f"{count:,} of {n:,}", (count, place), theme)
     axes.set_yticks(places, names, color=theme.text)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, counts.max() * _room(f"{counts.max():,} of {of.max():,}", names))
@@ -159,7 +161,7 @@ def _matrix(figure: Figure, theme: Theme, matrix: np.ndarray, classes: Sequence[
             if count:
                 color = legible(shades(shares[row, column])[:3], theme)
                 number = axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=color)
-                number.set_in_layout(False)  # it stands inside; a hundred of them would be measured twice
+                number.set_in_layout(False)  # it is inside the axes; a hundred of them would be measured twice
     places = np.arange(len(classes))
     axes.set_xticks(places, names, rotation=90 if LETTER * longest > cell else 0, color=theme.text)
     axes.set_yticks(places, names, color=theme.text)
@@ -170,7 +172,7 @@ def _matrix(figure: Figure, theme: Theme, matrix: np.ndarray, classes: Sequence[
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
-    """Whether probabilities mean what they say: the share that is right among images of about one probability.
+    """Whether probabilities mean what they say: the share that is correct among images of about one probability.
 
     Args:
         probabilities: (N, K).
@@ -186,8 +188,8 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
     mean = np.bincount(bins, weights=sure, minlength=BINS)[filled] / counts[filled]
     share = correct / counts[filled]
     low, high = wilson(correct, counts[filled])
-    told = "; ".join(
-        f"{m:.2f} said, {s:.2f} right (n={n})" for m, s, n in zip(mean, share, counts[filled], strict=True)
+    values_text = "; ".join(
+        f"{m:.2f} predicted, {s:.2f} correct (n={n})" for m, s, n in zip(mean, share, counts[filled], strict=True)
     )
     columns = {"probability": mean.tolist(), "right": share.tolist(), "low": low.tolist(), "high": high.tolist()}
 
@@ -196,12 +198,12 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
         axes.plot([0, 1], [0, 1], color=theme.muted, linestyle="--", linewidth=1)
         axes.vlines(mean, low, high, color=theme.series[0], linewidth=5, alpha=0.45)
         axes.plot(mean, share, "o-", color=theme.series[0], markersize=5.5, linewidth=1)
-        taken = bool(((mean > 0.55) & (low < 0.1)).any())  # the corner where the words else stand
+        taken = bool(((mean > 0.55) & (low < 0.1)).any())  # the corner that the text would cover
         axes.text(
-            *((0.02, 0.95) if taken else (0.98, 0.03)), "dashed: true to its word", fontsize=9, color=theme.muted,
+            *((0.02, 0.95) if taken else (0.98, 0.03)), "dashed: perfectly calibrated", fontsize=9, color=theme.muted,
             ha="left" if taken else "right",
         )  # fmt: skip
-        axes.set_ylabel("share that is right")
+        axes.set_ylabel("share that is correct")
         axes.set_ylim(0, 1.04)
         below.bar((filled + 0.5) / BINS, counts[filled], width=0.8 / BINS, color=theme.series[0], alpha=0.45)
         below.set_xlabel("probability of the predicted class")
@@ -211,8 +213,8 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Picture:
         figure.align_ylabels()
 
     return Picture(
-        "Do the probabilities mean what they say?",
-        f"Reliability diagram: {told}.",
+        "Calibration of the probabilities",
+        f"Reliability diagram: {values_text}.",
         columns | {"n": counts[filled].tolist()},
         draw,
         (WIDTH, 4.8),
@@ -241,14 +243,17 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
         for seed in seeds:
             mine = [epoch for epoch in history if epoch.get("seed", 0) == seed]
             x = [epoch["epoch"] for epoch in mine]
-            look: dict[str, Any] = {"marker": "o" if len(x) == 1 else "", "alpha": 1 if seed == seeds[0] else 0.35}
+            line: dict[str, Any] = {
+                "marker": "o" if len(x) == 1 else "",
+                "alpha": 1 if seed == seeds[0] else 0.35,
+            }
             for name, color, label in (("train_loss", 0, "training"), ("validation_loss", 1, "validation")):
                 if all(epoch.get(name) is not None for epoch in mine):
                     y = [epoch[name] for epoch in mine]
                     shown = {"label": label} if seed == seeds[0] else {}
-                    every[0].plot(x, y, color=theme.series[color], **look, **shown)
+                    every[0].plot(x, y, color=theme.series[color], **line, **shown)
             if watched:
-                every[1].plot(x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], **look)
+                every[1].plot(x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], **line)
         if watched and all(epoch.get("interval") for epoch in main):
             low, high = np.array([epoch["interval"] for epoch in main], float).T
             every[1].fill_between(
@@ -332,7 +337,7 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
             axes.hlines(places, left, left + widths, linewidth=BAR, color=theme.series[number % 5], label=split)
             left += widths
         for place, width in zip(places.tolist(), left, strict=True):
-            beside(axes, f"{int(width):,}", (width, place), theme)
+            annotate(axes, f"{int(width):,}", (width, place), theme)
         axes.set_yticks(places, [short(name) for name in order], color=theme.text)
         axes.set_ylim(places[-1] + 0.5, -0.5)
         axes.set_xlim(0, left.max() * _room(f"{int(left.max()):,}", [short(name) for name in order]))
@@ -348,11 +353,11 @@ def balance(counts: Mapping[str, Mapping[str, int]]) -> Picture:
 
 def _room(words: str, names: Sequence[str]) -> float:
     """By how much an axis is longer than its longest bar, so that words fit behind the bar."""
-    whole = _beside(names)
+    whole = _width_of(names)
     return whole / (whole - 6 * len(words) - 12)  # figures of 9 pt are 6 pt wide
 
 
-def _beside(names: Sequence[str]) -> float:
+def _width_of(names: Sequence[str]) -> float:
     """How many pt of the width these names leave to an axis."""
     return 72 * WIDTH - LETTER * max(map(len, names)) - 20
 

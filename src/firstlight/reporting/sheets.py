@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import ArgumentError
-from firstlight.reporting.drawing import LETTER, MOST_NAMES, bare, beside, checked, diverging, ramp, short
+from firstlight.reporting.drawing import LETTER, MOST_NAMES, annotate, bare, checked, diverging, ramp, short
 from firstlight.reporting.picture import LIGHT, WIDTH, Picture, Theme
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ TILE = 1.5  # inches, the largest side of an image in a sheet
 TILE_PX = 64  # from which larger images are made smaller, since a page shows no more
 SAMPLE_PX = 32  # the same for samples, of which there are many
 LINE = 0.17  # inches, the height of a line of 9 pt
-SHADOW = 0.28  # of an image that lies under its map
-MOST_SIZES = 300  # spots that can be told apart; of more different sizes they are put together on a raster
+SHADOW = 0.28  # of an image under its map
+MOST_SIZES = 300  # spots that can be distinguished; more different sizes are binned
 SQUARES = 30  # of the raster, a side
-NAMED_SIZES = 5  # different sizes that are written beside their spots
+NAMED_SIZES = 5  # different sizes that are written next to their spots
 MOST_TOLD = 6  # images whose numbers are in the alternative text
 
 Tiles = Callable[[Theme], np.ndarray]  # uint8 (n, h, w, 4)
@@ -96,7 +96,7 @@ def ideals(images: np.ndarray, classes: Sequence[str]) -> Picture:
     else:
         images = np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
     title = _first("Ideal images, the mean of each class", len(classes))
-    alt = _told(title, [f"{name} (brightness {mean:.2f})" for name, mean in zip(classes, means, strict=True)])
+    alt = _described(title, [f"{name} (brightness {mean:.2f})" for name, mean in zip(classes, means, strict=True)])
     columns: dict[str, Sequence[Any]] = {"class": classes, "brightness": means.tolist()}
     tiles = _colored(_small(images[:MOST_NAMES]))
     return Picture(title, alt, columns, *_sheet(lambda _: tiles, [[name] for name in classes[:MOST_NAMES]]))
@@ -123,7 +123,7 @@ def differences(images: np.ndarray, classes: Sequence[str]) -> Picture:
     names = [(classes[a], classes[b]) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
     maps = (small[first] - small[second]).mean(axis=-1)
     title = "Mean differences" + (", nearest classes first" if len(names) > 1 else f" of {classes[0]} and {classes[1]}")
-    alt = _told(title, [f"{a} minus {b} (apart {far:.3f})" for (a, b), far in zip(names, apart, strict=True)])
+    alt = _described(title, [f"{a} minus {b} (apart {far:.3f})" for (a, b), far in zip(names, apart, strict=True)])
     columns: dict[str, Sequence[Any]] = {
         "first": [a for a, _ in names],
         "second": [b for _, b in names],
@@ -135,7 +135,7 @@ def differences(images: np.ndarray, classes: Sequence[str]) -> Picture:
 
 
 def weights(images: np.ndarray, classes: Sequence[str]) -> Picture:
-    """Weights as images: blue where a bright pixel argues for the class.
+    """Weights as images: blue where a bright pixel supports the class.
 
     Args:
         images: (K, H, W) signed.
@@ -144,17 +144,17 @@ def weights(images: np.ndarray, classes: Sequence[str]) -> Picture:
     checked(images=images, classes=classes)
     lowest, highest = images.min(axis=(1, 2)), images.max(axis=(1, 2))
     title = _first("Weights of each class", len(classes))
-    told = [f"{name} ({low:.2g} to {high:.2g})" for name, low, high in zip(classes, lowest, highest, strict=True)]
+    ranges = [f"{name} ({low:.2g} to {high:.2g})" for name, low, high in zip(classes, lowest, highest, strict=True)]
     columns: dict[str, Sequence[Any]] = {"class": classes, "lowest": lowest.tolist(), "highest": highest.tolist()}
     maps = _small(images[:MOST_NAMES])
     labels = [[name] for name in classes[:MOST_NAMES]]
-    caption = "blue: a bright pixel argues for the class, orange: against it"
+    caption = "blue: a bright pixel supports the class, orange: opposes it"
     sheet = _sheet(lambda theme: _signed(maps, theme), labels, caption)
-    return Picture(title, _told(title, told), columns, *sheet)
+    return Picture(title, _described(title, ranges), columns, *sheet)
 
 
 def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]) -> Picture:
-    """Images and, beside each, its signed map over its shadow: blue argues for the predicted class, orange against.
+    """Images and, next to each, its signed map over a pale copy: blue supports the predicted class, orange the other.
 
     Args:
         images: uint8 (n, H, W, C).
@@ -163,7 +163,7 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
     """
     checked(images=images, maps=maps, titles=titles)
     sums = maps.reshape(len(maps), -1).sum(axis=1).tolist()
-    told = [f"{title}: sum {total:.4g}" for title, total in zip(titles, sums, strict=True)]
+    sums_text = [f"{title}: sum {total:.4g}" for title, total in zip(titles, sums, strict=True)]
     plain, small = _colored(_small(images)), _small(maps)
 
     def tiles(theme: Theme) -> np.ndarray:
@@ -177,8 +177,8 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
 
     labels = [part for title in titles for part in (textwrap.wrap(title, 50, max_lines=2, placeholder=" …"), [])]
     columns = {"title": list(titles), "sum": sums}
-    sheet = _sheet(tiles, labels, "blue argues for the class, orange against it", across=2)
-    return Picture("Why: pixels for and against", _told("Signed maps", told), columns, *sheet)
+    sheet = _sheet(tiles, labels, "blue supports the class, orange the other", across=2)
+    return Picture("Why: pixels for and against", _described("Signed maps", sums_text), columns, *sheet)
 
 
 def sizes(widths: Sequence[int], heights: Sequence[int]) -> Picture:
@@ -211,7 +211,7 @@ def sizes(widths: Sequence[int], heights: Sequence[int]) -> Picture:
             axes.scatter(pairs[:, 0], pairs[:, 1], s=area, color=theme.series[0], alpha=0.6, linewidths=0)
         if len(pairs) <= NAMED_SIZES:
             for (width, height), count, radius in zip(pairs, counts, np.sqrt(area / np.pi), strict=True):
-                beside(axes, f"{width} x {height}: {count:,}", (width, height), theme, away=radius + 4)
+                annotate(axes, f"{width} x {height}: {count:,}", (width, height), theme, away=radius + 4)
         axes.set_xlabel("width, px")
         axes.set_ylabel("height, px")
         axes.set_xlim(0, pairs[:, 0].max() * (1.5 if len(pairs) <= NAMED_SIZES else 1.1))
@@ -295,8 +295,8 @@ def _small(images: np.ndarray, most: int = TILE_PX) -> np.ndarray:
     if factor == 1:
         return images
     height, width = (max(side // factor, 1) for side in images.shape[1:3])
-    kept = images[:, : height * factor, : width * factor]
-    squares = kept.reshape(len(images), height, -1, width, kept.shape[2] // width, *images.shape[3:])
+    whole = images[:, : height * factor, : width * factor]
+    squares = whole.reshape(len(images), height, -1, width, whole.shape[2] // width, *images.shape[3:])
     means: np.ndarray = squares.mean(axis=(2, 4))
     return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
@@ -310,7 +310,7 @@ def _first(title: str, count: int) -> str:
     return title if count <= MOST_NAMES else f"{title}: the first {MOST_NAMES} of {count:,}"
 
 
-def _told(title: str, parts: Sequence[str]) -> str:
+def _described(title: str, parts: Sequence[str]) -> str:
     """The alternative text: what it is, and the first few in numbers."""
     more = f" and {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
     return f"{title}: {'; '.join(parts[:MOST_TOLD])}{more}."

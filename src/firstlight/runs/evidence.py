@@ -41,7 +41,7 @@ class ShownImage:
         label: its class; None where that is not known.
         predicted: the class that was predicted.
         probability: of the predicted class, in [0, 1].
-        image: uint8 (h, w, C).
+        image: uint8 (h, w, C), in the proportions of its file.
     """
 
     key: str
@@ -137,6 +137,7 @@ class Evidence:
     """What was gathered at the end of a climb, so that its report needs neither the images nor torch.
 
     Attributes:
+        date: when the climb ended, ISO 8601, such as ``"2026-11-27"`` (UTC).
         findings: of the audit.
         counts: images by split and class.
         without_leaked: the accuracies without leaked images; None where there are none.
@@ -149,6 +150,7 @@ class Evidence:
         explained: a few images as every rung sees them.
     """
 
+    date: str
     findings: Findings
     counts: Mapping[str, Mapping[str, int]]
     without_leaked: WithoutLeaked | None
@@ -177,7 +179,7 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
         _without_arrays(evidence)
         | {
             "samples": {name: len(images) for name, images in evidence.samples.items()},
-            "mistakes": [_without_arrays(one) for one in evidence.mistakes],
+            "mistakes": [_without_arrays(one) | {"size": one.image.shape[:2]} for one in evidence.mistakes],
             "explained": [
                 _without_arrays(one) | {"explanations": [_without_arrays(each) for each in one.explanations]}
                 for one in evidence.explained
@@ -187,7 +189,7 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
     groups = {
         "ideals": list(evidence.ideals),
         "samples": [image for images in evidence.samples.values() for image in images],
-        "mistakes": [one.image for one in evidence.mistakes],
+        "mistakes": _padded([one.image for one in evidence.mistakes]),
         "explained": [one.image for one in evidence.explained],
         "maps": [each.map for one in evidence.explained for each in one.explanations],
     }
@@ -221,6 +223,22 @@ def _without_arrays(one: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
 
 
+def _padded(images: list[np.ndarray]) -> list[np.ndarray]:
+    """Images of any proportions as arrays of one shape, (max h, max w, C): an array of the file has one shape."""
+    sides = np.array([image.shape for image in images]).max(axis=0, initial=1)
+    return [
+        np.pad(image, [(0, most - side) for most, side in zip(sides, image.shape, strict=True)]) for image in images
+    ]
+
+
+def _cropped(about: Any, image: np.ndarray) -> dict[str, Any]:
+    """What is said of an image, with the image of its own size."""
+    height, width = about["size"]
+    if not (0 < height <= image.shape[0] and 0 < width <= image.shape[1]):
+        raise ValueError(f"an image of {height} x {width} px in one of {image.shape[0]} x {image.shape[1]}")
+    return dict(about) | {"image": image[:height, :width]}
+
+
 def _nothing(name: str) -> np.ndarray:
     rank, dtype = ARRAYS[name]
     return np.zeros((0, *[1] * (rank - 1)), dtype)
@@ -240,7 +258,7 @@ def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
             "ideals": arrays["ideals"],
             "samples": dict(zip(about["samples"], samples, strict=True)),
             "mistakes": [
-                dict(one) | {"image": image} for one, image in zip(about["mistakes"], arrays["mistakes"], strict=True)
+                _cropped(one, image) for one, image in zip(about["mistakes"], arrays["mistakes"], strict=True)
             ],
             "explained": [
                 dict(one) | {"image": image, "explanations": [next(explanations) for _ in one["explanations"]]}

@@ -1,0 +1,96 @@
+"""`summary()`: what a run means and what to do next, in a few sentences for a reader who knows no statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firstlight.evaluation.metrics import Evaluation, Recall
+from firstlight.runs.evidence import Evidence
+from firstlight.runs.results import Run
+
+FEWEST = 10  # images of a class, below which its recall says too little to act on
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The first paragraph of a report.
+
+    Attributes:
+        means: what the result means.
+        steps: what to do next, the most urgent first.
+    """
+
+    means: str
+    steps: tuple[str, ...]
+
+
+def summary(run: Run, evidence: Evidence | None) -> Summary:
+    """Says what the advised rung reaches, and what to do next.
+
+    Args:
+        run: a finished run.
+        evidence: what was gathered of it; without it nothing is said of the data.
+
+    Example:
+        >>> import firstlight as fl
+        >>> run = fl.climb(digits, rungs=["prior", "centroid-l2"])
+        >>> summary(run, None).means[:63]
+        'centroid-l2 classifies about 89 of 100 images like these correc'
+    """
+    assert run.advice is not None
+    best = run[run.advice.rung].metrics
+    return Summary(_means(run, best), (*_data_steps(evidence), *_class_steps(best), *_use_steps(run, best)))
+
+
+def _means(run: Run, best: Evaluation) -> str:
+    low, high = best.interval
+    measured = f"{best.n:,} {run.split} images that it was not trained on"
+    chance = f"always guessing the most frequent class is right for {_of_100(best.majority_share)}"
+    if best.name == "prior":
+        return (
+            f"No model here is shown to beat guessing: {chance} of 100 images like these, measured on {measured}. "
+            "The images may not show the classes, the labels may be wrong, or there are too few images."
+        )
+    text = (
+        f"{best.name} classifies about {_of_100(best.accuracy)} of 100 images like these correctly "
+        f"(between {_of_100(low)} and {_of_100(high)}, with 95 % confidence); {chance}. It was measured on {measured}."
+    )
+    if run.split != "test" and len(run) > 1:
+        text += " It was also chosen on them, so expect slightly less on new images."
+    return text
+
+
+def _of_100(share: float) -> str:
+    """A share as a count of 100, with a decimal where a whole number would say all or none."""
+    rounded = f"{100 * share:.0f}"
+    return f"{100 * share:.1f}" if rounded in ("0", "100") and share not in (0, 1) else rounded
+
+
+def _data_steps(evidence: Evidence | None) -> list[str]:
+    grave = [] if evidence is None else [one for one in evidence.findings if one.severity == "error"]
+    return [f"Repair the data first: {grave[0].message} {grave[0].advice}"] if grave else []
+
+
+def _class_steps(best: Evaluation) -> list[str]:
+    """The weakest class, where it is shown to be weaker than the average."""
+    weak = [
+        (each.recall, name, each)
+        for name, each in best.recall.items()
+        if each.recall is not None and each.n >= FEWEST and each.interval[1] < best.accuracy
+    ]
+    if not weak or best.name == "prior":
+        return []
+    _, name, each = min(weak)
+    confused = next((f", most often confused with {one.predicted}" for one in best.mistakes if one.label == name), "")
+    return [f"Look at class {name}: {_found(each)}{confused}. Check its labels, or add images of it."]
+
+
+def _found(recall: Recall) -> str:
+    return f"{recall.correct:,} of {recall.n:,} images are recognized"
+
+
+def _use_steps(run: Run, best: Evaluation) -> list[str]:
+    folder = run.path.name if run.path is not None else "RUN"
+    if best.name == "prior":
+        return ["Look at some images of each class: can you tell the classes apart?"]
+    return [f"Use the model: firstlight predict {folder} NEW-IMAGES, or firstlight serve {folder} for a web page."]
