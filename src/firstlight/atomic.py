@@ -18,7 +18,7 @@ REASONS = {
     errno.EACCES: "there is no permission to write there; choose another place or change the permission",
     errno.EPERM: "there is no permission to write there; choose another place or change the permission",
     errno.EROFS: "the file system is read-only; choose another place",
-    errno.EEXIST: "something of that name already exists; choose another place",
+    errno.EEXIST: "a file is where a folder is needed, or the name is taken; choose another place",
     errno.ENOTEMPTY: "something of that name already exists; choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
 }
