@@ -367,9 +367,9 @@ def test_a_cache_file_cut_short(photos: Path, tmp_path: Path) -> None:
 def test_no_permission_to_write(photos: Path, tmp_path: Path) -> None:
     """Where no folder can be made the sentence says so (a file in the way also stops those who may do anything)."""
     (tmp_path / "file").write_text("in the way")
-    refused(firstlight("scan", photos, "--out", "file/table.parquet", folder=tmp_path), "file", "folder")
+    refused(firstlight("scan", photos, "--out", "file/table.parquet", folder=tmp_path), "file/table.parquet")
     done = firstlight("climb", photos, *CLOSED_FORM, "--out", "file/run", "--json", folder=tmp_path)
-    refused(done, "file", "folder")
+    refused(done, "file/run")
     assert "in the way" == (tmp_path / "file").read_text()
 
 
