@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink
 from firstlight.models.closed_form.centroid import Centroid

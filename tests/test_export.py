@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageOps
 import firstlight as fl
 from blobs import blobs, fit
 from classifiers import classifier_of, closed, network
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import ArgumentError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.data.loading import Loading
+from firstlight.data.decoding.loading import Loading
 from firstlight.errors import RunError
 from firstlight.models.exporting.parity import images_of
 from firstlight.runs.images import own_images

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import firstlight as fl
 from firstlight.apps.cli import app
 from firstlight.data.decoding.align import aligned
-from firstlight.data.loading import Loading, Preprocessing
+from firstlight.data.decoding.loading import Loading, Preprocessing
 from firstlight.errors import ArgumentError
 from firstlight.runs.records import record
 from firstlight.runs.seal import plain as plain_values

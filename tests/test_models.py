@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestCentroid
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.calibration import fit_temperature
 from firstlight.models.checkpoint import restore, save

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from firstlight.auditing import audit as audit
     from firstlight.data.auditing.findings import Finding as Finding
     from firstlight.data.auditing.findings import Findings as Findings
+    from firstlight.data.decoding.loading import Loading as Loading
     from firstlight.data.fetching.download import get as get
-    from firstlight.data.loading import Loading as Loading
     from firstlight.data.numbers import numbers as numbers
     from firstlight.data.pixels import Pixels as Pixels
     from firstlight.data.pixels import load as load
@@ -49,7 +49,7 @@ _ROOMS = {
     "Finding": "data.auditing.findings",
     "Findings": "data.auditing.findings",
     "FirstlightError": "errors",
-    "Loading": "data.loading",
+    "Loading": "data.decoding.loading",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
     "Recipe": "models.training.recipes",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from firstlight.data.arrange import arrange, load_for
-from firstlight.data.loading import Loading
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError

@@ -15,7 +15,7 @@ from firstlight.apps.screen import (
     training_lines,
 )
 from firstlight.apps.terminal import remark, say, width
-from firstlight.data.loading import Loading
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.ladder import climb

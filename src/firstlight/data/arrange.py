@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.stack import Progress
-from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.splits import rest_to_train

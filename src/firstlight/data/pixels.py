@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.decoding.align import Align, aligned
 from firstlight.data.decoding.cached import stack_through_cache
+from firstlight.data.decoding.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.stack import Progress, Stack, stack
-from firstlight.data.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior

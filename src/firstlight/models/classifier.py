@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.attribution import Attribution
 from firstlight.runs.history import Epoch
 from firstlight.runs.training import TrainingRecord

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.loading import Loading
+from firstlight.data.decoding.loading import Loading
 from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
 from firstlight.data.arrange import arrange, needed
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.stack import Progress
-from firstlight.data.loading import Loading
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table

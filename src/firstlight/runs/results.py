@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from firstlight.data.loading import Loading
+from firstlight.data.decoding.loading import Loading
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison

@@ -27,7 +27,7 @@ from firstlight.apps.options import (
 from firstlight.apps.training_options import training_options
 
 if TYPE_CHECKING:
-    from firstlight.data.loading import Loading
+    from firstlight.data.decoding.loading import Loading
 
 
 @command("firstlight fit photos/ --rung mlp --epochs 40 --lr 0.1")
@@ -100,7 +100,7 @@ def climb(
 
 def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> Loading:
     """The options of loading, which says what is wrong with them."""
-    from firstlight.data.loading import Loading
+    from firstlight.data.decoding.loading import Loading
 
     chosen: Any = {"size": int(size) if size.isdecimal() else size, "color": color, "resize": resize, "align": align}
     return Loading(**chosen, allow_unreadable=allow_unreadable)

@@ -17,7 +17,7 @@ from firstlight.apps.web.schemas import Picture, Prediction
 from firstlight.apps.web.uploads import Upload
 from firstlight.data.decoding.decode import QUIET, decode, openers
 from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.exporting.session import Answer, Session, in_distribution
 
 # A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a

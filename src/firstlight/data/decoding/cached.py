@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from firstlight.data.decoding import cache
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.stack import Progress, Stack, failures_of, stack
-from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read
-from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 
 SIDES = (32, 64, 128, 224)  # px; what "auto" rounds down to

@@ -15,11 +15,11 @@ import numpy as np
 
 from firstlight.atomic import writing
 from firstlight.data.decoding.decode import decode_all
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.plan import Plan, first_plan, next_plan
 from firstlight.data.decoding.resize import Color, to_shape
 from firstlight.data.decoding.threads import in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read, reader
-from firstlight.data.loading import Loading
 from firstlight.data.table import Table
 from firstlight.errors import DataError
 

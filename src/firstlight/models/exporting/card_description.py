@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.checkpoint import NETWORK
 from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT

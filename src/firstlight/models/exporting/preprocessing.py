@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.exporting.align import aligned
 from firstlight.models.exporting.resizing import resized
 from firstlight.models.exporting.values import Value, local

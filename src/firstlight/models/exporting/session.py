@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from firstlight.data.decoding.align import aligned
-from firstlight.data.loading import Preprocessing
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import RunError, require
 from firstlight.evaluation.predictions import log_softmax
 from firstlight.models.checkpoint import NETWORK, restore
