@@ -390,16 +390,16 @@ def test_what_cannot_be_predicted_is_one_sentence(run: Path, photos: Path, tmp_p
     with zipfile.ZipFile(tmp_path / "none.zip", "w"):
         pass
     for path, wanted, words in (
-        ("nowhere", Wanted(), "nowhere does not exist; pass images"),
-        ("empty", Wanted(), "empty holds no images; pass a folder that has some"),
+        ("nowhere", Wanted(), "nowhere does not exist"),
+        ("empty", Wanted(), "empty holds no images"),
         ("texts", Wanted(), "texts holds no images"),
         ("cut.tgz", Wanted(), "cut.tgz is damaged or was cut off"),
         ("cut.zip", Wanted(), "cut.zip is not a zip archive"),
         ("none.zip", Wanted(), "none.zip is empty"),
-        ("photos", Wanted(out=tmp_path / "seen.xlsx"), "seen.xlsx ends in none of .parquet, .csv, .jsonl"),
-        ("photos", Wanted(top=0), "The first 0 classes"),
+        ("photos", Wanted(out=tmp_path / "seen.xlsx"), "seen.xlsx must end in one of .parquet, .csv, .jsonl"),
+        ("photos", Wanted(top=0), "--top is 0"),
         ("photos", Wanted(rung="cnn"), "has no rung 'cnn'"),
-        ("photos", Wanted(listed=True), "pass - where"),
+        ("photos", Wanted(listed=True), "pass -"),
     ):
         with pytest.raises(FirstlightError) as refusal:
             show_predictions(run, [str(tmp_path / path)], wanted)

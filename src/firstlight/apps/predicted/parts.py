@@ -127,7 +127,7 @@ class Parts:
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{path} is damaged; delete it, and run the same command again.") from error
         if len(rows) != last - first:
-            raise RunError(f"{path} has not the rows that its name says; delete it, and run the same command again.")
+            raise RunError(f"{path} has {len(rows)} rows, not those of its name; delete it, and run the same command.")
         return rows
 
 
