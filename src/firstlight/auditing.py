@@ -29,7 +29,7 @@ from firstlight.wording import plural
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy and its lower end from which one number counts as revealing a class
 LEAST = 20  # images of a class, below which its statistics mean nothing
 SUGGESTED = 1000  # suggested classes that the facts of a finding hold
-PURE = 0.99  # share of the images in the commonest class of their prefix, from which names count as revealing it
+PURE = 0.99  # share of the images in the most frequent class of their prefix, from which names count as revealing it
 UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 

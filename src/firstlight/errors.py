@@ -1,4 +1,4 @@
-"""Every expected failure: told in one sentence that says what was passed, what was expected and how to mend it."""
+"""Every expected failure: one sentence that says what was passed, what was expected and how to fix it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -14,7 +14,7 @@ LINE_EVERY = 5.0  # seconds between two lines of progress where there is no term
 
 
 class Meter:
-    """A callable that is told how much is done; it says nothing where the work is quick, or ``quiet`` was asked.
+    """Reports how much is done; it prints nothing where the work is quick or ``quiet`` is set.
 
     Args:
         what: the work, such as ``"decoding"``.

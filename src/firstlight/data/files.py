@@ -67,7 +67,7 @@ def reader(table: Table) -> Read:
     """
     if not Path(table.root).is_dir():
         return _zip_reader(table.root)
-    # All keys at once: asked at each reading, the question would cost a tenth of it.
+    # All keys at once: checked at each reading, they would cost a tenth of it.
     keys = table.rows["key"]
     suspicious = pc.or_(pc.match_substring(keys, ".."), pc.match_substring_regex(keys, r"^/|^$|\\|:|\x00"))
     for key in keys.filter(suspicious).to_pylist():

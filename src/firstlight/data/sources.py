@@ -151,7 +151,7 @@ def _may_hold_labels(key: str, base: str) -> bool:
 
 
 def _split_by_name(found: LabelList) -> LabelList:
-    """A list without splits, but called train.csv or the like, stands for that split as a whole."""
+    """A list without splits, but called train.csv or the like, is that split as a whole."""
     word = os.path.splitext(os.path.basename(found.source))[0].lower()  # noqa: PTH119, PTH122
     if word not in SPLIT_WORDS or (to_numpy(pc.binary_length(found.splits)) > 0).any():
         return found

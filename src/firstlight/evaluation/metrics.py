@@ -66,9 +66,9 @@ class Evaluation:
         balanced_accuracy: the mean recall of the classes that have images.
         log_loss: minus the mean natural logarithm of the probability of the true class.
         calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017).
-        majority_share: the share of the commonest class among these images.
+        majority_share: the share of the most frequent class among these images.
         unreadable: images that could not be read and were skipped.
-        mistakes: the confusions that occur, the commonest first; of a thousand classes the whole matrix would be a
+        mistakes: the confusions that occur, the most frequent first; of a thousand classes the whole matrix would be a
             million numbers.
     """
 

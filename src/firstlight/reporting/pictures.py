@@ -225,21 +225,21 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
     """Learning curves: loss and accuracy after each epoch, a line for each seed.
 
     Args:
-        history: epochs with ``epoch`` and ``train_loss``, and where images were watched ``validation_loss``,
+        history: epochs with ``epoch`` and ``train_loss``, and where there were validation images ``validation_loss``,
             ``accuracy`` and ``interval``; with ``seed`` where there are several.
     """
     checked(epochs=history)
     seeds = sorted({epoch.get("seed", 0) for epoch in history})
     main = [epoch for epoch in history if epoch.get("seed", 0) == seeds[0]]
     first, last = main[0], main[-1]
-    watched = last.get("accuracy") is not None
+    validated = last.get("accuracy") is not None
     alt = f"Learning curves, {plural(len(main), 'epoch')}: training loss "
     alt += f"{first['train_loss']:.3f} to {last['train_loss']:.3f}"
-    alt += f", accuracy {first['accuracy']:.3f} to {last['accuracy']:.3f}" if watched else ""
+    alt += f", accuracy {first['accuracy']:.3f} to {last['accuracy']:.3f}" if validated else ""
     alt += f"; the first of {len(seeds)} seeds." if len(seeds) > 1 else "."
 
     def draw(figure: Figure, theme: Theme) -> None:
-        every = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
+        every = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
         for seed in seeds:
             mine = [epoch for epoch in history if epoch.get("seed", 0) == seed]
             x = [epoch["epoch"] for epoch in mine]
@@ -252,16 +252,16 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Picture:
                     y = [epoch[name] for epoch in mine]
                     shown = {"label": label} if seed == seeds[0] else {}
                     every[0].plot(x, y, color=theme.series[color], **line, **shown)
-            if watched:
+            if validated:
                 every[1].plot(x, [epoch["accuracy"] for epoch in mine], color=theme.series[1], **line)
-        if watched and all(epoch.get("interval") for epoch in main):
+        if validated and all(epoch.get("interval") for epoch in main):
             low, high = np.array([epoch["interval"] for epoch in main], float).T
             every[1].fill_between(
                 [epoch["epoch"] for epoch in main], low, high, color=theme.series[1], alpha=0.25, linewidth=0
             )
         every[0].set_title("loss")
         every[0].legend(labelcolor=theme.text, handlelength=1.2)
-        if watched:
+        if validated:
             every[1].set_title(f"accuracy, last {last['accuracy']:.3f}")
         for axes in every:
             axes.set_xlabel("epoch")

@@ -1,4 +1,4 @@
-// Lets the columns of the ladder be sorted; without scripts the table stands in the order of the climb.
+// Lets the columns of the ladder be sorted; without scripts it keeps the order of the climb.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {

@@ -25,7 +25,7 @@ WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a climb was asked to do.
+    """The arguments of a climb.
 
     Attributes:
         data: the images' source as it was passed.
@@ -140,7 +140,7 @@ class Run:
     over the rungs, simplest first.
 
     Attributes:
-        request: what the climb was asked to do.
+        request: the arguments of the climb.
         decided: what was decided automatically, each with its reason.
         versions: of everything that the numbers depend on, see `versions`.
         seed: the random seed of the run.

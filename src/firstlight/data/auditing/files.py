@@ -12,7 +12,7 @@ from firstlight.data.table import Table
 from firstlight.wording import plural
 
 ASPECT = 1.1  # times the median: from there on the distortion is visible
-TINY = 8  # px of the shorter side: of less, digits and faces cannot be told apart by eye
+TINY = 8  # px of the shorter side: of less, digits and faces cannot be distinguished by eye
 
 # Extensions by content; a file with another extension of this list is misnamed, other extensions say nothing.
 ENDINGS = {

@@ -15,7 +15,7 @@ LENGTH_AND_NAME = Struct(">I4s").unpack_from
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Chunks that change no pixel, and the length that each must have; others leave the file to Pillow.
 PNG_HARMLESS = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32, b"pHYs": 9, b"tIME": 7}
-# Pillow keeps texts beside what it found itself, so one named "exif", "interlace" or "transparency" changes its pixels.
+# Pillow stores texts with what it found itself, so one named "exif", "interlace" or "transparency" changes its pixels.
 PNG_HARMLESS_TEXTS = tuple(
     keyword + b"\0"
     for keyword in (

@@ -199,7 +199,7 @@ def _write(file: BinaryIO, blocks: Iterable[np.ndarray], shape: tuple[int, ...])
     _write_header(file, (count, *shape[1:]))  # NumPy pads it so that the first axis may have any length
     file.flush()
     os.fsync(file.fileno())
-    return (count, *shape[1:])  # and the file stands where the pixels begin
+    return (count, *shape[1:])  # and the file position is where the pixels begin
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

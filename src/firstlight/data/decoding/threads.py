@@ -15,7 +15,7 @@ from firstlight.data.table import Table
 
 T = TypeVar("T")
 
-SPAN = 256  # rows; what a thread takes on at once, so that handing it over costs nothing beside the work
+SPAN = 256  # rows; what a thread takes on at once, so that handing it over costs nothing compared with the work
 
 
 def spans(count: int, rows: int = SPAN) -> Iterator[range]:

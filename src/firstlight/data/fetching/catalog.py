@@ -45,7 +45,7 @@ class Dataset:
 def label_pets(folder: Path) -> None:
     """Writes ``images/labels.csv``: the breed of ``images/great_pyrenees_12.jpg`` is ``great_pyrenees``.
 
-    The list stands beside the images and not above them, since ``annotations/`` holds masks that are PNG
+    The list is next to the images and not above them, since ``annotations/`` holds masks that are PNG
     files too, and are no images to learn from.
 
     Args:

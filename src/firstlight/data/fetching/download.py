@@ -146,7 +146,7 @@ def _origin(target: Path) -> Path:
 
 
 def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
-    """Whether the folder is there, from the same address and, where it was asked for, with the same SHA-256."""
+    """Whether the folder is there, from the same address and, where one was requested, with the same SHA-256."""
     if not target.exists():
         return False
     if dataset.url is None:
@@ -211,7 +211,7 @@ def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
 
 
 def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:
-    """Unpacks beside the target, labels, notes the source, and puts everything in place at once."""
+    """Unpacks next to the target, labels, notes the source, and puts everything in place at once."""
     with new_folder(target, DownloadError) as part:
         unpacked = part / ".unpacked"
         unpacked.mkdir()

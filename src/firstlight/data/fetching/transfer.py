@@ -32,7 +32,7 @@ class Transfer:
 
     Attributes:
         dataset: what is fetched; its size is held against what the server says and sends.
-        part: what has come so far; it outlives a transfer that breaks off. Beside it stands the server's name
+        part: what has come so far; it survives a transfer that breaks off. Next to it is the server's name
             for this version of the file (RFC 9110, 13.1.5), so that two versions are never put together.
         progress: called with (bytes so far, bytes in all or 0) for every chunk.
     """
@@ -81,7 +81,7 @@ class Transfer:
         import urllib3
 
         have = self.part.stat().st_size if self.part.exists() else 0
-        # A connection of its own for each try: one that the server is about to close cannot be asked again.
+        # A connection of its own for each try: one that the server is about to close cannot be used again.
         headers = {"Accept-Encoding": "identity", "Connection": "close"}
         if have:
             headers["Range"] = f"bytes={have}-"

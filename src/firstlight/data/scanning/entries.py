@@ -1,4 +1,4 @@
-"""`Entries`: what lies in a folder or zip by name, size and time, and the list of a zip's members."""
+"""`Entries`: the contents of a folder or zip by name, size and time, and the list of a zip's members."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def entries_of_zip(path: str) -> Entries:
         path: an absolute path.
 
     Returns:
-        What lies in it.
+        Its contents.
 
     Raises:
         DataError: where it is no zip that can be read.
@@ -94,7 +94,7 @@ def entries_of_zip(path: str) -> Entries:
         parts = name.rstrip("/").split("/")
         barred = next((at for at, part in enumerate(parts) if part[:1] in (".", "") or part == "__MACOSX"), None)
         if barred is not None:
-            stem = "/".join(parts[: barred + 1])  # what lies in a skipped folder is not counted again
+            stem = "/".join(parts[: barred + 1])  # the contents of a skipped folder is not counted again
             if stem not in passed_over:
                 passed_over.add(stem)
                 part = parts[barred]

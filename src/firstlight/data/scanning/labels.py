@@ -112,7 +112,7 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
 
 
 def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: Read) -> Labels | None:
-    """Labels as Pascal VOC XML says them, one file beside each image.
+    """Labels as Pascal VOC XML says them, one file next to each image.
 
     Beside is in the same folder, or in ``Annotations`` where the image is in ``JPEGImages``.
 
@@ -146,7 +146,7 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
         codes[at] = code_of.setdefault(objects[0][0], len(code_of))
         if len(objects) > 1:
             rest = shortlist(sorted({name for name, _ in objects[1:]}))
-            several.append(f"{entries.keys[at]} is {objects[0][0]}, beside {rest}")
+            several.append(f"{entries.keys[at]} is {objects[0][0]}, together with {rest}")
     classes = tuple(sorted(code_of))
     order = np.array([*(classes.index(name) for name in code_of), -1])
 
@@ -186,7 +186,7 @@ def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Ma
     else:
         pairs, counts = np.unique(ours * len(texts) + theirs, return_counts=True)
         pairs = pairs[np.argsort(counts, kind="stable")]
-        expected[pairs // len(texts)] = pairs % len(texts)  # the commonest of a class is written last
+        expected[pairs // len(texts)] = pairs % len(texts)  # the most frequent of a class is written last
     differs = (theirs != expected[ours]) & (np.array([text != "" for text in texts], bool)[theirs])
     if not differs.any():
         return []

@@ -36,7 +36,7 @@ class Layout:
         classes: the class names in sorted order.
         labels: (F,) int32, index into ``classes`` for each folder; -1 where it names no class.
         splits: (F,) int8, index into `SPLITS` for each folder; -1 where it names no split.
-        kept: (F,) bool, False where images lie beside class folders rather than in one.
+        kept: (F,) bool, False for images next to class folders instead of in one.
         notes: what a person should know of it, a sentence each.
     """
 
@@ -125,7 +125,7 @@ def _is_split(name: str) -> bool:
 
 
 def _base(filled: list[Path], archive: bool) -> Path:
-    """The folder to count from: below the root where everything stands in one folder that is no class."""
+    """The folder to count from: below the root where everything is in one folder that is no class."""
     base: Path = ()
     while True:
         below = [path[len(base) :] for path in filled]
@@ -139,7 +139,7 @@ def _base(filled: list[Path], archive: bool) -> Path:
 
 
 def _split_folders(below: list[Path]) -> tuple[set[str], list[str]]:
-    """The topmost folders that are splits, and what is to be said where class folders stand beside them."""
+    """The topmost folders that are splits, and a note where class folders are next to them."""
     tops = {path[0] for path in below if path}
     words = set(filter(_is_split, tops))
     others = sorted(tops - words)

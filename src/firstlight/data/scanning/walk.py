@@ -50,7 +50,7 @@ def entries_of_folder(root: str, *, follow_links: bool = False) -> Entries:
             many links lead to it, so loops of links come to an end.
 
     Returns:
-        What lies there.
+        Its contents.
 
     Raises:
         DataError: where the root itself cannot be read.
@@ -134,7 +134,7 @@ class _Walk:
             code = len(self.folders)
             self.folders.append(folder)
             while entries := list(islice(directory, CHUNK)):
-                # What nearly every entry is, asked in the fewest steps, since a folder may hold a million.
+                # What nearly every entry is, checked in the fewest steps, since a folder may hold a million.
                 images = [
                     entry.name
                     for entry in entries
