@@ -185,7 +185,7 @@ def test_an_image_is_pasted(address: str, digits: Path) -> None:
         shown.page.evaluate("navigator.clipboard.writeText('words')")
         shown.page.keyboard.press("Control+v")
         shown.page.wait_for_selector("#problem:visible")
-        assert "no image to paste" in shown.page.inner_text("#problem")
+        assert "holds no image" in shown.page.inner_text("#problem")
 
 
 def test_an_image_is_dropped(address: str, digits: Path) -> None:
