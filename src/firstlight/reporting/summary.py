@@ -45,25 +45,28 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
 def _means(run: Run, best: Evaluation) -> str:
     low, high = best.interval
     measured = f"{best.n:,} {run.split} images that it was not trained on"
-    chance = f"always guessing the most frequent class is right for {_of_100(best.majority_share)}"
+    (majority,) = _of_100(best.majority_share)
+    chance = f"always guessing the most frequent class is right for {majority}"
     if best.name == "prior":
         return (
             f"No model here is shown to beat guessing: {chance} of 100 images like these, measured on {measured}. "
             "The images may not show the classes, the labels may be wrong, or there are too few images."
         )
+    accuracy, least, most = _of_100(best.accuracy, low, high)
     text = (
-        f"{best.name} classifies about {_of_100(best.accuracy)} of 100 images like these correctly "
-        f"(between {_of_100(low)} and {_of_100(high)}, with 95 % confidence); {chance}. It was measured on {measured}."
+        f"{best.name} classifies about {accuracy} of 100 images like these correctly (between {least} and {most}, with "
+        f"95 % confidence); {chance}. It was measured on {measured}."
     )
     if run.split != "test" and len(run) > 1:
         text += " It was also chosen on them, so expect slightly less on new images."
     return text
 
 
-def _of_100(share: float) -> str:
-    """A share as a count of 100, with a decimal where a whole number would say all or none."""
-    rounded = f"{100 * share:.0f}"
-    return f"{100 * share:.1f}" if rounded in ("0", "100") and share not in (0, 1) else rounded
+def _of_100(*shares: float) -> list[str]:
+    """Shares as counts of 100; with a decimal where whole numbers would be equal, or say all or none of what is not."""
+    whole = [f"{100 * share:.0f}" for share in shares]
+    misleading = any(text in ("0", "100") and share not in (0, 1) for text, share in zip(whole, shares, strict=True))
+    return [f"{100 * share:.1f}" for share in shares] if misleading or len(set(whole)) < len(whole) else whole
 
 
 def _data_steps(evidence: Evidence | None) -> list[str]:
