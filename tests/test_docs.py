@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import firstlight as fl
-from firstlight.data.fetching.catalog import write_digits
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = "src/firstlight"
@@ -39,10 +38,12 @@ def pages() -> str:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_the_python_of_the_readme_runs(block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_of_the_readme_runs(
+    block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From top to bottom, on the digits; it prints an accuracy with its interval and the advice."""
-    names = {"digits": str(write_digits(tmp_path / "digits"))}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own page
+    monkeypatch.setenv("FIRSTLIGHT_DATA", str(tmp_path))
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own page
     printed = capsys.readouterr().out
     assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  n=\d+  majority share 0\.\d{3}", printed)
     assert re.search(r"Stop at|is the most accurate", printed) and "with prior" in printed

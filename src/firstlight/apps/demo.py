@@ -1,4 +1,4 @@
-"""`firstlight demo`: the chapter's 3s and 7s where they can be had, and the ten digits that come with scikit-learn."""
+"""`firstlight demo`: the 3s and 7s of the chapter where they can be had, and the ten digits of scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,34 +24,39 @@ STORY = """\
   {folder}
 """
 
-SMALL = "mnist_sample is neither here nor within reach, so these are the small digits that come with scikit-learn.\n"
+SMALL = """\
+mnist_sample was not found and cannot be fetched, so these are the small digits
+that come with scikit-learn.
+"""
 
 LEGEND = """\
-First five classifiers without any training loop, from the simplest on:
-  prior     always says the commonest class, without looking
-  ink       compares how bright an image is with how bright each class is on average
-  centroid  takes the class whose mean image is nearest, by L1, L2 or cosine distance
-They are measured on images that were held out. The interval says how sure the accuracy is;
-p says how often a gain like this would come by chance if the two rungs were equally good.
+First five classifiers without training, from the simplest to the strongest:
+  prior     always predicts the most frequent class
+  ink       compares the brightness of an image with the mean of each class
+  centroid  takes the class whose mean image is nearest, by L1, L2 or cosine
+They are measured on images that were held out. The interval says how precise
+the accuracy is; p is the probability of such a gain if both rungs were equally
+good.
 """
 
 TRAINED = """\
-Now all ten digits, in 8 x 8 px, and three rungs more, which learn step by step from random weights:
+Now all ten digits, in 8 x 8 px, and three more rungs, which are trained:
   linear    a weight for each pixel and class
-  mlp       one hidden layer between
+  mlp       one hidden layer
   cnn       convolutions: the same small filters everywhere in the image
 """
 
 UNTRAINED = """\
-Now all ten digits, in 8 x 8 px. (Three rungs more, which are trained, come with: pip install "firstlight[train]")
+Now all ten digits, in 8 x 8 px. Three more rungs, which are trained, come with
+pip install "firstlight[train]".
 """
 
 NEXT = """\
 What to type next:
   {command} climb {folder}
-  {command} audit YOUR_FOLDER       a folder of images by class: what is wrong with it
-  {command} climb YOUR_FOLDER       the same story on your images
-  {command} get                     the datasets that are known by name
+  {command} audit YOUR_FOLDER       what is wrong with a folder of images
+  {command} climb YOUR_FOLDER       the same on your images
+  {command} get                     the known datasets
   {command} --help
 """
 
@@ -83,8 +88,8 @@ def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
     run = show_climb(every, Asked(rungs, effort="quick", out=_free(folder, every.name), quiet=True))
     print()
     if not quiet:
-        print(f"Each run is kept with its predictions, numbers and models: {run.path}", file=sys.stderr)
-    print(f"Look at it in a browser; one file, which can be mailed:\n  {Path(str(run.path)) / REPORT}\n")
+        print(f"Predictions, numbers and models of this run: {run.path}", file=sys.stderr)
+    print(f"The report, one file for the browser:\n  {Path(str(run.path)) / REPORT}\n")
     print(NEXT.format(folder=every, command=_command()), end="")
 
 
@@ -101,7 +106,7 @@ def _by_class(run: Run) -> str:
     """The figures of the chapter: what the L1 distance to the mean images gets right of each class, in per cent."""
     document = run["centroid-l1"].to_dict()
     shares = [f"{100 * one['correct'] / one['n']:.1f} % of the {name}s" for name, one in document["recall"].items()]
-    return f"By L1, {' and '.join(shares)} are right: {100 * document['accuracy']:.1f} % of all."
+    return f"By L1, {' and '.join(shares)} are classified correctly: {100 * document['accuracy']:.1f} % of all."
 
 
 def _command() -> str:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, DataError
+from firstlight.wording import plural
 
 SPLITS = ("train", "validation", "test")
 
@@ -262,7 +263,8 @@ class Table:
             csv.write_csv(rows, part)
 
     def __str__(self) -> str:
-        lines = [f"{len(self):,} images of {len(self.classes)} classes in {self.root} ({self.layout})"]
+        counted = f"{plural(len(self), 'image')} of {plural(len(self.classes), 'class', 'classes')}"
+        lines = [f"{counted} in {self.root} ({self.layout})"]
         for split, counts in self.counts().items():
             shown = "  ".join(f"{name} {count:,}" for name, count in list(counts.items())[:10])
             more = f"  and {len(counts) - 10} more classes" if len(counts) > 10 else ""

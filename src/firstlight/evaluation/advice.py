@@ -56,7 +56,9 @@ class Cost:
     megabytes: float
 
     def __str__(self) -> str:
-        return f"{duration(self.seconds)} to fit, {self.microseconds:,.1f} us an image, {self.megabytes:.2g} MB"
+        each = f"{self.microseconds:,.1f} us" if self.microseconds < 1000 else duration(self.microseconds / 1e6)
+        size = f"{self.megabytes:.2g} MB" if self.megabytes >= 0.001 else f"{self.megabytes * 1e6:.0f} bytes"
+        return f"{duration(self.seconds)} to fit, {each} an image, {size}"
 
 
 def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
@@ -103,7 +105,7 @@ def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mappi
     place = [one.name for one in rungs].index(rung.name)
     best = max(rungs, key=lambda one: int(np.count_nonzero(one.correct)))
     other = best if np.count_nonzero(best.correct) > np.count_nonzero(rung.correct) else rungs[max(place - 1, 0)]
-    text = f" It takes {costs[rung.name]}"
+    text = f" {rung.name} takes {costs[rung.name]}"
     if other is rung:
         return f"{text}."
     gap = evaluate(other).accuracy - evaluate(rung).accuracy

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from firstlight.evaluation.metrics import Evaluation, Recall
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run
 
+LOOK = "Look at some images of each class: can you tell the classes apart?"
 FEWEST = 10  # images of a class, below which its recall says too little to act on
 
 
@@ -18,10 +20,12 @@ class Summary:
     Attributes:
         means: what the result means.
         steps: what to do next, the most urgent first.
+        commands: that use the model; none where no model is worth it.
     """
 
     means: str
     steps: tuple[str, ...]
+    commands: tuple[str, ...]
 
 
 def summary(run: Run, evidence: Evidence | None) -> Summary:
@@ -39,7 +43,12 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
     """
     assert run.advice is not None
     best = run[run.advice.rung].metrics
-    return Summary(_means(run, best), (*_data_steps(evidence), *_class_steps(best), *_use_steps(run, best)))
+    steps = (*_data_steps(evidence), *_class_steps(best))
+    if best.name == "prior":
+        return Summary(_means(run, best), (*steps, LOOK), ())
+    folder = shlex.quote(str(run.path or "RUN"))
+    commands = (f"firstlight predict {folder} NEW-IMAGES", f"firstlight serve {folder}")
+    return Summary(_means(run, best), steps, commands)
 
 
 def _means(run: Run, best: Evaluation) -> str:
@@ -90,10 +99,3 @@ def _class_steps(best: Evaluation) -> list[str]:
 
 def _found(recall: Recall) -> str:
     return f"{recall.correct:,} of {recall.n:,} images are recognized"
-
-
-def _use_steps(run: Run, best: Evaluation) -> list[str]:
-    folder = run.path.name if run.path is not None else "RUN"
-    if best.name == "prior":
-        return ["Look at some images of each class: can you tell the classes apart?"]
-    return [f"Use the model: firstlight predict {folder} NEW-IMAGES, or firstlight serve {folder} for a web page."]

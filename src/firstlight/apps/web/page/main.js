@@ -16,6 +16,7 @@ let latest = 0; // number of the question, so that a late answer to an earlier o
 let current = null; // {blob, drawn}: the image, and whether it is a drawing
 let timer;
 let running = null; // the camera
+const loaded = load();
 
 function say(problem) {
   $("problem").hidden = !problem;
@@ -79,6 +80,8 @@ async function ask(image) {
   const number = (latest += 1);
   busy(true);
   say();
+  await loaded; // an image may come before the model
+  if (!about || number !== latest) return;
   try {
     const answer = await engine.predict(await prepared(image));
     if (number === latest) show(answer);
@@ -255,18 +258,25 @@ $("shutter").addEventListener("click", () => {
 });
 addEventListener("pagehide", () => running && stop());
 
-try {
-  about = await engine.model();
-  if (!about.look && about.shape[2] === 3) forPhotos();
-  const { accuracy, interval, n, split } = about.metrics;
-  const [low, high] = interval;
-  $("about").textContent =
-    `${about.name}: accuracy ${percent(accuracy)} on ${n.toLocaleString("en")} ${split} images ` +
-    `(95 % interval ${percent(low)} to ${percent(high)}), ${about.classes.length} classes.`;
-  $("privacy").textContent = engine.privacy;
-  ideal = await engine.ideal();
-  document.documentElement.dataset.ready = "yes";
-} catch (error) {
-  $("about").textContent = "The model could not be loaded.";
-  say(error.message);
+/** A measured share; 357 of 357 are all, whatever their probabilities. */
+function rate(share) {
+  return share === 1 ? "100 %" : percent(share);
+}
+
+async function load() {
+  try {
+    about = await engine.model();
+    if (!about.look && about.shape[2] === 3) forPhotos();
+    const { accuracy, interval, n, split } = about.metrics;
+    const [low, high] = interval;
+    $("about").textContent =
+      `${about.name}: accuracy ${rate(accuracy)} on ${n.toLocaleString("en")} ${split} images ` +
+      `(95 % interval ${rate(low)} to ${rate(high)}), ${about.classes.length} classes.`;
+    $("privacy").textContent = engine.privacy;
+    ideal = await engine.ideal();
+    document.documentElement.dataset.ready = "yes";
+  } catch (error) {
+    $("about").textContent = "The model could not be loaded.";
+    say(error.message);
+  }
 }
