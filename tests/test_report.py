@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -127,6 +128,15 @@ def test_another_ending_is_refused(digits_run: Run, tmp_path: Path) -> None:
     """A report is a web page."""
     with pytest.raises(ArgumentError, match=r"report\.pdf.*\.html"):
         report(digits_run, tmp_path / "report.pdf")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are not UTF-8")
+def test_a_folder_whose_name_is_not_utf8_costs_no_report(tmp_path: Path) -> None:
+    """A finding names it; the report is written all the same, as valid UTF-8."""
+    write_images(tmp_path / "images", {f"{'ab'[i % 2]}/{i}.png": noise(8, 8, seed=i) for i in range(12)})
+    os.mkdir(os.fsencode(tmp_path / "images") + b"/caf\xe9")  # noqa: PTH102 - a path of bytes
+    run = fl.climb(tmp_path / "images", rungs=["prior", "centroid-l2"], out=tmp_path / "run")
+    assert "caf" in report(run).read_text(encoding="utf-8")
 
 
 def test_evidence_that_was_changed_is_refused(digits_run: Run, tmp_path: Path) -> None:

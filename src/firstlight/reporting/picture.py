@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,8 +124,10 @@ class Picture:
     def svg(self, *, dark: bool = False, style: Style = "plain") -> str:
         """As SVG that can stand inside a page: text stays text, and the same picture gives the same bytes."""
         file = io.StringIO()
-        with _settings(DARK if dark else LIGHT, style):
-            self._drawn(DARK if dark else LIGHT).savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        with _settings(DARK if dark else LIGHT, style), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's fonts have it, or none
+            figure = self._drawn(DARK if dark else LIGHT)
+            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         text = file.getvalue()
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)

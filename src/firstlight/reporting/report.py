@@ -52,7 +52,7 @@ def report(run: Run | str | Path, path: str | Path | None = None) -> Path:
         raise ArgumentError(f"{target} is not the name of a web page; give it the ending .html.")
     page = render(run)
     with new_file(target, RunError) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may not be UTF-8
     return target
 
 

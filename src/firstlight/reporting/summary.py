@@ -54,8 +54,9 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
 def _means(run: Run, best: Evaluation) -> str:
     low, high = best.interval
     measured = f"{best.n:,} {run.split} images that it was not trained on"
-    (majority,) = _of_100(best.majority_share)
-    chance = f"always guessing the most frequent class is right for {majority}"
+    guessed = run["prior"].metrics.accuracy if "prior" in {rung.name for rung in run} else best.majority_share
+    (guessed_of_100,) = _of_100(guessed)
+    chance = f"always guessing the most frequent class is right for {guessed_of_100}"
     if best.name == "prior":
         return (
             f"No model here is shown to beat guessing: {chance} of 100 images like these, measured on {measured}. "

@@ -209,7 +209,10 @@ def read_evidence(run: Run) -> Evidence | None:
     path = run.path / EVIDENCE
     if path.stat().st_size > LIMIT:
         raise RunError(f"{path} has {path.stat().st_size:,} bytes, the limit is {LIMIT:,}; {REMEDY}.")
-    saved = unpack_one(path.read_bytes(), path)
+    try:
+        saved = unpack_one(path.read_bytes(), path)
+    except RunError as error:
+        raise RunError(f"{path} is damaged; {REMEDY}.") from error
     for name, (rank, dtype) in ARRAYS.items():
         found = saved.tensors.get(name)
         if found is None or found.ndim != rank or found.dtype != dtype:
