@@ -309,7 +309,7 @@ def test_voc_xml_beside_the_images_names_the_class(tmp_path: Path) -> None:
     }
     assert expected | {"test/4.png": (None, "test")} == told(table)
     assert ("Pascal VOC XML", {}) == (table.layout, dict(table.skipped))
-    note(table, "1 image is annotated with several objects", "train/2.jpg is dog, beside bird and cat.")
+    note(table, "1 image is annotated with several objects", "train/2.jpg is dog, together with bird and cat.")
     note(table, "1 image is without XML", "test/4.png")
 
 
