@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from conftest import unpacked
+from conftest import dataset
 
 
 def folder(name: str) -> Path:
     """The unpacked folder of a dataset."""
-    return unpacked(name)
+    return dataset(name)
 
 
 def files(root: Path) -> list[str]:

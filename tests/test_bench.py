@@ -108,3 +108,10 @@ def test_every_target_belongs_to_a_benchmark(bench: SimpleNamespace) -> None:
     for targets in bench.targets.TARGETS.values():
         for one in (*targets.ratios, *targets.bounds):
             assert "docs/log.md" in one.given_up or not one.given_up
+
+
+def test_every_benchmark_can_be_imported(bench: SimpleNamespace) -> None:
+    """Each place in the list is a function of a module that imports, with what it takes from the tests."""
+    for place in bench.run.BENCHMARKS.values():
+        module, _, function = place.partition(".")
+        assert callable(getattr(importlib.import_module(module), function)), place
