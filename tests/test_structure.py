@@ -103,6 +103,13 @@ def test_a_fresh_process_loads_nothing_slow(tmp_path: Path, code: str) -> None:
     assert set() == loaded(code, tmp_path)
 
 
+def test_help_loads_neither_numpy_nor_arrow() -> None:
+    """They take most of the time that --help may take."""
+    code = f"{HELP}\nimport sys; print([name for name in ('numpy', 'pyarrow') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.splitlines()[-1]
+
+
 @pytest.mark.slow
 def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
     """From folder to advice, the rungs without training load none of the packages that take long."""

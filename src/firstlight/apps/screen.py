@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from firstlight.runs.evidence import Evidence
-from firstlight.runs.results import RungResult
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from firstlight.runs.evidence import Evidence
+    from firstlight.runs.results import RungResult
 
 SHADES = " ░▒▓█"
 
