@@ -9,17 +9,9 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
+from chapter import CHAPTER
 from firstlight.models.closed_form.distances import to_centres
 
-# The 3 of the fastbook's chapter 4: rows 4:10 and columns 4:10 of mnist_sample's train/3/10000.png.
-BLOCK = [
-    [0, 0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 0, 29],
-    [0, 0, 0, 48, 166, 224],
-    [0, 93, 244, 249, 253, 187],
-    [0, 107, 253, 253, 230, 48],
-    [0, 3, 20, 20, 15, 0],
-]
 CORRECT = {  # of the 1,010 threes and 1,028 sevens of mnist_sample's validation images
     "prior": (0, 1028),
     "ink": (626, 717),
@@ -88,7 +80,7 @@ def test_each_comparison_is_exact(
 def test_the_3_of_the_chapter_has_its_pixels(pixels: fl.Pixels) -> None:
     """One file is looked up by its name."""
     image = pixels.values[pixels.keys.index("train/3/10000.png")]
-    assert BLOCK == image[4:10, 4:10, 0].tolist()
+    assert CHAPTER == image[4:10, 4:10, 0].tolist()
 
 
 @pytest.fixture(scope="module")

@@ -73,14 +73,14 @@ def executed(path: Path, images: str = EMBEDDED) -> NotebookNode:
         CellExecutionError: where a cell fails.
         RuntimeError: where it leaves a file in its folder.
     """
-    kept = EXECUTIONS / f"{path.stem}-{_key(path, images)}.ipynb"
+    entry = EXECUTIONS / f"{path.stem}-{_key(path, images)}.ipynb"
     with contextlib.suppress(OSError, ValueError):
-        digest, text = kept.read_text("utf-8").split("\n", 1)
+        digest, text = entry.read_text("utf-8").split("\n", 1)
         if digest == _digest(text.encode()):  # whole, as it was written
             return nbformat.reads(text, as_version=4)
     text = nbformat.writes(_run(path, images))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with new_file(kept) as part:
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(entry) as part:
         part.write_text(f"{_digest(text.encode())}\n{text}", "utf-8")
     return nbformat.reads(text, as_version=4)
 

@@ -36,7 +36,7 @@ class Layout:
         classes: the class names in sorted order.
         labels: (F,) int32, index into ``classes`` for each folder; -1 where it names no class.
         splits: (F,) int8, index into `SPLITS` for each folder; -1 where it names no split.
-        kept: (F,) bool, False for images next to class folders instead of in one.
+        kept: (F,) bool, which folders' images belong in the table; False next to class folders.
         notes: what a person should know of it, a sentence each.
     """
 
