@@ -75,10 +75,10 @@ def test_a_typed_number_is_found() -> None:
 
 
 @pytest.fixture
-def fetched(mnist_sample: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def fetched(mnist_sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The chapter's images as `fl.get` takes them: their archive, or their name where they were fetched before."""
     archive = archive_of("mnist_sample")
-    monkeypatch.setenv("FIRSTLIGHT_DATA", str(mnist_sample.parent / "got" if archive else mnist_sample.parent))
+    monkeypatch.setenv("FIRSTLIGHT_DATA", str(tmp_path if archive else mnist_sample.parent))
     return str(archive or fl.get("mnist_sample", quiet=True).name)
 
 
