@@ -92,7 +92,7 @@ def over_http(client: httpx.Client) -> Ask:
         answer = client.post("/api/predict", content=data, headers={"content-type": "application/octet-stream"})
         answer.raise_for_status()
         found = answer.json()["predictions"][0]
-        return found["label"], np.array(found["probabilities"], np.float32)
+        return found["label"], np.array(list(found["probabilities"].values()), np.float32)
 
     return ask
 

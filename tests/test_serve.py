@@ -72,12 +72,13 @@ def test_answers_are_those_of_the_session(run: fl.Run, rung: str) -> None:
         expected = session.answer(image[None])
         label = int(expected.labels[0])
         assert session.classes[label] == one["label"]
-        np.testing.assert_array_equal(expected.probabilities[0], np.float32(one["probabilities"]))
-        assert one["probabilities"][label] == one["probability"]
+        assert session.classes == tuple(one["probabilities"])
+        np.testing.assert_array_equal(expected.probabilities[0], np.float32(list(one["probabilities"].values())))
+        assert one["probabilities"][one["label"]] == one["probability"]
         if expected.distances is None:
             assert one["distances"] is None
         else:
-            np.testing.assert_array_equal(expected.distances[0], np.float32(one["distances"]))
+            np.testing.assert_array_equal(expected.distances[0], np.float32(list(one["distances"].values())))
         seen = np.frombuffer(base64.b64decode(one["pixels"]["data"]), np.uint8).reshape(one["pixels"]["shape"])
         np.testing.assert_array_equal(expected.pixels[0], seen)
         assert one["problem"] is None
@@ -90,7 +91,7 @@ def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Ses
     [one] = found.json()["predictions"]
     assert one["name"] is None
     expected = session.answer(noise(6, 6)[None, :, :, None]).probabilities[0]
-    np.testing.assert_array_equal(expected, np.float32(one["probabilities"]))
+    np.testing.assert_array_equal(expected, np.float32(list(one["probabilities"].values())))
 
 
 def test_what_is_far_from_the_validation_images_is_said_to_be_out_of_distribution(
@@ -308,6 +309,36 @@ def test_its_own_names_are_known(here: str, host: str) -> None:
     assert 200 == httpx.get(f"{here}/healthz", headers={"host": host}).status_code
 
 
+SENT_BY_A_BROWSER = {  # the headers that a browser adds: whether the request is answered
+    "a program": ({}, True),
+    "the page": ({"sec-fetch-site": "same-origin", "origin": "{here}"}, True),
+    "the page, without https": ({"origin": "{here}"}, True),
+    "the address bar": ({"sec-fetch-site": "none"}, True),
+    "another site": ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, False),
+    "another site without Sec-Fetch-Site": ({"origin": "https://evil.example"}, False),
+    "another site without Origin": ({"sec-fetch-site": "cross-site"}, False),
+    "another port": ({"origin": "http://127.0.0.1:1"}, False),
+    "another port of the same site": ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:1"}, False),
+    "a sandboxed frame or a file": ({"origin": "null"}, False),
+    "another name of this computer": ({"origin": "http://localhost:80"}, False),
+    "a malformed origin": ({"origin": "http://[::1"}, False),
+}
+
+
+@pytest.mark.parametrize("sender", SENT_BY_A_BROWSER)
+def test_a_page_of_another_site_is_refused(here: str, sender: str) -> None:
+    """Neither its predictions nor the model are given; health checks are, and a link to the page opens it."""
+    headers, answered = SENT_BY_A_BROWSER[sender]
+    headers = {name: value.format(here=here) for name, value in headers.items()}
+    sent = [
+        httpx.post(f"{here}/api/predict", files={"images": FILES["gray.png"]}, headers=headers),
+        *(httpx.get(here + path, headers=headers) for path in ("/api/model", "/api/ideal", "/metrics")),
+    ]
+    assert [200 if answered else 403] * 4 == [one.status_code for one in sent]
+    assert "--origins" in sent[0].text or answered
+    assert [200, 200] == [httpx.get(here + path, headers=headers).status_code for path in ("/", "/healthz")]
+
+
 def test_other_sites_may_call_only_where_they_were_named(session: Session) -> None:
     """CORS for the named origin alone, the Authorization header included; without a name there is none."""
     asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
@@ -318,7 +349,8 @@ def test_other_sites_may_call_only_where_they_were_named(session: Session) -> No
         refused = httpx.options(f"{there}/api/predict", headers=asked | {"origin": "https://b.example"})
         assert 400 == refused.status_code
         assert "access-control-allow-origin" not in refused.headers
-        plain = httpx.get(f"{there}/api/model", headers={"origin": "https://a.example"})
+        plain = httpx.get(f"{there}/api/model", headers={"origin": "https://a.example", "sec-fetch-site": "cross-site"})
+        assert 200 == plain.status_code
         assert "https://a.example" == plain.headers["access-control-allow-origin"]
     with served(session) as there:
         none = httpx.get(f"{there}/api/model", headers={"origin": "https://a.example"})

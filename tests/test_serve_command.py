@@ -181,6 +181,29 @@ def test_this_computer_needs_none(run: Path, host: str, without_serving: list[An
     assert f"http://{host}:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("token", ["a", "123456789012345", "a" * 40, "abababababababab"])
+def test_a_token_that_is_easy_to_guess_is_refused_where_other_computers_can_connect(token: str) -> None:
+    """Short, or of the same few characters; on this computer alone any will do, and a generated one passes."""
+    for reachable in ({"host": "0.0.0.0"}, {"host": "::"}, {"phone": True}):  # noqa: S104
+        with pytest.raises(ArgumentError, match="--token") as refused:
+            Place(token=token, **reachable)  # type: ignore[arg-type]
+        assert token not in str(refused.value)
+        proposed = str(refused.value).removesuffix(".").rpartition(" ")[2]
+        Place(token=proposed, **reachable)  # type: ignore[arg-type]
+    Place(token=token)
+
+
+@pytest.mark.parametrize(("rung", "expected"), [(None, True), ("prior", False)])
+def test_an_advised_rung_that_looks_at_no_image_is_said(
+    tmp_path: Path, rung: str | None, expected: bool, without_serving: list[Any], capsys: Any
+) -> None:
+    """`prior` gives every image the same class: one line names it where nobody chose it."""
+    gray_folder(tmp_path / "images", count=20)
+    fl.climb(tmp_path / "images", rungs=["prior"], out=tmp_path / "run")
+    serve(tmp_path / "run", Place(port=0), rung=rung)
+    assert expected is ("--rung" in capsys.readouterr().err)
+
+
 def test_the_phone_gets_a_link_with_a_token_and_a_code(
     run: Path, without_serving: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+LEAST = 16  # characters of a token that other computers could try to guess
+DIFFERENT = 6  # of them at least
 GRACE = 30  # seconds; as long as a request may take
 
 
@@ -49,6 +51,11 @@ class Place:
     def __post_init__(self) -> None:
         if self.token and not TOKEN.fullmatch(self.token):
             raise ArgumentError("A --token may only have letters, digits and ._~+/-, since a header contains it.")
+        if self.token and (self.phone or not _is_loopback(self.host)) and not _is_strong(self.token):
+            raise ArgumentError(
+                f"Other computers can connect, and this --token is easy to guess; pass one of at least {LEAST} "
+                f"characters, {DIFFERENT} of them different, such as {_new_token()}."
+            )
         if self.prefix and not (self.prefix.startswith("/") and not self.prefix.endswith("/")):
             raise ArgumentError(f"--prefix {self.prefix} must start with a slash and not end with one; pass /name.")
 
@@ -75,12 +82,14 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
     from firstlight.models.exporting.session import Session
 
     host = _own_address() if place.phone else place.host
-    token = place.token or (secrets.token_urlsafe(16) if place.phone else None)
+    token = place.token or (_new_token() if place.phone else None)
     if token is None and not _is_loopback(host):
         raise ArgumentError(
             f"Other computers can connect to {host}; pass a --token that every request must send, or --phone."
         )
     session = Session.of(source, rung)
+    if rung is None and session.about["name"] == "prior":
+        remark("The advised rung is prior, which predicts the same class for every image; --rung serves another one.")
     with _bound(host, place.port) as bound:
         address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
         hosts = ["127.0.0.1", "localhost", "[::1]", host] if _is_loopback(host) else ["*"]
@@ -121,6 +130,14 @@ def _bound(host: str, port: int) -> socket.socket:
             f"{host}:{port} cannot be used ({reason}); choose another --port, or 0 for any free one."
         ) from error
     return bound
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(16)  # 128 bits
+
+
+def _is_strong(token: str) -> bool:
+    return len(token) >= LEAST and len(set(token)) >= DIFFERENT
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,6 +25,7 @@ BODY = {
 REASONS = {
     400: "The host or the origin of the request is not one of the server's own.",
     401: "The token is missing or wrong.",
+    403: "A page of another site sent the request.",
     404: "Not found.",
     408: "The body took too long to arrive.",
     413: "Too many bytes, images or pixels.",

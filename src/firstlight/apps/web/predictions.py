@@ -81,9 +81,11 @@ def predictions(session: Session, sent: Sequence[Upload], *, pixels: int, until:
 
 
 def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row: int) -> None:
-    label, shares = int(answer.labels[row]), answer.probabilities[row].tolist()
-    prediction.label, prediction.probability, prediction.probabilities = about["classes"][label], shares[label], shares
-    prediction.distances = None if answer.distances is None else answer.distances[row].tolist()
+    classes, label, shares = about["classes"], int(answer.labels[row]), answer.probabilities[row].tolist()
+    prediction.label, prediction.probability = classes[label], shares[label]
+    prediction.probabilities = dict(zip(classes, shares, strict=True))
+    if answer.distances is not None:
+        prediction.distances = dict(zip(classes, answer.distances[row].tolist(), strict=True))
     seen = answer.pixels[row]
     prediction.pixels = Picture(shape=list(seen.shape), data=base64.b64encode(seen.tobytes()).decode())
 

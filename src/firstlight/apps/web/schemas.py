@@ -20,9 +20,9 @@ class Prediction(BaseModel):
     name: str | None = Field(description="The image's file name, as it was sent.")
     label: str | None = None
     probability: float | None = Field(default=None, description="The label's probability.")
-    probabilities: list[float] | None = Field(default=None, description="In the order of the model's classes.")
-    distances: list[float] | None = Field(
-        default=None, description="Distances to each class's nearest centre, for models that have centres."
+    probabilities: dict[str, float] | None = Field(default=None, description="Of each class, by its name.")
+    distances: dict[str, float] | None = Field(
+        default=None, description="To each class's nearest centre, by the class's name, for models that have centres."
     )
     in_distribution: bool | None = Field(
         default=None, description="Whether the image is like those that the model was evaluated on."

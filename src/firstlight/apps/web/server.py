@@ -38,7 +38,7 @@ def application(
     Returns:
         An ASGI application.
     """
-    service = Service(session, limits or Limits(), token)
+    service = Service(session, limits or Limits(), token, origins)
     app = FastAPI(
         title=f"Firstlight: {session.about['name']}",
         version=str(session.about.get("versions", {}).get("firstlight", "")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from firstlight.apps.web.callers import refuse_foreign_page
 from firstlight.apps.web.limits import Gate, Limits
 from firstlight.apps.web.metrics import Metrics
 from firstlight.apps.web.openapi import BODY, METRICS, NOT_READY, refusals
@@ -38,12 +39,14 @@ class Service:
         session: the model.
         limits: what a request may cost.
         token: what ``Authorization: Bearer`` has to hold; None: nothing.
+        origins: other sites whose pages may send requests.
     """
 
-    def __init__(self, session: Session, limits: Limits, token: str | None) -> None:
+    def __init__(self, session: Session, limits: Limits, token: str | None, origins: Collection[str] = ()) -> None:
         self.session = session
         self.limits = limits
         self.token = token
+        self.origins = frozenset(origins)
         self.gate = Gate(limits)
         self.counts = Metrics(self.gate)
         self.is_ready = False
@@ -59,11 +62,11 @@ class Service:
 
     def routes(self) -> APIRouter:
         """The addresses and their methods."""
-        guarded = [] if self.token is None else [Depends(self.authorize)]
+        guarded = [Depends(self.check_page)] + ([] if self.token is None else [Depends(self.authorize)])
         unauthorized = () if self.token is None else (401,)
 
         def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
-            return refusals(*unauthorized, *statuses)
+            return refusals(*unauthorized, 403, *statuses)
 
         router = APIRouter()
         router.post(
@@ -81,6 +84,10 @@ class Service:
         )
         router.get("/engine.js", include_in_schema=False)(self.engine)
         return router
+
+    async def check_page(self, request: Request) -> None:
+        """Refuses a page of another site."""
+        refuse_foreign_page(request.headers, self.origins)
 
     async def authorize(self, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         """Refuses a request without the token."""

@@ -21,9 +21,16 @@ function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
+let about;
+
 /** The model's document. */
 export async function model() {
-  return ask("api/model");
+  return (about ??= await ask("api/model"));
+}
+
+/** The numbers of all classes, in the model's order. */
+async function ordered(numbers) {
+  return numbers && Float32Array.from((await model()).classes, (name) => numbers[name]);
 }
 
 /** What an image file is: {label, probability, probabilities, distances, pixels}. */
@@ -34,8 +41,8 @@ export async function predict(blob) {
   return {
     label,
     probability,
-    probabilities: Float32Array.from(probabilities),
-    distances: distances && Float32Array.from(distances),
+    probabilities: await ordered(probabilities),
+    distances: await ordered(distances),
     pixels: { shape: pixels.shape, data: bytes(pixels.data) },
   };
 }
