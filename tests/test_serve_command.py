@@ -187,7 +187,7 @@ def test_a_token_that_is_easy_to_guess_is_refused_where_other_computers_can_conn
     for reachable in ({"host": "0.0.0.0"}, {"host": "::"}, {"phone": True}):  # noqa: S104
         with pytest.raises(ArgumentError, match="--token") as refused:
             Place(token=token, **reachable)  # type: ignore[arg-type]
-        assert token not in str(refused.value)
+        assert f" {token} " not in str(refused.value)
         proposed = str(refused.value).removesuffix(".").rpartition(" ")[2]
         Place(token=proposed, **reachable)  # type: ignore[arg-type]
     Place(token=token)

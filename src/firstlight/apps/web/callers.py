@@ -43,8 +43,8 @@ def _is_own(origin: str, host: str) -> bool:
     """Whether an origin has the host and the port of the Host header; ``null`` has none.
 
     Example:
-        >>> _is_own("http://localhost", "localhost:80"), _is_own("http://localhost:81", "localhost"), _is_own("null", "")
-        (True, False, False)
+        >>> [_is_own(one, "localhost:80") for one in ("http://localhost", "http://localhost:81", "null")]
+        [True, False, False]
     """
     try:
         there = urlsplit(origin)
