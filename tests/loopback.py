@@ -47,7 +47,10 @@ class Answer:
         cut: after how many bytes of what it sends it closes the connection.
         length: what it says instead of the true length; "" for nothing.
         ranges: whether it heeds Range.
-        tag: its name for this version of the file; If-Range is heeded.
+        tag: its name for this version of the file.
+        modified: its Last-Modified.
+        heeds: whether it heeds If-Range, which it compares with ``tag``.
+        reason: its words next to the status.
         shift: by how much its Content-Range is wrong.
         to: where it redirects.
     """
@@ -58,6 +61,9 @@ class Answer:
     length: str | None = None
     ranges: bool = True
     tag: str = '"1"'
+    modified: str = ""
+    heeds: bool = True
+    reason: str | None = None
     shift: int = 0
     to: str = ""
 
@@ -85,7 +91,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = answer.status or 200
         body = answer.body if status < 400 else b"out of order"  # a refusal is short, as servers have it
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and answer.ranges and self.headers.get("If-Range", answer.tag) == answer.tag and not answer.status:
+        headers |= {"Last-Modified": answer.modified} if answer.modified else {}
+        same = not answer.heeds or self.headers.get("If-Range", answer.tag) == answer.tag
+        if asked and answer.ranges and same and not answer.status:
             start = int(asked[1])
             status, span = (206, f"{start + answer.shift}-{len(body) - 1}") if start < len(body) else (416, "*")
             headers["Content-Range"] = f"bytes {span}/{len(body)}"
@@ -93,7 +101,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if answer.to:
             status, body, headers["Location"] = 302, b"", answer.to
         length = str(len(body)) if answer.length is None else answer.length
-        self.send_response(status)
+        self.send_response(status, answer.reason)
         self.send_header("Connection", "close")  # else a second try may meet the first one's closing connection
         for name, value in (headers | ({"Content-Length": length} if length else {})).items():
             self.send_header(name, value)

@@ -265,7 +265,7 @@ def test_clearing_removes_entries_and_unfinished_ones_and_nothing_else(table: Ta
     load(table)
     size = cache.entries()[0].bytes
     home = cache.folder()
-    (home / f".{'0' * 32}.abc.part").mkdir()
+    (home / f".{'0' * 32}.0123abcd.part").mkdir()
     write_images(home, {"notes.txt": b"mine", "photos/1.png": b"mine"})
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("mine")
@@ -276,6 +276,16 @@ def test_clearing_removes_entries_and_unfinished_ones_and_nothing_else(table: Ta
     assert cache.clear() == (0, 0)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"root": ' + "9" * 5000 + "}", "null", ""])
+def test_a_damaged_entry_is_listed_and_cleared(table: Table, text: str) -> None:
+    """Whatever its description says, an entry never stands in the way of the list."""
+    load(table)
+    (only_entry() / "about.json").write_text(text)
+    assert [(entry.root, entry.images) for entry in cache.entries()] == [(cache.DAMAGED, 0)]
+    assert cache.clear()[0] == 1
+    assert [] == cache.entries()
+
+
 def test_what_nobody_used_for_a_month_goes_when_something_is_written(table: Table, tmp_path: Path) -> None:
     """Old entries and what a killed process left make room; those in use stay."""
     load(table)
@@ -283,9 +293,8 @@ def test_what_nobody_used_for_a_month_goes_when_something_is_written(table: Tabl
     load(table, size=8)
     month = time.time() - 31 * 24 * 3600
     os.utime(old / "about.json", (month, month))
-    left = cache.folder() / f".{'0' * 32}.abc.part"
+    left = cache.folder() / f".{'0' * 32}.0123abcd.part"
     left.mkdir()
-    os.utime(left, (month, month))
     load(table, size=9)
     assert not old.exists()
     assert not left.exists()

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from firstlight.data.fetching import archives
 from firstlight.data.fetching import unpack as unpacking
 from firstlight.data.fetching.unpack import unpack
-from firstlight.errors import DownloadError
+from firstlight.data.files import refuse_other_count
+from firstlight.data.sources import scan
+from firstlight.errors import DataError, DownloadError
 
 CONTENT = {"photos/cat/1.png": b"first" * 500, "photos/cat/2.png": b"", "photos/dög/3 x.png": bytes(range(256)) * 40}
 WRITERS = {"photos.tar": "w", "photos.tgz": "w:gz", "photos.tar.bz2": "w:bz2", "photos.tar.xz": "w:xz"}
@@ -238,6 +240,42 @@ def test_a_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     archive = patched(zip_of(tmp_path / "a.zip", {"x": bytes(10**6)}), 22, 24, (10).to_bytes(4, "little"))
     assert "damaged" in refusal(archive)
     assert 10 >= sum(map(len, found(tmp_path / "room").values()))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 60_000, 2**16 - 1])
+def test_a_zip_that_lies_about_its_count_is_refused(count: int, tmp_path: Path) -> None:
+    """A list that holds other files than the last record counts is not whole."""
+    archive = zip_of(tmp_path / "a.zip", {"x": b"x", "y": b"y"})
+    data = bytearray(archive.read_bytes())
+    data[-14:-10] = count.to_bytes(2, "little") * 2
+    archive.write_bytes(data)
+    assert f"counts {count:,} files, its list has 2" in refusal(archive)
+    with pytest.raises(DataError, match="its list has 2"):
+        scan(archive)
+
+
+@pytest.mark.slow
+def test_a_zip_of_more_files_than_two_bytes_count_is_read(tmp_path: Path) -> None:
+    """ZIP64 counts in eight bytes, which are held against the list, too."""
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(2**16 + 1):
+            file.writestr(f"{number}/", b"")
+    with zipfile.ZipFile(archive) as file:
+        refuse_other_count(file)
+    data = bytearray(archive.read_bytes())
+    data[data.rindex(b"PK\6\6") + 32] ^= 1
+    archive.write_bytes(data)
+    with zipfile.ZipFile(archive) as file, pytest.raises(zipfile.BadZipFile, match="65,536 files"):
+        refuse_other_count(file)
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar"])
+def test_a_path_without_end_is_refused(name: str, tmp_path: Path) -> None:
+    """Thousands of folders inside each other are refused before one is made."""
+    archive = archive_of(tmp_path / name, {"d/" * 2000 + "1.png": b"x"})
+    assert "2,001 levels" in refusal(archive)
+    assert [] == list((tmp_path / "room" / "inner" / "folder").iterdir())
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:

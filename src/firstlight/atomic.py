@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from firstlight.errors import FirstlightError
+from firstlight.locks import abandoned, held
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room and run the same command again",
@@ -67,14 +69,14 @@ def new_file(path: Path, kind: type[FirstlightError] = FirstlightError) -> Itera
     path = Path(path)
     with writing(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _hidden(path)
-        part.touch(exist_ok=False)  # with the permissions that the user's umask leaves, as tempfile does not
-        try:
-            yield part
-            _flush(part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        # touch gives the permissions that the user's umask leaves, as tempfile does not
+        with _part(path, lambda part: part.touch(exist_ok=False)) as part:
+            try:
+                yield part
+                _flush(part)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -93,16 +95,71 @@ def new_folder(path: Path, kind: type[FirstlightError] = FirstlightError, *, rep
     path = Path(path)
     with writing(path, kind):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _hidden(path)
-        part.mkdir()
-        try:
-            yield part
-            if replacing and path.exists():
-                _swap(path, part)
+        with _part(path, Path.mkdir) as part:
+            try:
+                yield part
+                if replacing and path.exists():
+                    _swap(path, part)
+                else:
+                    part.rename(path)
+            finally:
+                remove_tree(part)
+
+
+def remove_abandoned(folder: Path, name: str | None = None) -> None:
+    """Removes the temporary files and folders that processes left in a folder when they were killed.
+
+    Args:
+        folder: where `new_file` and `new_folder` wrote; its subfolders are not looked into.
+        name: of the file or folder that was being written; None: any.
+    """
+    pattern = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[0-9a-f]{{8}}\.part", re.DOTALL)
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        for entry in [entry for entry in found if pattern.fullmatch(entry.name)]:
+            if entry.is_symlink() or not abandoned(Path(entry.path)):
+                continue
+            if entry.is_dir():
+                remove_tree(Path(entry.path))
             else:
-                part.rename(path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder as far as it can be removed, however deep it is, and says nothing of what is left.
+
+    Example:
+        >>> remove_tree(Path("nowhere"))
+    """
+    with contextlib.suppress(OSError):
+        # Up to Python 3.12 rmtree calls itself, and opens a folder more, for each level.
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir():
+            _flatten(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flatten(folder: Path) -> None:
+    """Moves what is below a folder's subfolders up, level by level, so that no path is ever long."""
+    while below := [Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]:
+        for inner in below:
+            for entry in list(os.scandir(inner)):
+                Path(entry.path).rename(folder / secrets.token_hex(16))
+            inner.rmdir()
+
+
+@contextlib.contextmanager
+def _part(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """A new temporary path next to ``path``, locked as long as this process writes it."""
+    remove_abandoned(path.parent, path.name)
+    while True:
+        part = _hidden(path)
+        make(part)
+        with held(part) as whole:
+            if whole:
+                yield part
+                return
 
 
 def _swap(path: Path, new: Path) -> None:
@@ -114,7 +171,7 @@ def _swap(path: Path, new: Path) -> None:
     except OSError:
         old.rename(path)
         raise
-    shutil.rmtree(old)
+    remove_tree(old)
 
 
 def _hidden(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import struct
 import threading
 import zipfile
 import zlib
@@ -27,6 +28,8 @@ FIRST_READ = 1 << 14
 # O_BINARY keeps Windows from changing line ends. O_NONBLOCK lets a named pipe that took an image's place
 # be opened without waiting for a writer; regular files do not heed it.
 FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+LAST_RECORD = 22 + 2**16  # bytes at the end of a zip in which its last record is: itself and a comment
 
 Read = Callable[[str], bytes]
 
@@ -102,13 +105,41 @@ def open_zip(path: str) -> zipfile.ZipFile:
         DataError: where it is gone, may not be read, or is no zip.
     """
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
+        refuse_other_count(archive)
+        return archive
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is not a zip archive, or is cut off ({error}); fetch or pack it again.") from error
     except OSError as error:
         raise DataError(
             f"{path} cannot be opened ({error.strerror or error}); pass a folder or zip of images."
         ) from error
+
+
+def refuse_other_count(archive: zipfile.ZipFile) -> None:
+    """Raises where a zip's last record counts other members than its list holds; zipfile does not look.
+
+    Raises:
+        zipfile.BadZipFile: where some of the list are missing, or were added.
+    """
+    file, found = archive.fp, len(archive.infolist())
+    assert file is not None
+    file.seek(0, os.SEEK_END)
+    first = max(file.tell() - LAST_RECORD, 0)
+    file.seek(first)
+    tail = file.read()
+    place = tail.rfind(b"PK\5\6", 0, len(tail) - 18)
+    (count,) = struct.unpack_from("<H", tail, place + 10)
+    locator = tail[max(place - 20, 0) : place]
+    if count == 2**16 - 1 and locator.startswith(b"PK\6\7"):  # ZIP64, whose record counts in 8 bytes
+        file.seek(struct.unpack_from("<Q", locator, 8)[0])
+        record = file.read(40)
+        if len(record) < 40 or not record.startswith(b"PK\6\6"):
+            return  # something was put before the zip, so that the place is another
+        (count,) = struct.unpack_from("<Q", record, 32)
+    # Without ZIP64 some writers let the count begin at 0 again.
+    if count not in (found, found % 2**16):
+        raise zipfile.BadZipFile(f"its last record counts {count:,} files, its list has {found:,}")
 
 
 def _refuse_outside(root: str, key: str) -> None:

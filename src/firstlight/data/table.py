@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, DataError
+from firstlight.parsing import parsed
 from firstlight.wording import plural
 
 SPLITS = ("train", "validation", "test")
@@ -231,7 +232,7 @@ class Table:
 
         try:
             rows = parquet.read_table(path)
-            about = json.loads((rows.schema.metadata or {})[b"firstlight.table"])
+            about = parsed((rows.schema.metadata or {})[b"firstlight.table"])
             rows = rows.replace_schema_metadata(None).cast(SCHEMA)
             classes = tuple(about["classes"])
             labels = _recode(rows["label"], classes)

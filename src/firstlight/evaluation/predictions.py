@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, RunError, require
+from firstlight.parsing import parsed
 
 if TYPE_CHECKING:
     import pandas
@@ -155,7 +156,7 @@ class Predictions:
         try:
             with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column from its path
                 rows = file.read()
-            about: dict[str, Any] = json.loads((rows.schema.metadata or {})[b"firstlight.predictions"])
+            about: dict[str, Any] = parsed((rows.schema.metadata or {})[b"firstlight.predictions"])
             classes = tuple(about["classes"])
             kinds = {"key": pa.string(), "label": pa.string(), "scores": pa.list_(pa.float64(), len(classes))}
             rows = rows.select(list(kinds)).cast(pa.schema(kinds.items()))

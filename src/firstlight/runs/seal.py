@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import RunError
+from firstlight.parsing import parsed
 
 VERSION = 2  # of every sealed document; goes up when the meaning of one changes
 AGAIN = "write it again or restore it from a copy"
@@ -120,7 +121,7 @@ def unseal(kind: str, data: bytes, path: Path, *, remedy: str = REMEDY) -> dict[
         firstlight.errors.RunError: readings.json was written by another version of Firstlight (its format is ...
     """
     try:
-        document: dict[str, Any] = json.loads(data)
+        document: dict[str, Any] = parsed(data)
         wanted = f"firstlight {kind} {VERSION}"
         found = document.get("format") if isinstance(document, dict) else None
         if found != wanted:
@@ -134,7 +135,7 @@ def unseal(kind: str, data: bytes, path: Path, *, remedy: str = REMEDY) -> dict[
         stated = document.pop("blake2b", None)
         del document["format"]
         whole = stated == digest(_canonical(kind, document))
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, nested without end, NaN
+    except ValueError as error:  # no JSON, no UTF-8, nested without end, NaN
         raise RunError(f"{path} is not a complete JSON document ({_short(error)}); {AGAIN}.") from error
     if not whole:
         raise RunError(f"{path} was changed after it was written: its digest differs; {AGAIN}.")

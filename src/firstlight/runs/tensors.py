@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import RunError
+from firstlight.parsing import parsed
 from firstlight.runs.seal import digest, seal, unseal
 
 # The dtypes that NumPy and safetensors both know without another package.
@@ -162,9 +162,9 @@ def unpack_one(data: bytes, path: Path) -> SavedModel:
 
     try:
         length = int.from_bytes(data[:8], "little")  # of the header: a JSON object, as the format says
-        text = json.loads(data[8 : 8 + length])["__metadata__"][METADATA]
+        text = parsed(data[8 : 8 + length])["__metadata__"][METADATA]
         alone = save(load(data))
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(f"{path} is not a safetensors file with a description; {AGAIN}.") from error
     return unpack(str(text).encode(), alone, path)
 

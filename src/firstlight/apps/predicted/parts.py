@@ -15,6 +15,7 @@ import pyarrow as pa
 from firstlight.apps.predicted.rows import Columns
 from firstlight.atomic import new_file
 from firstlight.errors import RunError
+from firstlight.parsing import parsed
 
 ABOUT = "_about.json"  # readers of Parquet folders pass over names that begin so
 PART_ROWS = 1 << 14
@@ -77,7 +78,7 @@ class Parts:
     def _begin(self, about: dict[str, str]) -> None:
         file = self.folder / ABOUT
         try:
-            found = json.loads(file.read_bytes())
+            found = parsed(file.read_bytes())
         except FileNotFoundError:
             with new_file(file, RunError) as part:
                 part.write_text(json.dumps(about, indent=1), encoding="utf-8")

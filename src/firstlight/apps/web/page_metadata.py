@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight.parsing import parsed
+
 LISTED = re.compile(r"const FILES = (\{.*\});")  # the first line of sw.js
 FEW = 20  # classes listed in a card
 
@@ -58,8 +60,8 @@ def listed(worker: Path) -> dict[str, str] | None:
     """The files that a service worker lists, with their hashes; None where Firstlight did not write it."""
     try:
         found = LISTED.match(worker.read_text("utf-8"))
-        return json.loads(found[1]) if found else None
-    except (OSError, ValueError, RecursionError):
+        return parsed(found[1]) if found else None
+    except (OSError, ValueError):
         return None
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,19 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.atomic import new_folder
+from firstlight.atomic import new_folder, remove_abandoned, remove_tree
 from firstlight.data.table import Table
 from firstlight.errors import FirstlightError
+from firstlight.locks import DAY, abandoned
+from firstlight.parsing import parsed
 
 # Counted up whenever the same file and options would give other pixels or another about.json.
 FORMAT = 2
 
 # The only names that are ever removed: an entry is its key, an unfinished one what `new_folder` makes of it.
 ENTRY = re.compile(r"[0-9a-f]{32}")
-UNFINISHED = re.compile(r"\.[0-9a-f]{32}\..*\.part")
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.[0-9a-f]{8}\.part")
 
+DAMAGED = "(damaged)"  # the root of an entry that does not say its own
 UNUSED_DAYS = 30  # an entry that nobody read for so long goes when the next one is written
-DAY = 24 * 60 * 60  # seconds
 
 
 class CacheError(FirstlightError):
@@ -41,7 +42,7 @@ class CacheEntry:
 
     Attributes:
         path: the folder of the entry.
-        root: the folder or zip file whose images it holds.
+        root: the folder or zip file whose images it holds; `DAMAGED` where it does not say.
         images: how many.
         bytes: how much room it takes.
         used: when it was last read or written, in seconds since 1970.
@@ -89,7 +90,7 @@ def read(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     """
     path = folder() / key
     try:
-        about = json.loads((path / "about.json").read_bytes())
+        about = parsed((path / "about.json").read_bytes())
         pixels = np.lib.format.open_memmap(path / "pixels.npy", mode="r")  # refuses objects
         whole = (path / "pixels.npy").stat().st_size == pixels.offset + pixels.nbytes
         if not whole or pixels.dtype != np.uint8 or list(pixels.shape) != about["shape"] or pixels.ndim != 4:
@@ -130,7 +131,7 @@ def write(key: str, root: str, about: dict[str, Any]) -> Iterator[Path]:
 
 def discard(key: str) -> None:
     """Removes an entry, whole or not."""
-    shutil.rmtree(folder() / key, ignore_errors=True)
+    remove_tree(folder() / key)
 
 
 def entries() -> list[CacheEntry]:
@@ -142,10 +143,15 @@ def entries() -> list[CacheEntry]:
     """
     found = []
     for path in _ours(ENTRY):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
-            about = json.loads((path / "about.json").read_bytes())
-            used = (path / "about.json").stat().st_mtime
-            found.append(CacheEntry(path, str(about["root"]), int(about["shape"][0]), _bytes(path), used))
+        with contextlib.suppress(OSError):  # another process removes it
+            used = path.stat().st_mtime
+            try:
+                used = (path / "about.json").stat().st_mtime
+                about = parsed((path / "about.json").read_bytes())
+                root, images = str(about["root"]), int(about["shape"][0])
+            except (OSError, ValueError, KeyError, TypeError, IndexError):
+                root, images = DAMAGED, 0
+            found.append(CacheEntry(path, root, images, _bytes(path), used))
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
 
@@ -156,9 +162,9 @@ def clear() -> tuple[int, int]:
         How many entries were removed, and how many bytes became free.
     """
     count = freed = 0
-    for path in [*_ours(ENTRY), *_ours(UNFINISHED)]:
+    for path in [*_ours(ENTRY), *filter(abandoned, _ours(UNFINISHED))]:
         size = _bytes(path)
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
         if not path.exists():
             count += ENTRY.fullmatch(path.name) is not None
             freed += size
@@ -188,8 +194,5 @@ def _remove_unused() -> None:
     now = time.time()
     for entry in entries():
         if now - entry.used > UNUSED_DAYS * DAY:
-            shutil.rmtree(entry.path, ignore_errors=True)
-    for path in _ours(UNFINISHED):
-        with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > DAY:
-                shutil.rmtree(path, ignore_errors=True)
+            remove_tree(entry.path)
+    remove_abandoned(folder())

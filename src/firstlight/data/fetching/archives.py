@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar, cast
 
+from firstlight.data.files import refuse_other_count
 from firstlight.errors import DownloadError
 
 CHUNK = 2**18
@@ -128,6 +129,7 @@ def _tar_entries(stream: _Stream) -> Iterator[Entry]:
 
 def _zip_entries(raw: IO[bytes], archive: str) -> Iterator[Entry]:
     with zipfile.ZipFile(raw) as file:
+        refuse_other_count(file)
         for info in file.infolist():
             if info.flag_bits & 1:
                 raise DownloadError(

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from firstlight.atomic import new_file, new_folder, writing
+from firstlight.atomic import new_file, new_folder, remove_abandoned, remove_tree, writing
 from firstlight.data.fetching.catalog import DATASETS, Dataset, write_digits
 from firstlight.data.fetching.transfer import Transfer
 from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
+from firstlight.locks import alone
 from firstlight.progress import Meter
 
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)
@@ -72,8 +70,11 @@ def get(
         dataset = replace(dataset, sha256=sha256, size=None, md5_of_start=None)
     home = Path(os.path.abspath(data_folder() if folder is None else folder))  # noqa: PTH100 - keeps links
     target = home / dataset.name
+    remove_abandoned(home)
     if not _is_there(target, dataset, sha256):
-        with writing(target, DownloadError), _alone(target):
+        with writing(target, DownloadError):
+            home.mkdir(parents=True, exist_ok=True)
+        with writing(target, DownloadError), alone(target.with_name(f".{target.name}.lock")):
             if _is_there(target, dataset, sha256):  # another process was there first
                 pass
             elif dataset.url is None:
@@ -124,7 +125,14 @@ def _dataset(name: str) -> Dataset:
         raise ArgumentError(
             f"{name!r} is not a known dataset, an http(s) address or an archive; known are {', '.join(DATASETS)}."
         )
-    return Dataset(_stem(unquote(urlsplit(name).path).rpartition("/")[2]), name)
+    try:
+        found = urlsplit(name)
+        named = bool(found.hostname) and found.port is not False
+    except ValueError:  # such as http://[::1/x or a port that is no number
+        named = False
+    if not named:
+        raise ArgumentError(f"{name!r} is not an address; pass one such as https://example.org/photos.zip.")
+    return Dataset(_stem(unquote(found.path).rpartition("/")[2]), name)
 
 
 def _dataset_of(archive: Path) -> Dataset:
@@ -163,33 +171,6 @@ def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Waits until no other process writes the same folder; the system lets go of the lock of one that dies."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
-    with lock.open("ab") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-                except OSError as error:  # which says after ten seconds that it is still locked
-                    if error.errno != errno.EDEADLOCK:
-                        raise
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # Windows keeps it while another process waits for it
-                lock.unlink(missing_ok=True)
-
-
 def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
     # A folder for each address, since two addresses may end in the same name.
     address = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
@@ -205,7 +186,7 @@ def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
         raise
     finally:
         if not (goes_on or part.exists()):  # a part is there only where the connection broke off
-            shutil.rmtree(part.parent, ignore_errors=True)
+            remove_tree(part.parent)
         with contextlib.suppress(OSError):
             part.parent.parent.rmdir()
 
@@ -221,7 +202,7 @@ def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None
             print(f"{dataset.name}: {links:,} links inside the archive were left out", file=sys.stderr)
         for path in _single_folder(unpacked).iterdir():
             path.rename(part / path.name)
-        shutil.rmtree(unpacked)
+        remove_tree(unpacked)
         if dataset.finish is not None:
             try:
                 dataset.finish(part)

@@ -53,7 +53,7 @@ def answers(url: str, seconds: float) -> bool:
         import requests
 
         with (
-            contextlib.suppress(requests.RequestException),
+            contextlib.suppress(requests.RequestException, ValueError),  # ValueError: a redirect to no address
             requests.get(url, stream=True, timeout=seconds) as response,  # nothing but the head is read
         ):
             found.append(response.ok)

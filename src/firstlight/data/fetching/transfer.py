@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
@@ -26,14 +26,50 @@ BUSY = (429, 500, 502, 503, 504)  # answers after which asking again may help
 RESUMED = 5  # times that a transfer which breaks off is taken up again; pooch waits 1 s, 2 s, ... between
 
 
+def _shortened(text: str) -> str:
+    """What a server or a library says, fit for a sentence."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a server says of the version of a file that it has (RFC 9110, 8.8 and 13.1.5).
+
+    Attributes:
+        tag: its ETag; ``""`` where it says none.
+        modified: its Last-Modified, likewise.
+        total: its bytes, likewise.
+    """
+
+    tag: str = ""
+    modified: str = ""
+    total: str = ""
+
+    @classmethod
+    def of(cls, response: Response, total: str) -> Version:
+        """What an answer says."""
+        headers = response.headers
+        return cls(headers.get("ETag", ""), headers.get("Last-Modified", ""), total if total.isdigit() else "")
+
+    @property
+    def strong(self) -> str:
+        """What names it to the byte, for If-Range; a weak tag does not do."""
+        return self.tag if self.tag.startswith('"') else self.modified
+
+    def differs(self, other: Version) -> bool:
+        """Whether anything that both say is different."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return any(one != another for one, another in pairs if one and another)
+
+
 @dataclass(frozen=True)
 class Transfer:
     """A downloader for pooch that goes on where an earlier transfer broke off.
 
     Attributes:
         dataset: what is fetched; its size is held against what the server says and sends.
-        part: what has come so far; it survives a transfer that breaks off. Next to it is the server's name
-            for this version of the file (RFC 9110, 13.1.5), so that two versions are never put together.
+        part: what has come so far; it survives a transfer that breaks off. Next to it is the `Version` of the
+            first answer, so that two versions are never put together.
         progress: called with (bytes so far, bytes in all or 0) for every chunk.
     """
 
@@ -68,8 +104,8 @@ class Transfer:
             return Path(registry.fetch(self.part.stem, downloader=self))
         except requests.RequestException as error:
             raise DownloadError(
-                f"The download of {self.dataset.name} broke off {RESUMED + 1} times ({error}); the part is saved, "
-                "and the same command goes on from there."
+                f"The download of {self.dataset.name} broke off {RESUMED + 1} times ({_shortened(str(error))}); the "
+                "part is saved, and the same command goes on from there where the server allows it."
             ) from error
         except OSError:
             self._forget()
@@ -80,13 +116,15 @@ class Transfer:
         import requests
         import urllib3
 
-        have = self.part.stat().st_size if self.part.exists() else 0
+        have, version = self.part.stat().st_size if self.part.exists() else 0, self._version
+        if not (version.strong or self.dataset.sha256):
+            have = 0  # nothing would show that what follows is of the same version
         # A connection of its own for each try: one that the server is about to close cannot be used again.
         headers = {"Accept-Encoding": "identity", "Connection": "close"}
         if have:
             headers["Range"] = f"bytes={have}-"
-            if self._version.exists():
-                headers["If-Range"] = self._version.read_text("latin-1")
+            if version.strong:
+                headers["If-Range"] = version.strong
         again = urllib3.Retry(
             TRIES - 1,
             backoff_factor=PAUSE,
@@ -99,18 +137,27 @@ class Transfer:
                 session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=again))
             try:
                 response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:  # urllib3 leaves http://[::1/x a ValueError
                 raise DownloadError(self._out_of_reach(url, error)) from error
             with response:
                 have, total = self._place(response, have)
                 if response.status_code != 416:
                     self._receive(response, have, total)
-        self._version.unlink(missing_ok=True)
+        self._version_file.unlink(missing_ok=True)
         self.part.replace(output_file)
 
     @property
-    def _version(self) -> Path:
+    def _version_file(self) -> Path:
         return self.part.with_name(f"{self.part.name}.version")
+
+    @property
+    def _version(self) -> Version:
+        """Of the first answer; nothing is known where the file is not there or not whole."""
+        try:
+            tag, modified, total = self._version_file.read_text("latin-1").split("\n")
+        except (OSError, ValueError):
+            return Version()
+        return Version(tag, modified, total)
 
     def _place(self, response: Response, have: int) -> tuple[int, int | None]:
         """How many bytes are there already, and how many there will be."""
@@ -122,16 +169,18 @@ class Transfer:
             if not span or not have:
                 self._start_over("the server does not go on where the part ends")
             length = span[1]
+            first, now = self._version, Version.of(response, length)
+            same = first.strong in (now.tag, now.modified) or (status == 416 and first.total == length)
+            if first.differs(now) or not (same or self.dataset.sha256):
+                self._start_over("the server may have another version of the file now")
         elif status == 200:
             have, length = 0, headers.get("Content-Length", "")
-            tag = headers.get("ETag", "")
-            version = tag if tag.startswith('"') else headers.get("Last-Modified", "")  # a weak tag does not do
             self._forget()
-            if version:
-                self._version.write_text(version, "latin-1")
+            self._version_file.write_text("\n".join(astuple(Version.of(response, length))), "latin-1", "replace")
         else:
             advice = "try again later" if status in BUSY else "check the address"
-            raise DownloadError(f"{response.url} answers {status} {response.reason}; {advice}.")
+            answer = f"{status} {_shortened(response.reason or '')}".rstrip()
+            raise DownloadError(f"{_shortened(response.url)} answers {answer}; {advice}.")
         total = int(length) if length.isdigit() else None
         if total is not None:
             self._check_size(total, have)
@@ -177,9 +226,23 @@ class Transfer:
 
     def _forget(self) -> None:
         self.part.unlink(missing_ok=True)
-        self._version.unlink(missing_ok=True)
+        self._version_file.unlink(missing_ok=True)
 
     def _out_of_reach(self, url: str, error: Exception) -> str:
+        import requests
+
+        if isinstance(error, requests.TooManyRedirects):
+            return f"{url} leads from one address to the next without end; check the address."
+        if isinstance(error, ValueError):  # requests' words for an address that it does not take, and others'
+            return (
+                f"{url} is, or leads to, an address that cannot be fetched ({_shortened(str(error))}); pass one that "
+                "begins with http:// or https:// and a name."
+            )
+        if isinstance(error, requests.exceptions.SSLError):
+            return (
+                f"The certificate of {urlsplit(url).hostname} is not accepted ({_shortened(str(error))}); bring {url} "
+                "here by another way and pass the file: firstlight get path/to/archive.tgz"
+            )
         reason = getattr(error.args[0] if error.args else None, "reason", None) or error
         return (
             f"{self.dataset.name} is not on this machine and {urlsplit(url).hostname} cannot be reached "

@@ -15,6 +15,7 @@ from firstlight.errors import DownloadError
 # in one piece are ImageNet-1k (1.3 million images, 138 GB) and Open Images (9 million).
 MOST_BYTES = 200 * 2**30
 MOST_ENTRIES = 10_000_000
+MOST_LEVELS = 100  # folders inside each other; file managers and rmtree get into trouble at some hundred
 
 # The most for what the archive itself weighs. PNG, JPEG and WebP hardly shrink any more, uncompressed bitmaps
 # shrink 10 to 50 times, and a bomb of zeros 1,032 times, the limit of deflate. A small archive of blank images
@@ -139,7 +140,10 @@ class _Target:
     def _parts(self, name: str) -> Parts:
         if _leads_outside(name):
             raise self._refused(f"the name {name!r} leads outside")
-        return tuple(part for part in name.split("/") if part not in ("", "."))
+        parts = tuple(part for part in name.split("/") if part not in ("", "."))
+        if len(parts) > MOST_LEVELS:
+            raise self._refused(f"the name {name[:60]!r}... has {len(parts):,} levels, more than {MOST_LEVELS}")
+        return parts
 
     def _check_link(self, parents: Parts, entry: Entry) -> None:
         path = posixpath.normpath("/".join((*parents, entry.target)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from firstlight.evaluation.predictions import log_softmax
 from firstlight.models.checkpoint import NETWORK, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
+from firstlight.parsing import parsed
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA, SavedModel
@@ -199,12 +199,12 @@ class Runtime:
 def _exported(path: Path) -> tuple[dict[str, Any], Runtime]:
     try:
         engine = Runtime(path.read_bytes())
-        about = json.loads(engine.metadata[METADATA])
+        about = parsed(engine.metadata[METADATA])
     except OSError as error:
         raise RunError(
             f"{path} cannot be read ({error.strerror}); name a file that firstlight export wrote."
         ) from error
-    except (KeyError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError) as error:
         raise RunError(f"{path} was not written by firstlight export: it has no description of the model.") from error
     if not isinstance(about, dict) or not about.keys() >= NEEDED or about["format"] != FORMAT:
         raise RunError(f"{path} was written by another version of Firstlight; export the model again.")
