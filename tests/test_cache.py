@@ -137,6 +137,35 @@ def test_a_description_that_does_not_fit_is_not_believed(table: Table, change: d
     assert json.loads(path.read_text()) == before
 
 
+@pytest.mark.parametrize("name", ["pixels.npy", "about.json"])
+def test_a_flipped_bit_is_never_read(table: Table, name: str) -> None:
+    """An entry in which one bit of any byte differs is made anew, and gives the pixels of the files."""
+    expected = load(table)
+    path = only_entry() / name
+    before = path.read_bytes()
+    for place in [*range(0, len(before), max(len(before) // 40, 1)), len(before) - 1]:
+        changed = bytearray(before)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        found = load(table)
+        np.testing.assert_array_equal(expected.values, found.values)
+        assert found.reasons == expected.reasons
+        assert path.read_bytes() == before
+
+
+def test_every_block_of_a_large_entry_is_checked(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads share the blocks, and each is held against its own checksum."""
+    monkeypatch.setattr(cache, "BLOCK", 100)
+    monkeypatch.setattr(cache, "cores", lambda: 3)
+    expected = load(table).values
+    path = only_entry() / "pixels.npy"
+    for place in (0, 99, 100, path.stat().st_size - 1):
+        changed = bytearray(path.read_bytes())
+        changed[place] ^= 16
+        path.write_bytes(changed)
+        np.testing.assert_array_equal(expected, load(table).values)
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "null", "\udcff"])
 def test_a_description_that_is_none_is_not_believed(table: Table, text: str) -> None:
     """Other JSON, or no text at all, leads to a new entry."""
