@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -143,12 +144,12 @@ def test_pixels_are_not_loaded_twice(photos: Path) -> None:
 
 def test_a_climb_scans_and_arranges_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the command line too."""
-    from firstlight.data import arrange
+    from firstlight.data import arrange, given
 
     calls: list[str] = []
 
-    def counted(name: str) -> Callable[..., Any]:
-        whole = getattr(arrange, name)
+    def counted(room: ModuleType, name: str) -> Callable[..., Any]:
+        whole = getattr(room, name)
 
         def call(*args: Any, **options: Any) -> Any:
             calls.append(name)
@@ -156,8 +157,8 @@ def test_a_climb_scans_and_arranges_once(photos: Path, tmp_path: Path, monkeypat
 
         return call
 
-    for name in ("scan", "arrange"):
-        monkeypatch.setattr(arrange, name, counted(name))
+    for room, name in ((given, "scan"), (arrange, "arrange")):
+        monkeypatch.setattr(room, name, counted(room, name))
     typed = ["climb", str(photos), "--rungs", "prior", "--out", str(tmp_path / "run"), "--quiet"]
     assert CliRunner().invoke(app, typed).exit_code == 0
     assert ["scan", "arrange"] == calls

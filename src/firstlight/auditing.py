@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter, defaultdict
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from firstlight.data.auditing.files import file_findings
 from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
 from firstlight.data.decoding.stack import Progress
+from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
-from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.label_errors import label_errors
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
+from firstlight.seeds import seed_of
 from firstlight.wording import plural
 
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy and its lower end from which one number counts as revealing a class
@@ -33,15 +34,13 @@ PURE = 0.99  # share of the images in the most frequent class of their prefix, f
 UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 
-def audit(
-    data: str | Path | Table, *, labels: bool = False, seed: int = 0, progress: Progress | None = None
-) -> Findings:
+def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress | None = None) -> Findings:
     """Looks at every image once and reports what a person should know before fitting a model.
 
     No file is changed. Each finding has a stable code, which docs/findings.md explains with its threshold.
 
     Args:
-        data: a folder (or anything that `scan` takes), or a table, split or not.
+        data: a folder (or anything that `scan` takes), a table, split or not, or pixels.
         labels: also check the labels, by cross-validation.
         seed: of the folds, and of the halves on which shortcuts are chosen and measured.
         progress: called with (images done, images in all).
@@ -58,7 +57,7 @@ def audit(
         >>> found.images, [one.code for one in found if one.severity == "error"]
         (1797, [])
     """
-    table = data if isinstance(data, Table) else scan(data)
+    table, seed = table_of(data), seed_of(seed)
     facts = gather(table, progress=progress)
     duplicates, remarks = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
     found = [

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from firstlight.data.arrange import arrange, load_for
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
-from firstlight.data.table import SPLITS, Table
+from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_ladder, pair
@@ -26,8 +26,9 @@ from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
-from firstlight.models.rungs import Rung, centroid_name, climbed, named, own
-from firstlight.models.training.recipes import Options, Recipe, recipe_for
+from firstlight.models.options import ClimbOptions, FitOptions, check_options, loading_from, rung_from, seeds_from
+from firstlight.models.rungs import Rung, climbed, named
+from firstlight.models.training.recipes import Recipe, recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.runs.evidence import has_evidence, write_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
@@ -35,22 +36,17 @@ from firstlight.runs.history import Epoch
 from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import SeedResults
+from firstlight.seeds import seed_of
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class FitOptions(Options, total=False):
-    """Options of `fit`: the fields of `Recipe`, and two of the centroid."""
-
-    distance: str
-    centre: str
-
-
 def fit(
     rung: str | nn.Module,
-    pixels: Pixels,
+    data: Any,
     *,
+    loading: Loading | None = None,
     effort: str = "standard",
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -62,13 +58,16 @@ def fit(
         rung: a rung's name, such as ``"cnn"``; ``"centroid"`` with the options ``distance`` (``"l1"``, ``"l2"``,
             ``"cosine"``) and ``centre`` (``"mean"``, ``"median"``); or an ``nn.Module`` that takes images
             (B, C, H, W) and gives scores (B, K): a copy of it is trained.
-        pixels: as `load` returns them. Where the table has no split, 20 % become validation images first; these are
-            used for monitoring and for the temperature, and never trained on.
+        data: pixels, as `load` returns them; a table; or a folder, or anything else that `scan` takes. Where there is
+            no split, 20 % become validation images first; these are used for monitoring and for the temperature, and
+            never trained on.
+        loading: size, color, resize, align and allow_unreadable of the images; pixels have theirs already.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipe by which a network is trained.
         seed: random seed of the split, where one has to be made, of the first weights, of the order of the images
             and of their augmentation.
         on_epoch: called with an `Epoch` after every epoch of a network.
-        options: fields of `Recipe` that replace those of the recipe: ``epochs=10, lr=1.0, loss="l1"``.
+        options: fields of `Recipe` that replace those of the recipe, ``epochs=10, lr=1.0, loss="l1"``; and fields of
+            `Loading`, ``size=32``, instead of ``loading``.
 
     Returns:
         The fitted classifier.
@@ -89,12 +88,17 @@ def fit(
         2
         3
     """
-    chosen = _rung(rung, options)
-    arranged = replace(pixels, table=arrange(pixels.table, seed=seed))
+    given, seed = dict(options), seed_of(seed)
+    loading = loading_from(data, loading, given)
+    chosen = rung_from(rung, effort, given)
+    if isinstance(data, Pixels):
+        arranged = replace(data, table=arrange(data.table, seed=seed))
+    else:
+        arranged = load_for(data, split="validation", seed=seed, loading=loading)
     training = training_set(arranged)
     setting = Setting(
-        recipe=_recipe(chosen, effort, options, len(training.labels)) if chosen.recipe else None,
-        classes=pixels.classes,
+        recipe=_recipe(chosen, effort, given, len(training.labels)) if chosen.recipe else None,
+        classes=arranged.classes,
         validation=_labelled(arranged, "validation"),
         seed=seed,
         callbacks=Callbacks(on_epoch=on_epoch),
@@ -114,12 +118,12 @@ class _Climb:
     split: str
     effort: str
     seeds: Sequence[int]
-    options: Options
+    options: Mapping[str, Any]
     callbacks: Callbacks
 
 
 def climb(
-    data: str | Path | Table | Pixels,
+    data: Any,
     *,
     rungs: Iterable[str] | None = None,
     effort: str = "standard",
@@ -128,7 +132,7 @@ def climb(
     out: str | Path | Numbered | None = None,
     seed: int | Sequence[int] = 0,
     callbacks: Callbacks | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[ClimbOptions],
 ) -> Run:
     """Climbs the ladder: fits each rung, measures it, compares it with the rungs before it, and advises where to stop.
 
@@ -148,7 +152,8 @@ def climb(
             seeds, each network is trained once per seed: the result is the first one's, and the standard deviation
             over all is reported.
         callbacks: functions to call with rungs, epochs and steps.
-        options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``.
+        options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``; and fields
+            of `Loading`, ``size=32``, instead of ``loading``.
 
     Returns:
         The run: every rung's predictions, metrics and model, and the advice.
@@ -166,17 +171,16 @@ def climb(
         ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
     """
     chosen = named(climbed() if rungs is None else rungs)
-    seeds = (seed,) if isinstance(seed, int) else tuple(seed)
-    if not seeds:
-        raise ArgumentError("No seed was given; pass a number, or several.")
+    seeds, given = seeds_from(seed), dict(options)
+    loading = loading_from(data, loading, given)
+    check_options(effort, given)
     trained = [rung for rung in chosen if rung.recipe]
-    recipe_for("module", effort, options)  # checks the options before anything is loaded
     callbacks = callbacks or Callbacks()
     pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=callbacks.on_decode)
     if callbacks.on_load is not None:
         callbacks.on_load(pixels)
     training = training_set(pixels)
-    steps = _Climb(pixels, training, split, effort, seeds, options, callbacks)
+    steps = _Climb(pixels, training, split, effort, seeds, given, callbacks)
     run = _begun(chosen, steps)
     if out is not None:
         run = begin_run(run, out)
@@ -223,18 +227,7 @@ def _labelled(pixels: Pixels, split: str) -> TrainingSet:
     return TrainingSet(chosen.values, chosen.labels, len(pixels.classes))
 
 
-def _rung(rung: str | nn.Module, options: FitOptions) -> Rung:
-    """The rung; takes distance and centre, which belong to the centroid, out of the options."""
-    distance, centre = options.pop("distance", "l1"), options.pop("centre", "mean")
-    if not isinstance(rung, str):
-        return own(rung)
-    (one,) = named([centroid_name(distance, centre) if rung == "centroid" else rung])
-    if options and not one.recipe:
-        raise ArgumentError(f"{one.name} is not trained, so it has no option {next(iter(options))!r}; omit it.")
-    return one
-
-
-def _recipe(rung: Rung, effort: str, options: Options, count: int) -> Recipe:
+def _recipe(rung: Rung, effort: str, options: Mapping[str, Any], count: int) -> Recipe:
     """The recipe of a trained rung; a requested batch must not be larger than the number of images."""
     recipe = recipe_for(rung.recipe, effort, options)
     if options.get("batch_size", 0) > count:

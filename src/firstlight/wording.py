@@ -1,4 +1,4 @@
-"""Numbers as people read them: counts with their noun, lists of names, durations, p-values."""
+"""Numbers and names as people read them: counts with their noun, lists, choices, durations, p-values."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def shortlist(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     shown = names[:most] + ([f"{len(names) - most:,} more"] if len(names) > most else [])
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def choose(name: object, known: Iterable[str]) -> str:
+    """What to choose from instead of a name that is not known, and which of these was probably meant.
+
+    Example:
+        >>> choose("cnnn", ["linear", "cnn"]), choose("x", ["linear", "cnn"]), choose("x", [])
+        ('choose from linear, cnn (did you mean cnn?)', 'choose from linear, cnn', 'choose from none')
+    """
+    from difflib import get_close_matches  # takes 5 ms to import, and is needed for errors only
+
+    names = list(known)
+    folded = {one.casefold().replace("_", "-"): one for one in names}
+    close = get_close_matches(str(name).casefold().replace("_", "-"), folded, n=1)
+    return f"choose from {', '.join(names) or 'none'}" + (f" (did you mean {folded[close[0]]}?)" if close else "")
 
 
 def duration(seconds: float) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.stack import Progress
+from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
-from firstlight.data.sources import scan
 from firstlight.data.splits import rest_to_train
 from firstlight.data.splits import split as split_table
 from firstlight.data.table import SPLITS, Table
@@ -18,7 +18,7 @@ from firstlight.errors import ArgumentError, DataError
 
 
 def load_for(
-    data: str | Path | Table | Pixels,
+    data: Any,
     *,
     split: str,
     seed: int,
@@ -36,7 +36,7 @@ def load_for(
             raise ArgumentError("The pixels are loaded already; pass their table to load them in another way.")
         table = arrange(data.table, split=split, seed=seed)
         return replace(data, table=table).select(needed(table, split))
-    table = arrange(data if isinstance(data, Table) else scan(data), split=split, seed=seed)
+    table = arrange(table_of(data), split=split, seed=seed)
     return load(table.select(needed(table, split)), loading=loading, progress=progress)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.picture import decoded, name_of
 from firstlight.errors import ArgumentError, DataError, require
 
 if TYPE_CHECKING:
@@ -228,34 +227,14 @@ def _values(image: str | Path | np.ndarray | Image) -> np.ndarray:
     """The pixels as every part of Firstlight sees them: a file and a picture go through the one decoder."""
     if isinstance(image, np.ndarray):
         return image
-    if isinstance(image, str | Path):
-        name, data = str(image), _bytes(Path(image))
-    elif hasattr(image, "getexif"):
-        name, data = "The picture", _saved(image)
-    else:
-        raise ArgumentError(f"{type(image).__name__} is not an image; pass a file, an array or a Pillow image.")
-    found = decode(data)
-    if isinstance(found, str):
-        raise DataError(f"{name} cannot be shown: {found}; pass an image.")
-    return found
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}); pass an image file.") from error
-
-
-def _saved(picture: Image) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        picture.save(buffer, "TIFF" if picture.mode in ("CMYK", "YCbCr") else "PNG", exif=picture.getexif())
-    except OSError as error:
+    found = decoded(image)
+    if isinstance(found, str) and not isinstance(image, str | Path):
         raise ArgumentError(
-            f"A Pillow image of mode {picture.mode} does not have 8 bits; pass picture.convert('L') or 'RGB'."
-        ) from error
-    return buffer.getvalue()
+            f"A Pillow image of mode {image.mode} cannot be shown ({found}); pass picture.convert('L') or 'RGB'."
+        )
+    if isinstance(found, str):
+        raise DataError(f"{name_of(image) or 'The image'} cannot be shown ({found}); pass an image.")
+    return found
 
 
 def _range(wanted: slice | tuple[int, int] | None, size: int, name: str) -> range:

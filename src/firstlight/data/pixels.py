@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,8 +15,10 @@ from firstlight.data.decoding.cached import stack_through_cache
 from firstlight.data.decoding.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.decoding.resize import Color, Resize
 from firstlight.data.decoding.stack import Progress, Stack, stack
+from firstlight.data.given import table_of
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.wording import choose
 
 MOST_UNREADABLE = 0.05  # above this share the whole folder is suspect, not a few files
 
@@ -146,7 +148,7 @@ class Pixels:
 
 
 def load(
-    table: Table,
+    table: Any,
     *,
     loading: Loading | None = None,
     cache: bool = True,
@@ -159,7 +161,8 @@ def load(
     written again is decoded again. `firstlight.data.decoding.cache.folder` is its place.
 
     Args:
-        table: from `scan` or `split`. Rows with a ``problem`` are not read.
+        table: from `scan` or `split`; or a folder, or anything else that `scan` takes. Rows with a ``problem`` are
+            not read.
         loading: size, color, resize, align and allow_unreadable in one value.
         cache: read decoded images from the cache, and write them into it.
         progress: called with (images done, images in all) now and then while decoding; the first number goes
@@ -183,9 +186,8 @@ def load(
         >>> fl.load(fl.scan(digits), size=32, color="rgb").values.shape
         (1797, 32, 32, 3)
     """
-    if loading is not None and options:
-        raise ArgumentError(f"{next(iter(options))} and loading were both passed; put it into the Loading.")
-    loading = loading or Loading(**options)
+    loading = loading_of(loading, options)
+    table = table_of(table)
     usable = table
     if table.rows["problem"].null_count < len(table):
         usable = table.select(to_numpy(pc.is_null(table.rows["problem"])))
@@ -219,6 +221,22 @@ def load(
         reasons=(*stacked.reasons, *reasons),
         allow_unreadable=loading.allow_unreadable,
     ).aligned(loading.align)
+
+
+def loading_of(loading: Loading | None, options: LoadingOptions) -> Loading:
+    """The loading that was passed, or that of the options.
+
+    Raises:
+        ArgumentError: where both were passed, or one is no loading or no option.
+    """
+    if loading is not None and not isinstance(loading, Loading):
+        raise ArgumentError(f"loading={loading!r} is not a Loading; pass loading=Loading(size=32), for example.")
+    if loading is not None and options:
+        raise ArgumentError(f"{next(iter(options))} and loading were both passed; put it into the Loading.")
+    for name in options:
+        if name not in Loading.__dataclass_fields__:
+            raise ArgumentError(f"load has no option {name!r}; {choose(name, Loading.__dataclass_fields__)}.")
+    return loading or Loading(**options)
 
 
 def _with_problems(table: Table, failures: dict[int, str]) -> Table:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data import files
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
+from firstlight.data.given import table_of
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.seeds import seed_of
 from firstlight.wording import plural
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
@@ -26,7 +28,7 @@ WORTH_A_THREAD = 64 << 10
 SPAN_BYTES = 4 << 20  # what a thread takes on at once
 
 
-def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Table:
+def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Table:
     """Gives each labelled image a split where the folder has none of its own.
 
     The side of an image is decided by a hash of the seed and of the file's bytes, not by its place in a list:
@@ -39,7 +41,7 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
     validation is returned as it is. Beside a split of its own, images without one are for train.
 
     Args:
-        table: what `scan` found.
+        table: what `scan` found; or a folder, or anything else that `scan` takes.
         validation: the share for choosing, in [0, 1).
         test: the share for the last look, in [0, 1); both together below 1.
         seed: another seed gives another split.
@@ -65,8 +67,9 @@ def split(table: Table, *, validation: float = 0.2, test: float = 0.0, seed: int
         >>> split(table, validation=0.5).counts()
         {'train': {'cat': ...}, 'validation': {'cat': ...}}
     """
-    _check(validation, test, seed)
-    table = rest_to_train(table)
+    _check(validation, test)
+    seed = seed_of(seed)
+    table = rest_to_train(table_of(table))
     labels, codes = table.labels, table.splits
     own = [name for code, name in enumerate(SPLITS) if (codes == code).any()]
     if "train" in own and "validation" in own:
@@ -123,7 +126,7 @@ def rest_to_train(table: Table) -> Table:
     return _noted(table.with_columns(splits=np.where(rest, TRAIN, codes)), [note])
 
 
-def _check(validation: float, test: float, seed: int) -> None:
+def _check(validation: float, test: float) -> None:
     for name, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
             raise ArgumentError(f"{name}={share!r} is not a share; it must be at least 0 and below 1, such as 0.2.")
@@ -131,8 +134,6 @@ def _check(validation: float, test: float, seed: int) -> None:
         raise ArgumentError(
             f"validation={validation} and test={test} leave no images for train; their sum must be below 1."
         )
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ArgumentError(f"seed={seed!r} is not a seed; pass a whole number, such as 0.")
 
 
 def _deal(

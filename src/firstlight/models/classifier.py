@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.attribution import Attribution
 from firstlight.runs.history import Epoch
 from firstlight.runs.training import TrainingRecord
+
+if TYPE_CHECKING:
+    from firstlight.evaluation.predictions import Predictions
 
 
 class SearchSpace(NamedTuple):
@@ -104,3 +107,24 @@ class Classifier:
     seed: int = 0
     training: TrainingRecord | None = None
     history: tuple[Epoch, ...] = ()
+
+    def predict(self, images: Any, *, split: str | None = None) -> Predictions:
+        """Scores images, as `firstlight.predict` does.
+
+        Args:
+            images: an image as a file, its bytes, a picture of Pillow or an array; a list of these; a folder; a table;
+                or pixels.
+            split: only its images; all images by default.
+
+        Returns:
+            One row per image.
+
+        Example:
+            >>> import firstlight as fl
+            >>> classifier = fl.fit("centroid", digits)
+            >>> classifier.predict(np.zeros((28, 28), np.uint8)).frame().columns.tolist()
+            ['key', 'label', 'predicted', 'probability', 'correct']
+        """
+        from firstlight.models.inference import predict
+
+        return predict(self, images, split=split)

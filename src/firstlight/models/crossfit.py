@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.pixels import Pixels
+from firstlight.data.pixels import Pixels, load
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.rungs import named
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Setting
+from firstlight.seeds import seed_of
 
 FOLDS = 5
 
 
-def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0) -> Predictions:
+def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0) -> Predictions:
     """Scores every labelled image with a model that was fitted on the other folds (cross-validation).
 
     It uses all splits, the test split too: no model is chosen and no accuracy is reported, only labels that a person
     should check.
 
     Args:
-        pixels: as `load` returns them.
+        data: pixels, as `load` returns them; a table; or a folder, or anything else that `scan` takes.
         rung: the rung's name; by default ``"cnn"`` with its quick recipe if torch is installed, else ``"centroid-l2"``.
         folds: the number of folds, stratified by class; equal files are in the same fold.
         seed: random seed of the folds and of training.
@@ -43,14 +45,16 @@ def crossfit(pixels: Pixels, *, rung: str | None = None, folds: int = FOLDS, see
         >>> len(seen), round(fl.evaluate(seen).accuracy, 1)
         (1797, 0.9)
     """
+    seed = seed_of(seed)
+    pixels = data if isinstance(data, Pixels) else load(data)
     known = pixels.select(pixels.labels >= 0)
     classes = np.unique(known.labels)
-    if folds < 2 or len(known) < 2 * folds or len(classes) < 2:
+    if not isinstance(folds, int) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
         raise ArgumentError(
             f"{len(known)} labelled images of {len(classes)} classes cannot be split into {folds} folds; pass at least "
             f"two folds, two classes and twice as many images as folds."
         )
-    (chosen,) = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])
+    chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`
     fold_of = _folds(known, folds, np.random.default_rng(seed))
     scores = np.empty((len(known), len(pixels.classes)))
     for fold in range(folds):

@@ -1,30 +1,36 @@
-"""`predict()`: from a fitted classifier and pixels to `Predictions`, the input of everything after the model."""
+"""`predict()`: from a fitted classifier and images in any form to `Predictions`, the input of all that follows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from firstlight.data.new_images import new_images
+from firstlight.data.pixels import Pixels
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
-from firstlight.runs.results import RungResult
+from firstlight.runs.folder import read_run
+from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
 
-if TYPE_CHECKING:
-    from firstlight.data.pixels import Pixels
+# Whatever holds a fitted model: of a run or its folder, the advised rung.
+Fitted = Classifier | RungResult | SavedModel | Run | str | Path
 
 
-def predict(
-    classifier: Classifier | RungResult | SavedModel, pixels: Pixels, *, split: str | None = None
-) -> Predictions:
+def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Predictions:
     """Scores images.
 
     Args:
-        classifier: as `fit` returns it, or a rung of a run: ``run["centroid-l1"]``.
-        pixels: images of the shape that the classifier was fitted on.
+        classifier: as `fit` returns it, a rung of a run such as ``run["cnn"]``, or a run or its folder, whose advised
+            rung is used.
+        images: an image: a file, its bytes, a picture of Pillow or an array (H, W) or (H, W, C), uint8, uint16 or
+            bool; several of these in a list, or an array (N, H, W, C); a folder, or anything else that `scan` takes;
+            a table; or pixels. All but pixels are brought to the size and color that the classifier was fitted on.
         split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default.
 
     Returns:
@@ -32,17 +38,22 @@ def predict(
         or one that the classifier does not know) and its scores (N, K).
 
     Raises:
-        ArgumentError: where the images have another shape, or the split has no images.
+        ArgumentError: where pixels have another shape, the split has no images, or something else is passed.
+        DataError: where an image of a list cannot be read, or more than 5 % of a folder.
 
     Example:
         >>> import firstlight as fl
         >>> pixels = fl.load(fl.split(fl.scan(digits)))
-        >>> seen = fl.predict(fl.fit("centroid", pixels, distance="l2"), pixels, split="validation")
+        >>> ideal = fl.fit("centroid", pixels, distance="l2")
+        >>> seen = fl.predict(ideal, pixels, split="validation")
         >>> seen.scores.shape == (len(seen), 10)
         True
+        >>> fl.predict(ideal, np.zeros((28, 28), np.uint8)).scores.shape
+        (1, 10)
     """
     classifier = classifier_of(classifier)
-    chosen = pixels if split is None else pixels.select(split)
+    pixels = new_images(images, classifier.preprocessing)
+    chosen = pixels if split is None else pixels.select(split)  # which checks the name
     if not len(chosen):
         missing = "are no images here" if split is None else f"is no {split} split here"
         raise ArgumentError(f"There {missing}; choose a split that has images.")
@@ -64,10 +75,26 @@ def predict(
     )
 
 
-def classifier_of(source: Classifier | RungResult | SavedModel) -> Classifier:
-    """The classifier itself, restored from a rung or a model file if needed."""
-    saved = source.model if isinstance(source, RungResult) else source
-    return restore(saved) if isinstance(saved, SavedModel) else saved
+def classifier_of(source: Fitted) -> Classifier:
+    """The classifier itself, restored from a rung, a model file or a run if needed.
+
+    Raises:
+        ArgumentError: where it is none of these, or the run advises no rung yet.
+        RunError: where there is no run folder of that name.
+    """
+    if isinstance(source, Classifier):
+        return source
+    if isinstance(source, str | os.PathLike):
+        source = read_run(source)
+    if isinstance(source, Run):
+        source = source.chosen()
+    if isinstance(source, RungResult):
+        return source.classifier
+    if isinstance(source, SavedModel):
+        return restore(source)
+    raise ArgumentError(
+        f"{type(source).__name__} is not a classifier; pass what fit returns, a run, or a rung of one such as run.best."
+    )
 
 
 def _labels(pixels: Pixels, classes: tuple[str, ...]) -> np.ndarray:

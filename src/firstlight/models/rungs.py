@@ -20,6 +20,7 @@ from firstlight.models.closed_form.distances import DISTANCES
 from firstlight.models.closed_form.sums import ClassSums, class_sums
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.setting import Fitted, Setting
+from firstlight.wording import choose
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,7 +102,7 @@ def centroid_name(distance: str, centre: str = "mean") -> str:
     """
     for value, choices in ((distance, DISTANCES), (centre, CENTRES)):
         if value not in choices:
-            raise ArgumentError(f"{value!r} was passed; choose from {', '.join(choices)}.")
+            raise ArgumentError(f"{value!r} was passed; {choose(value, choices)}.")
     return f"centroid-{distance}" if centre == "mean" else f"centroid-{distance}-{centre}"
 
 
@@ -143,8 +144,8 @@ def climbed() -> tuple[str, ...]:
     return (*CLOSED_FORM, *TRAINED) if find_spec("torch") is not None else CLOSED_FORM
 
 
-def named(names: Iterable[str]) -> tuple[Rung, ...]:
-    """The rungs of these names, in their order; ``"centroid"`` means all three distances.
+def named(names: str | Iterable[str]) -> tuple[Rung, ...]:
+    """The rungs of these names, or of one, in their order; ``"centroid"`` means all three distances.
 
     Raises:
         ArgumentError: if a name is no rung's, or no name is given.
@@ -155,10 +156,10 @@ def named(names: Iterable[str]) -> tuple[Rung, ...]:
     """
     known = {rung.name: rung for rung in RUNGS}
     chosen: dict[str, Rung] = {}
-    for name in names:
+    for name in [names] if isinstance(names, str) else names:
         for one in FAMILIES.get(name, (name,)):
             if one not in known:
-                raise ArgumentError(f"There is no rung {name!r}; choose from {', '.join([*FAMILIES, *known])}.")
+                raise ArgumentError(f"There is no rung {name!r}; {choose(name, [*FAMILIES, *known])}.")
             chosen[one] = known[one]
     if not chosen:
         raise ArgumentError("No rung was named; name one or more, such as centroid-l1.")

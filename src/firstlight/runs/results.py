@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.errors import ArgumentError
@@ -19,6 +19,10 @@ from firstlight.runs.history import Epoch
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import TrainingRecord
+from firstlight.wording import choose
+
+if TYPE_CHECKING:
+    from firstlight.models.classifier import Classifier
 
 WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
 
@@ -114,6 +118,17 @@ class RungResult:
         """The epochs of its training, those of all seeds; empty where it was not trained."""
         return self.outputs.history
 
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The fitted model, which predicts new images; restored at first use."""
+        from firstlight.models.checkpoint import restore
+
+        return restore(self.model)
+
+    def predict(self, images: Any, *, split: str | None = None) -> Predictions:
+        """Scores images, as `firstlight.predict` does: one file, picture or array, a list of these, a folder."""
+        return self.classifier.predict(images, split=split)
+
     def to_dict(self) -> dict[str, Any]:
         """The rung's numbers as plain values: name, metrics, comparison and times in one dict."""
         about = {
@@ -162,7 +177,7 @@ class Run:
         the run: 0 rungs on validation, 2 classes, seed 7, 3 unreadable images skipped, not finished
         >>> run["cnn"]
         Traceback (most recent call last):
-        firstlight.errors.ArgumentError: the run has no rung 'cnn'; choose from: none.
+        firstlight.errors.ArgumentError: the run has no rung 'cnn'; choose from none.
     """
 
     request: Request
@@ -180,11 +195,22 @@ class Run:
     test_readings: int = 0
 
     def __getitem__(self, name: str) -> RungResult:
-        for rung in self.rungs:
-            if rung.name == name:
-                return rung
-        there = ", ".join(rung.name for rung in self.rungs) or "none"
-        raise ArgumentError(f"{self._where} has no rung {name!r}; choose from: {there}.")
+        """The rung of that name; ``"centroid"`` is the most accurate centroid rung, of equal ones the simplest."""
+        exact = [rung for rung in self.rungs if rung.name == name]
+        found = exact or [rung for rung in self.rungs if rung.name.startswith(f"{name}-")]
+        if found:
+            return max(found, key=lambda rung: rung.metrics.correct)
+        there = choose(name, [rung.name for rung in self.rungs])
+        raise ArgumentError(f"{self._where} has no rung {name!r}; {there}.")
+
+    @property
+    def best(self) -> Classifier:
+        """The classifier of the advised rung: the simplest one that no later rung is shown to beat.
+
+        Raises:
+            ArgumentError: where the run is not finished and advises none yet.
+        """
+        return self.chosen().classifier
 
     def chosen(self, name: str | None = None) -> RungResult:
         """The rung of that name; the advised one where no name is given.

@@ -173,12 +173,48 @@ def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
 
 def _pillow(data: bytes, kind: str) -> np.ndarray | str:
     with QUIET, openers()[kind](io.BytesIO(data)) as picture:
-        if math.prod(picture.size) > PIXEL_LIMIT:
-            return _too_many(picture.size)
-        picture.load()
-        if kind == "PNG" and "transparency" in picture.info:
-            _scale_transparency(picture, depth=data[24])
-        return _plain(_upright(picture), kind)
+        return _of_picture(picture, kind)
+
+
+def decode_picture(picture: Image) -> np.ndarray | str:
+    """Decodes an image that Pillow has opened or made, as `decode` does its file; the picture is not changed.
+
+    Args:
+        picture: its current frame is taken, upright where its Exif data have an orientation.
+
+    Returns:
+        As `decode`.
+
+    Example:
+        >>> from PIL import Image
+        >>> decode_picture(Image.new("L", (2, 1), 200)).tolist()
+        [[[200], [200]]]
+    """
+    try:
+        with QUIET:
+            return _of_picture(picture, picture.format or "picture")
+    except MemoryError:
+        return "too large for the memory"
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        return _reason(error, picture.format or "picture")
+
+
+def _of_picture(picture: Image, kind: str) -> np.ndarray | str:
+    if math.prod(picture.size) > PIXEL_LIMIT:
+        return _too_many(picture.size)
+    depth = _depth(picture)
+    picture.load()
+    if kind == "PNG" and depth != 8 and "transparency" in picture.info:
+        picture = picture.copy()
+        _scale_transparency(picture, depth=depth)
+    return _plain(_upright(picture), kind)
+
+
+def _depth(picture: Image) -> int:
+    """The bits of a channel of a PNG that is not loaded yet, by Pillow's name of its raw mode; 8 of any other."""
+    tiles = getattr(picture, "tile", ())
+    raw = str(tiles[0][3]) if tiles else ""  # "L;2", "RGB;16B"
+    return int(raw.partition(";")[2].rstrip("B") or 8) if raw.startswith(("L;", "RGB;")) else 8
 
 
 def _heif(data: bytes, kind: str) -> np.ndarray | str:

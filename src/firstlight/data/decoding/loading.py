@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from firstlight.data.decoding.align import ALIGNMENTS, Align
 from firstlight.data.decoding.resize import RESIZES, Color, Resize, to_shape
 from firstlight.errors import ArgumentError
+from firstlight.wording import choose
 
 COLORS = ("gray", "rgb")
 LARGEST = 4096  # px; a typing error in ``size`` should not request terabytes
@@ -145,18 +147,18 @@ def _is_auto(size: object) -> bool:
 
 def _sides(size: object) -> tuple[int, int]:
     """(height, width) in px."""
-    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    whole = (isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= LARGEST for side in sides)
+    sides = tuple(size) if isinstance(size, tuple | list | np.ndarray) and np.ndim(size) == 1 else (size, size)
+    whole = (isinstance(side, Integral) and not isinstance(side, bool) and 1 <= int(side) <= LARGEST for side in sides)
     if len(sides) != 2 or not all(whole):
         raise ArgumentError(
             f'size={size!r} is not a size; pass "auto", a whole number of px from 1 to {LARGEST}, or two of them.'
         )
-    return sides
+    return int(sides[0]), int(sides[1])
 
 
 def _choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ArgumentError(f"{name}={value!r} is not known; choose from {', '.join(choices)}.")
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name}={value!r} is not known; {choose(value, choices)}.")
 
 
 def _fields(plain: Mapping[str, Any], known: Mapping[str, Any], needed: Sequence[str]) -> None:

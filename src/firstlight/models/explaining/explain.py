@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
+from firstlight.data.new_images import new_images
+from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.extremes import extremes
@@ -15,17 +18,13 @@ from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
-from firstlight.models.inference import classifier_of, predict
-from firstlight.runs.results import RungResult
-from firstlight.runs.tensors import SavedModel
-
-if TYPE_CHECKING:
-    from firstlight.data.pixels import Pixels
+from firstlight.models.inference import Fitted, classifier_of, predict
+from firstlight.wording import choose
 
 
 def explain(
-    classifier: Classifier | RungResult | SavedModel,
-    pixels: Pixels,
+    classifier: Fitted,
+    images: Any,
     *,
     split: str | None = None,
     most: str | None = None,
@@ -39,9 +38,10 @@ def explain(
     2014, arXiv 1311.2901), with Captum.
 
     Args:
-        classifier: as `fit` returns it, or a rung of a run: ``run["cnn"]``.
-        pixels: images of the shape that the classifier was fitted on. The nearest neighbours are searched among their
-            training images.
+        classifier: as `fit` returns it, a rung of a run such as ``run["cnn"]``, or a run or its folder, whose advised
+            rung is used.
+        images: as for `predict`: a file, a picture, an array, several of these, a folder, a table, or pixels. The
+            nearest neighbours are searched among their training images, where there are any.
         split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default.
         most: ``"wrong"``, ``"uncertain"`` or ``"typical"``, as in `extremes`; the first images by default.
         count: the number of images at most.
@@ -65,10 +65,11 @@ def explain(
         True
     """
     classifier = classifier_of(classifier)
-    if count < 1:
-        raise ArgumentError(f"count={count} was passed; pass 1 or more.")
+    pixels = new_images(images, classifier.preprocessing)
+    if not isinstance(count, Integral) or count < 1:
+        raise ArgumentError(f"count={count!r} was passed; pass a whole number, 1 or more.")
     if against is not None and against not in classifier.classes:
-        raise ArgumentError(f"{classifier.name} has no class {against!r}; choose from {', '.join(classifier.classes)}.")
+        raise ArgumentError(f"{classifier.name} has no class {against!r}; {choose(against, classifier.classes)}.")
     rows = _rows(classifier, pixels, split=split, most=most, count=count)
     if not len(rows):
         return ()  # no mistake, or nothing right

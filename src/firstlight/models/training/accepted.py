@@ -109,6 +109,8 @@ def options_of(kind: Any) -> Mapping[str, Option]:
 def check(options: Any) -> None:
     """Compares the value of every field of a dataclass of options with what it accepts.
 
+    Numbers of NumPy's and fractions become Python's, as files can hold them.
+
     Raises:
         ArgumentError: at the first value that is not accepted; the sentence has its name, the value and what is.
     """
@@ -117,3 +119,5 @@ def check(options: Any) -> None:
         value = getattr(options, name)
         if not option.accepted.test(value):
             raise ArgumentError(f"{name}={value!r} cannot be used; pass {option.accepted.words}.")
+        if isinstance(value, Real) and not isinstance(value, bool):
+            object.__setattr__(options, name, int(value) if isinstance(value, Integral) else float(value))

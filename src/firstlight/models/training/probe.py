@@ -51,7 +51,15 @@ def probe(network: Network, data: TrainingSet, recipe: Recipe) -> None:
         raise ArgumentError("The module has no parameter that can be trained; give it at least one layer with weights.")
     targets = one_hot(torch.from_numpy(np.array(data.labels[rows], np.int64)), data.classes, recipe.label_smoothing)
     loss_of = recipe.loss if callable(recipe.loss) else LOSSES[recipe.loss]
-    if not checked(loss_of(scores.float(), targets), count).requires_grad:
+    try:
+        losses = loss_of(scores.float(), targets)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArgumentError(
+            f"The loss {getattr(recipe.loss, '__name__', recipe.loss)} failed on scores and targets {got}: {reason}; "
+            "it takes both, (B, K), and gives each image's loss, (B,)."
+        ) from error
+    if not checked(losses, count).requires_grad:
         raise ArgumentError(
             "The loss has no gradient by the scores; compute it with torch from the scores, without argmax or rounding."
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from firstlight.errors import ArgumentError
 from firstlight.models.training.accepted import Accepted, check, choice, number, of_type, whole
+from firstlight.wording import choose
 
 Loss = Callable[[Any, Any], Any]  # scores (B, K) and targets (B, K), torch tensors, -> (B,)
 
@@ -230,7 +231,7 @@ def _known(kind: type, owner: str, options: Mapping[str, Any]) -> Mapping[str, A
     known = [one.name for one in fields(kind)]
     for name in options:
         if name not in known:
-            raise ArgumentError(f"{owner} has no option {name!r}; choose from {', '.join(known)}.")
+            raise ArgumentError(f"{owner} has no option {name!r}; {choose(name, known)}.")
     return options
 
 

@@ -1,0 +1,96 @@
+"""The options of `fit` and `climb` by name: those of loading, of the recipe and of the centroid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from firstlight.data.decoding.loading import Loading, LoadingOptions
+from firstlight.data.pixels import Pixels, loading_of
+from firstlight.errors import ArgumentError
+from firstlight.models.rungs import Rung, centroid_name, named, own
+from firstlight.models.training.recipes import Options, recipe_for
+from firstlight.seeds import seed_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OF_CENTROID = ("distance", "centre")
+
+
+class ClimbOptions(Options, LoadingOptions, total=False):
+    """Options of `climb`: the fields of `Recipe` and those of `Loading`."""
+
+
+class FitOptions(ClimbOptions, total=False):
+    """Options of `fit`: the same, and two of the centroid."""
+
+    distance: str
+    centre: str
+
+
+def loading_from(data: Any, loading: Loading | None, options: dict[str, Any]) -> Loading | None:
+    """The loading that was passed, or that of the options, which are taken out of them; None where there is neither.
+
+    Raises:
+        ArgumentError: where both were passed, or either with pixels, which are loaded already.
+    """
+    taken: Any = {name: options.pop(name) for name in Loading.__dataclass_fields__ if name in options}
+    if loading is None and not taken:
+        return None
+    if isinstance(data, Pixels):
+        passed = next(iter(taken), "loading")
+        raise ArgumentError(
+            f"{passed} was passed with pixels, which are loaded already; pass their table to load them in another way."
+        )
+    return loading_of(loading, taken)
+
+
+def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Rung:
+    """The rung of `fit`; distance and centre, which belong to the centroid, are taken out of the options.
+
+    Raises:
+        ArgumentError: where there is no such rung or effort, or the rung has no such option.
+    """
+    if isinstance(rung, str):
+        if rung == "centroid":
+            chosen = named(centroid_name(options.pop("distance", "l1"), options.pop("centre", "mean")))[0]
+        else:
+            (chosen,) = named(rung)
+    elif hasattr(rung, "state_dict"):
+        chosen = own(rung)
+    else:
+        raise ArgumentError(
+            f"{type(rung).__name__} is no rung; pass the name of one, such as 'centroid' or 'cnn', or an nn.Module."
+        )
+    check_options(effort, options if chosen.recipe else {})
+    if options and not chosen.recipe:
+        name = next(iter(options))
+        if name in OF_CENTROID:
+            raise ArgumentError(f"{chosen.name} has no option {name!r}; it belongs to the rung 'centroid'.")
+        raise ArgumentError(f"{chosen.name} is not trained, so it has no option {name!r}; omit it.")
+    return chosen
+
+
+def check_options(effort: str, options: dict[str, Any]) -> None:
+    """Checks an effort and the options of a recipe before anything is loaded.
+
+    Raises:
+        ArgumentError: where there is no such effort or option, or a value is not accepted.
+    """
+    recipe_for("module", effort, options)
+
+
+def seeds_from(seed: Any) -> tuple[int, ...]:
+    """One random seed or several.
+
+    Raises:
+        ArgumentError: where there is none, or one is no seed.
+    """
+    if isinstance(seed, str) or not isinstance(seed, Iterable) or isinstance(seed, Integral):
+        return (seed_of(seed),)
+    seeds = tuple(map(seed_of, seed))
+    if not seeds:
+        raise ArgumentError("No seed was given; pass a number, or several.")
+    return seeds
