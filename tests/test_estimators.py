@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from firstlight import estimators
 from firstlight.errors import ArgumentError, MissingExtraError
 from firstlight.estimators import CentroidClassifier, InkClassifier, PriorClassifier
-from firstlight.models.calibration import fit_temperature
+from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.closed_form.centroid import CENTRES
 from firstlight.models.closed_form.distances import DISTANCES
 from firstlight.models.closed_form.training_set import TrainingSet

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch import nn
 import firstlight as fl
 from blobs import Own, blobs, pixels_of
 from firstlight.errors import ArgumentError, DataError
+from firstlight.ladder import training_set
 from firstlight.models.checkpoint import restore, save
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.architectures import Linear
@@ -201,8 +204,38 @@ def test_training_stops_early_and_keeps_the_best_weights() -> None:
     best = int(np.argmin(losses))
     assert best + 1 + 3 == len(losses) < 60
     assert f"the weights of epoch {best + 1} " in classifier.training.stopped
-    whole = fl.fit("mlp", pixels, epochs=best + 1, **options)
+    whole = fl.fit("mlp", pixels, epochs=best + 1, patience=60, **options)
     assert np.array_equal(whole.model.scores(images), classifier.model.scores(images))
+
+
+def test_early_stopping_does_not_look_at_validation_images() -> None:
+    """Other validation images leave weights and temperature as they are; a fifth of the training images is held out."""
+    pixels = blobs()
+    noise = np.random.default_rng(0).integers(0, 256, pixels.values.shape, dtype=np.uint8)
+    outside = (pixels.splits == 1)[:, None, None, None]
+    options: dict[str, Any] = {"epochs": 4, "batch_size": 8, "patience": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # training may or may not stop early
+        one = fl.fit("linear", pixels, **options)
+        other = fl.fit("linear", replace(pixels, values=np.where(outside, noise, pixels.values)), **options)
+    assert np.array_equal(one.model.scores(pixels.values), other.model.scores(pixels.values))
+    assert one.temperature == other.temperature
+    assert len(training_set(pixels).held_out.labels) == one.history[0].n
+    assert not fl.predict(one, pixels, split="validation").calibrated_here
+
+
+@pytest.mark.parametrize(("patience", "best"), [(0, 2), (3, 1)])
+def test_the_weights_to_go_back_to_are_chosen_on_validation_images_with_early_stopping_only(
+    patience: int, best: int
+) -> None:
+    """Training loss is lowest in epoch 2, validation loss in epoch 1."""
+    state = linear_training(patience=patience).state
+    for number, (train_loss, validation_loss) in enumerate([(3.0, 1.0), (1.0, 2.0), (2.0, 3.0)], start=1):
+        state.end_epoch(
+            Epoch(epoch=number, epochs=3, train_loss=train_loss, validation_loss=validation_loss, lr=0.1, seconds=0.0)
+        )
+    assert best == state.best_epoch
+    assert (2 if patience else 0) == state.stale
 
 
 class Wide(nn.Module):

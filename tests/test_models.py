@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestCentroid
 
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.calibration import fit_temperature
+from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.checkpoint import restore, save
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form import distances, l1_kernel

@@ -31,13 +31,14 @@ def made(**changes: Any) -> Predictions:
         "temperature": 0.5,
         "split": "validation",
         "unreadable": 2,
+        "calibrated_here": True,
     }
     return Predictions(**parts | changes)
 
 
 def everything(seen: Predictions) -> list[Any]:
     """All that is in predictions, as values that can be compared."""
-    about = [seen.name, seen.classes, seen.temperature, seen.split, seen.unreadable]
+    about = [seen.name, seen.classes, seen.temperature, seen.split, seen.unreadable, seen.calibrated_here]
     return [*about, seen.keys.to_pylist(), seen.labels.tolist(), seen.scores.tobytes(), seen.scores.shape]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from firstlight.errors import ArgumentError, require
-from firstlight.models.calibration import fit_temperature
+from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.sums import ClassSums

@@ -16,7 +16,6 @@ import numpy as np
 from firstlight.data.arrange import arrange, load_for
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
-from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_ladder, pair
@@ -28,7 +27,8 @@ from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
 from firstlight.models.options import ClimbOptions, FitOptions, check_options, loading_from, rung_from, seeds_from
 from firstlight.models.rungs import Rung, climbed, named
-from firstlight.models.training.recipes import Recipe, recipe_for
+from firstlight.models.training.monitoring import labelled, monitored, training_set_of
+from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.runs.evidence import has_evidence, write_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
@@ -60,7 +60,8 @@ def fit(
             (B, C, H, W) and gives scores (B, K): a copy of it is trained.
         data: pixels, as `load` returns them; a table; or a folder, or anything else that `scan` takes. Where there is
             no split, 20 % become validation images first; these are used for monitoring and for the temperature, and
-            never trained on.
+            never trained on. With ``patience``, a fifth of the training images, at most 1,000, are held out for both
+            instead.
         loading: size, color, resize, align and allow_unreadable of the images; pixels have theirs already.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipe by which a network is trained.
         seed: random seed of the split, where one has to be made, of the first weights, of the order of the images
@@ -96,13 +97,10 @@ def fit(
     else:
         arranged = load_for(data, split="validation", seed=seed, loading=loading)
     training = training_set(arranged)
-    setting = Setting(
-        recipe=_recipe(chosen, effort, given, len(training.labels)) if chosen.recipe else None,
-        classes=arranged.classes,
-        validation=_labelled(arranged, "validation"),
-        seed=seed,
-        callbacks=Callbacks(on_epoch=on_epoch),
-    )
+    setting = Setting(classes=arranged.classes, seed=seed, callbacks=Callbacks(on_epoch=on_epoch))
+    if chosen.recipe:
+        recipe = recipe_for(chosen.recipe, effort, given)
+        training, setting = _monitored(arranged, training, replace(setting, recipe=recipe), given)
     classifier = _fit(chosen, arranged, training, setting)
     if classifier.training is not None and classifier.training.stopped:
         warnings.warn(classifier.training.stopped, stacklevel=2)
@@ -210,7 +208,7 @@ def training_set(pixels: Pixels) -> TrainingSet:
     Raises:
         DataError: where they are of fewer than two classes.
     """
-    train = _labelled(pixels, "train")
+    train = training_set_of(labelled(pixels, "train"))
     present = np.unique(train.labels)
     if len(present) < 2:
         names = ", ".join(pixels.classes[label] for label in present) or "none"
@@ -221,20 +219,21 @@ def training_set(pixels: Pixels) -> TrainingSet:
     return train
 
 
-def _labelled(pixels: Pixels, split: str) -> TrainingSet:
-    """The labelled images of a split."""
-    chosen = pixels.select((pixels.table.splits == SPLITS.index(split)) & (pixels.labels >= 0))
-    return TrainingSet(chosen.values, chosen.labels, len(pixels.classes))
+def _monitored(
+    pixels: Pixels, training: TrainingSet, setting: Setting, options: Mapping[str, Any], *, test: bool = False
+) -> tuple[TrainingSet, Setting]:
+    """The images that a network is trained on, and the setting with those that it is monitored on.
 
-
-def _recipe(rung: Rung, effort: str, options: Mapping[str, Any], count: int) -> Recipe:
-    """The recipe of a trained rung; a requested batch must not be larger than the number of images."""
-    recipe = recipe_for(rung.recipe, effort, options)
+    A requested batch must not be larger than the number of training images.
+    """
+    assert setting.recipe is not None
+    divided = monitored(pixels, training, hold_out=test or setting.recipe.patience > 0)
+    count = len(divided.training.labels)
     if options.get("batch_size", 0) > count:
         raise ArgumentError(
             f"batch_size={options['batch_size']} is more than the {count:,} training images; pass at most that many."
         )
-    return recipe
+    return divided.training, replace(setting, validation=divided.monitor, calibrated_on=divided.calibrated_on)
 
 
 def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
@@ -282,11 +281,9 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     pixels, training = climb.pixels, climb.training
     setting = Setting(classes=pixels.classes, seed=seed, callbacks=climb.callbacks)
     if rung.recipe:
-        validation = training.held_out if climb.split == "test" else _labelled(pixels, climb.split)
-        training = training.without_held_out if climb.split == "test" else training
-        recipe = _recipe(rung, climb.effort, climb.options, len(training.labels))
-        checkpointing = _checkpointing(rung, run, seed)
-        setting = replace(setting, recipe=recipe, validation=validation, checkpointing=checkpointing)
+        recipe = recipe_for(rung.recipe, climb.effort, climb.options)
+        setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
+        training, setting = _monitored(pixels, training, setting, climb.options, test=climb.split == "test")
     started = time.perf_counter()
     classifier = _fit(rung, pixels, training, setting)
     fitted = time.perf_counter()
@@ -329,6 +326,7 @@ def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) ->
         seed=setting.seed,
         training=fitted.training,
         history=fitted.history,
+        calibrated_on=setting.calibrated_on,
     )
 
 

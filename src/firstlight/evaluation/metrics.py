@@ -65,7 +65,8 @@ class Evaluation:
         recall: by class.
         balanced_accuracy: the mean recall of the classes that have images.
         log_loss: minus the mean natural logarithm of the probability of the true class.
-        calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017).
+        calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017). This and the log
+            loss are of temperatures that were not fitted on the image (`Predictions.unseen_log_probabilities`).
         majority_share: the share of the most frequent class among these images.
         unreadable: images that could not be read and were skipped.
         mistakes: the confusions that occur, the most frequent first; of a thousand classes the whole matrix would be a
@@ -169,7 +170,7 @@ def evaluate(predictions: Predictions) -> Evaluation:
             for c, name in enumerate(seen.classes)
         },
         balanced_accuracy=float((found[of > 0] / of[of > 0]).mean()),
-        log_loss=float(-seen.log_probabilities[np.arange(n), seen.labels].mean()),
+        log_loss=float(-seen.unseen_log_probabilities[np.arange(n), seen.labels].mean()),
         calibration_error=_calibration_error(seen),
         majority_share=float(of.max() / n),
         unreadable=predictions.unreadable,
@@ -186,7 +187,7 @@ def _mistakes(confusion: np.ndarray, classes: tuple[str, ...]) -> tuple[Mistake,
 
 def _calibration_error(seen: Predictions) -> float:
     """sum over bins of |right - confidence| / n, the confidence being the predicted class's probability."""
-    confidence = np.exp(seen.log_probabilities.max(axis=1))  # (N,)
+    confidence = np.exp(seen.unseen_log_probabilities.max(axis=1))  # (N,)
     # Bin m is ((m - 1) / 15, m / 15], as in the paper.
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gap = np.bincount(bins, weights=seen.correct - confidence, minlength=BINS)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, RunError, require
+from firstlight.evaluation.calibration import crossfit_temperatures
 from firstlight.parsing import parsed
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Predictions:
         temperature: probabilities are softmax(scores / temperature).
         split: of the images, or None.
         unreadable: how many images were skipped because they could not be read.
+        calibrated_here: whether the temperature was fitted on these very images; then figures of the probabilities
+            take `unseen_log_probabilities`.
 
     Raises:
         ArgumentError: where the shapes do not match, or a score is not finite.
@@ -58,6 +61,7 @@ class Predictions:
     temperature: float = 1.0
     split: str | None = None
     unreadable: int = 0
+    calibrated_here: bool = False
 
     def __post_init__(self) -> None:
         keys = _chunked(self.keys)
@@ -105,6 +109,16 @@ class Predictions:
         """(N, K) float64: log softmax(scores / temperature); -inf where float64 cannot hold the ratio."""
         return log_softmax(self.scores, self.temperature)
 
+    @cached_property
+    def unseen_log_probabilities(self) -> np.ndarray:
+        """(N, K) float64: log softmax by temperatures that were fitted without the image: to measure calibration.
+
+        The model's own temperature, unless that was fitted on these images; then one of two, cross-fitted in halves.
+        """
+        if not self.calibrated_here:
+            return self.log_probabilities
+        return log_softmax(self.scores, crossfit_temperatures(self.scores, self.labels)[:, None])
+
     @property
     def probabilities(self) -> np.ndarray:
         """(N, K) float64: softmax(scores / temperature)."""
@@ -139,7 +153,8 @@ class Predictions:
             "predicted": dictionary(self.predicted, self.classes),
             "scores": pa.FixedSizeListArray.from_arrays(numbers(self.scores.ravel()), len(self.classes)),
         }
-        about = {name: getattr(self, name) for name in ("name", "classes", "temperature", "split", "unreadable")}
+        plain = ("name", "classes", "temperature", "split", "unreadable", "calibrated_here")
+        about = {name: getattr(self, name) for name in plain}
         rows = pa.table(columns).replace_schema_metadata({b"firstlight.predictions": json.dumps(about).encode()})
         with new_file(Path(path), RunError) as part:
             parquet.write_table(rows, part, compression="zstd")
@@ -172,6 +187,7 @@ class Predictions:
                 temperature=float(about["temperature"]),
                 split=None if about["split"] is None else str(about["split"]),
                 unreadable=int(about["unreadable"]),
+                calibrated_here=bool(about.get("calibrated_here", False)),
             )
         except (OSError, *NOT_WHOLE, pa.ArrowException) as error:
             raise RunError(
@@ -179,8 +195,8 @@ class Predictions:
             ) from error
 
 
-def log_softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
-    """(N, K) float64: log softmax(scores / temperature); -inf where float64 cannot represent the ratio.
+def log_softmax(scores: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """(N, K) float64: log softmax(scores / temperature), of one temperature or (N, 1); -inf beyond float64's range.
 
     Example:
         >>> np.exp(log_softmax(np.array([[2.0, 0.0]]), 2.0)).round(3).tolist()

@@ -51,6 +51,7 @@ def save(classifier: Classifier) -> SavedModel:
         "versions": versions(),
         "options": classifier.model.options(),
         "training": plain(classifier.training),
+        "calibrated_on": classifier.calibrated_on,
     }
     return SavedModel(config, classifier.model.tensors())
 
@@ -101,6 +102,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
             fingerprint=str(config["fingerprint"]),
             seed=int(config["seed"]),
             training=_training(config["training"]),
+            calibrated_on=str(config.get("calibrated_on", "")),
         )
     except ArgumentError:
         raise  # the module was not passed; the file is all right

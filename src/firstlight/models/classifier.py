@@ -89,6 +89,8 @@ class Classifier:
         seed: the random seed of its fit.
         training: how it was trained; None for a closed-form rung.
         history: the epochs of its training. A checkpoint does not save them.
+        calibrated_on: fingerprint of the validation images that the temperature was fitted on; empty where these were
+            held-out training images. Figures of probabilities on these images are cross-fitted.
 
     Example:
         >>> import firstlight as fl
@@ -107,6 +109,7 @@ class Classifier:
     seed: int = 0
     training: TrainingRecord | None = None
     history: tuple[Epoch, ...] = ()
+    calibrated_on: str = ""
 
     def predict(self, images: Any, *, split: str | None = None) -> Predictions:
         """Scores images, as `firstlight.predict` does.

@@ -14,6 +14,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
+from firstlight.models.training.monitoring import fingerprint
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
@@ -71,6 +72,7 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Pre
         scores=classifier.model.scores(chosen.values),
         temperature=classifier.temperature,
         split=split,
+        calibrated_here=bool(classifier.calibrated_on) and fingerprint(chosen) == classifier.calibrated_on,
         unreadable=len(pixels.unreadable if split is None else pixels.unreadable.select(split)),
     )
 

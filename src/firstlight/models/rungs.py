@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.errors import ArgumentError, require
-from firstlight.models.calibration import fit_temperature
+from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.baselines import Ink, Prior, counted
 from firstlight.models.closed_form.centroid import CENTRES, Centroid

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from firstlight.reporting import pictures
 from firstlight.reporting.picture import DARK, LIGHT, Picture
 from firstlight.runs.results import Run, RungResult
@@ -65,10 +67,10 @@ def confusion(rung: RungResult) -> Chart:
 
 
 def reliability(rung: RungResult) -> Chart:
-    """The calibration of the probabilities."""
+    """The calibration of the probabilities, by temperatures that were not fitted on the image."""
     seen = rung.predictions
     known = seen.labels >= 0
-    return _chart(pictures.reliability(seen.probabilities[known], seen.labels[known]))
+    return _chart(pictures.reliability(np.exp(seen.unseen_log_probabilities[known]), seen.labels[known]))
 
 
 def curves(rung: RungResult) -> Chart | None:

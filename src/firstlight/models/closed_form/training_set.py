@@ -44,6 +44,11 @@ class TrainingSet:
         rows = np.delete(np.arange(len(self.labels)), self.held_out_rows)
         return TrainingSet(self.images[rows], self.labels[rows], self.classes)
 
+    @property
+    def none(self) -> TrainingSet:
+        """No images, of the same shape and classes."""
+        return TrainingSet(self.images[:0], self.labels[:0], self.classes)
+
     def centres(self, centre: str) -> ClassSums:
         """Each class's mean or median image, as integer numerators and denominators."""
         return self.sums if centre == "mean" else _medians(self.images, self.labels, self.classes)

@@ -165,7 +165,7 @@ def _recipe(run: Run, rung: RungResult, record: TrainingRecord) -> Iterator[str]
     held_out = "up to 1,000 held-out training images, a fifth of them at most"
     yield (
         "The temperature, which scales the scores before the softmax, was fitted on "
-        f"{held_out if run.split == 'test' else 'the validation images'}"
+        f"{'the validation images' if rung.predictions.calibrated_here else held_out}"
         f"{', and so was the number of epochs' if recipe['patience'] else ''}."
     )
     if record.stopped:

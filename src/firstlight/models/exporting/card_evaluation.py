@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any
 
 from firstlight.evaluation.compare import Comparison
-from firstlight.models.checkpoint import NETWORK
 from firstlight.models.exporting.markdown import safe, safe_sentence
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
@@ -30,8 +29,11 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
         f"Balanced accuracy {metrics.balanced_accuracy:.4f}, log loss {loss}, expected calibration error "
         f"{metrics.calibration_error:.4f} (15 bins)."
     )
-    if rung.model.config["kind"] == NETWORK and run.split != "test":
-        yield "The temperature was fitted on the same images, so log loss and calibration error are slightly too low."
+    if rung.predictions.calibrated_here:
+        yield (
+            "The temperature was fitted on the same images; log loss and calibration error are cross-fitted, so each "
+            "half of the images is measured with the temperature of the other half."
+        )
     classes = [(name, one) for name, one in metrics.recall.items() if one.n]
     worst = sorted(classes, key=lambda pair: pair[1].correct / pair[1].n)[:WORST]
     lines = [

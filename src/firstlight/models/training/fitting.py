@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from firstlight.errors import ArgumentError
-from firstlight.models.calibration import fit_temperature
+from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.architectures import CNN, build
 from firstlight.models.training.augmentation_policy import augmentation_for, keeps_class
@@ -23,6 +23,7 @@ from firstlight.models.training.probe import IMAGES, probe
 from firstlight.models.training.recipes import Augmentation, Recipe, for_few
 from firstlight.models.training.setting import Fitted, Setting
 from firstlight.runs.training import RangeCurve, TrainingRecord
+from firstlight.wording import plural
 
 STEM_IMAGES = 500  # evenly spaced, from which the first filters of a cnn are computed
 
@@ -66,8 +67,9 @@ def _fit(name: str | nn.Module, data: TrainingSet, setting: Setting, recipe: Rec
         network = replace(network, views=views_of(data.images.shape[1:], mirrored))
         reasons.append(f"Test-time augmentation: scores are the mean over {len(network.views)} views of each image.")
     reasons.append(stopped)
-    validation = setting.validation
-    temperature = 1.0 if validation is None else fit_temperature(network.scores(validation.images), validation.labels)
+    monitor = data.none if setting.validation is None else setting.validation
+    temperature = fit_temperature(network.scores(monitor.images), monitor.labels)
+    reasons.append(_calibration(len(monitor.labels), setting.calibrated_on, recipe.patience > 0))
     record = TrainingRecord(
         recipe=recipe.to_dict(),
         device=str(device),
@@ -123,6 +125,23 @@ def decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.d
         recipe = replace(recipe, augment=replace(recipe.augment, mirror=mirror))
         reasons.append(why)
     return recipe, reasons
+
+
+def _calibration(count: int, calibrated_on: str, stopping: bool) -> str:
+    """On how many images the temperature was fitted, and on which."""
+    if not count:
+        return (
+            "No image could be held out (a class needs five training images), so the probabilities are not calibrated"
+            f"{' and training was not stopped early' if stopping else ''}."
+        )
+    if calibrated_on:
+        return (
+            f"The temperature was fitted on the {count:,} validation images. The figures of probabilities (log loss, "
+            "calibration error, reliability diagram) are cross-fitted: each half of these images is measured with the "
+            "temperature of the other half."
+        )
+    choice = "early stopping and the temperature" if stopping else "the temperature"
+    return f"{plural(count, 'training image')} held out for monitoring, {choice}; none of them was trained on."
 
 
 def _batch(images: np.ndarray) -> Tensor:

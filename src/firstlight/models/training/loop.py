@@ -186,7 +186,10 @@ def _revert(training: Training, loss: float) -> str:
             f'{where}, before an epoch had ended; pass a smaller lr (lr="auto" looks for one), a bound for the '
             "gradient (clip=1), or look at the loss if it is your own."
         )
-    return f"{where}: training stopped, and the weights of epoch {state.best_epoch} are used."
+    chosen = (
+        f"the weights of epoch {state.best_epoch}, of the lowest {'validation' if recipe.patience else 'training'} loss"
+    )
+    return f"{where}: training stopped, and {chosen}, are used."
 
 
 def _use_best(training: Training) -> str:

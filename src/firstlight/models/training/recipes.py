@@ -77,8 +77,8 @@ class Recipe:
         clip: largest norm of the gradient; 0: no limit.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the processor computes in it.
         normalize: (pixels - mean) / standard deviation; if False, pixels / 255.
-        patience: early stopping after this many epochs without a lower validation loss, with the best weights;
-            0: no early stopping.
+        patience: early stopping after this many epochs without a lower validation loss, with the best weights; the
+            images for it are held out of the training images; 0: no early stopping.
         augment: an `Augmentation`, ``"none"``, or ``"auto"``: by rung and kind of data.
         min_steps: with few images, more epochs of smaller batches until there are this many steps; 0: ``epochs`` and
             ``batch_size`` as they are, which is the default where one of them is passed.

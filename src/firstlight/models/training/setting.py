@@ -66,6 +66,7 @@ class Setting:
         recipe: how to train; None for a closed-form rung.
         classes: (K,) names.
         validation: images held out for monitoring: measured after every epoch, and the temperature is fitted on them.
+        calibrated_on: fingerprint of these images where figures are reported on them too.
         seed: random seed of the first weights, the order of the images and their augmentation.
         callbacks: functions to call after each step and epoch.
         checkpointing: where to save the state; None: nowhere.
@@ -74,6 +75,7 @@ class Setting:
     recipe: Recipe | None = None
     classes: Sequence[str] = ()
     validation: TrainingSet | None = None
+    calibrated_on: str = ""
     seed: int = 0
     callbacks: Callbacks = field(default_factory=Callbacks)
     checkpointing: Checkpointing | None = None

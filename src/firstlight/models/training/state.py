@@ -26,8 +26,8 @@ class State:
         loss: summed over the images of the current epoch, ().
         seconds: of training so far.
         history: the complete epochs.
-        best: the weights to go back to: those of the lowest validation loss, or of the last epoch where there are no
-            validation images; None before the first epoch has ended.
+        best: the weights to go back to: those of the lowest validation loss where early stopping is on and there are
+            images for it, else those of the lowest training loss; None before the first epoch has ended.
         best_epoch: the epoch of these weights.
         stale: epochs since the validation loss was lowest.
     """
@@ -42,11 +42,12 @@ class State:
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Adds a complete epoch to the history, and copies its weights if they are the best so far."""
-        losses = [one.validation_loss for one in (*self.history, epoch) if one.validation_loss is not None]
         self.history = (*self.history, epoch)
         self.loss = torch.zeros_like(self.loss)
-        lowest = not losses or losses[-1] <= min(losses)
-        self.stale = 0 if lowest else self.stale + 1
+        stopping = self.optimizer.recipe.patience > 0 and epoch.validation_loss is not None
+        losses = [one.validation_loss if stopping else one.train_loss for one in self.history]
+        lowest = losses[-1] == min(loss for loss in losses if loss is not None)
+        self.stale = self.stale + 1 if stopping and not lowest else 0
         if lowest:
             self.best = {name: value.clone() for name, value in self.module.state_dict().items()}
             self.best_epoch = epoch.epoch
