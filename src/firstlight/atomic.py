@@ -22,6 +22,7 @@ REASONS = {
     errno.EROFS: "the file system is read-only; choose another place",
     errno.EEXIST: "a file is where a folder is needed, or the name is taken; choose another place",
     errno.ENOTEMPTY: "something of that name already exists; choose another place",
+    errno.EISDIR: "a folder of that name already exists; choose another name",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
 }
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from firstlight.characters import visible
+
 
 class FirstlightError(Exception):
     """The parent of every failure that Firstlight expects; its text is one sentence for a person.
@@ -15,6 +17,9 @@ class FirstlightError(Exception):
         ...     print(error)
         no such folder does not exist; pass a folder of images, a .zip, a .csv or a .parquet.
     """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())  # names of files and the words of a server are part of it
 
 
 class DataError(FirstlightError):
@@ -67,7 +72,7 @@ def require(extra: str, *, purpose: str) -> Iterator[None]:
     """
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:  # a package that is there and cannot be loaded is another failure
         if (error.name or "").partition(".")[0] == "firstlight":
             raise  # our own mistake
         raise MissingExtraError(purpose, extra) from error

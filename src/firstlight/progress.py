@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from firstlight.characters import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -44,7 +46,7 @@ class Meter:
             self.said = now
             of = f" of {self._count(total)}" if total else ""
             end = " MB" if self.unit == "bytes" else ""
-            print(f"{self.what}: {self._count(done)}{of}{end}", file=sys.stderr, flush=True)
+            print(f"{visible(self.what)}: {self._count(done)}{of}{end}", file=sys.stderr, flush=True)
 
     def _count(self, number: int) -> str:
         return f"{number / 1e6:,.1f}" if self.unit == "bytes" else f"{number:,}"
@@ -52,6 +54,7 @@ class Meter:
     def _draw(self, done: int, total: int) -> None:
         if self.bar is None:
             from rich.console import Console
+            from rich.markup import escape
             from rich.progress import (
                 BarColumn,
                 DownloadColumn,
@@ -64,7 +67,7 @@ class Meter:
             counted = DownloadColumn() if self.unit == "bytes" else MofNCompleteColumn()
             columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn())
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.bar.add_task(self.what, total=total or None)
+            self.bar.add_task(escape(visible(self.what)), total=total or None)
             self.bar.start()
         self.bar.update(self.bar.task_ids[0], completed=done, total=total or None)
 

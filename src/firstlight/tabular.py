@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from firstlight.characters import columns_of, padded, visible
+
 
 @dataclass(frozen=True)
 class Column:
@@ -24,8 +26,8 @@ class Column:
     rank: int = 0
 
     def cell(self, text: str) -> str:
-        """A text in this column's width."""
-        return f"{text:{'>' if self.right else '<'}{max(self.width, len(self.name))}}"
+        """A text in this column's width; characters that a terminal would act on are written out."""
+        return padded(visible(text), max(self.width, columns_of(visible(self.name))), right=self.right)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class TextTable:
         shown: list[int] = []
         for place in sorted(range(len(self.columns)), key=lambda place: self.columns[place].rank):
             more = sorted([*shown, place])
-            width = len(self._line(more, [""] * len(self.columns)))
+            width = columns_of(self._line(more, [""] * len(self.columns)))
             if self.most is None or width <= self.most or not self.columns[place].rank:
                 shown = more
         return shown
@@ -80,7 +82,8 @@ def text_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], most: i
         prior        0.171
         centroid-l1  <0.001
     """
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)] if rows else [0] * len(columns)
+    shown = ([columns_of(visible(cell)) for cell in cells] for cells in zip(*rows, strict=True))
+    widths = [max(cells) for cells in shown] if rows else [0] * len(columns)
     fitted = (replace(column, width=width) for column, width in zip(columns, widths, strict=True))
     table = TextTable(tuple(fitted), most)
     return [table.head, *map(table.line, rows)]

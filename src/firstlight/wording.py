@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from firstlight.characters import visible
+
 
 def plural(count: int, one: str, several: str = "") -> str:
     """A count with its noun, or with a noun and a verb.
@@ -27,7 +29,7 @@ def shortlist(names: Iterable[str], most: int = 3) -> str:
         >>> shortlist(["a", "b"]), shortlist(["a", "b", "c", "d", "e"])
         ('a and b', 'a, b, c and 2 more')
     """
-    names = list(names)
+    names = list(map(visible, names))
     shown = names[:most] + ([f"{len(names) - most:,} more"] if len(names) > most else [])
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 

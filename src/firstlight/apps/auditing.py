@@ -50,8 +50,9 @@ def _lines(one: Finding, columns: int | None) -> list[str]:
     """The finding, the advice and examples."""
     head = f"{one.code} {one.severity:<7}  "
     indent = " " * len(head)
-    lines = [hanging(head, one.message, columns), hanging(indent, one.advice, columns)]
-    lines += [hanging(f"{indent}  ", "  =  ".join(group), columns) for group in one.examples[:SHOWN]]
+    lines = [*hanging(head, one.message, columns), *hanging(indent, one.advice, columns)]
+    for group in one.examples[:SHOWN]:
+        lines += hanging(f"{indent}  ", "  =  ".join(group), columns)
     left = one.count - SHOWN if all(len(group) == 1 for group in one.examples) else len(one.examples) - SHOWN
     if one.examples and left > 0:
         lines.append(f"{indent}  and {left:,} more")

@@ -123,7 +123,7 @@ class _Screen:
         if self.ladder is None:
             self.ladder = LadderTable(self.classes, width(sys.stdout))
             say(*self.ladder.head(result))
-        print(self.ladder.line(result), flush=True)
+        say(self.ladder.line(result))
         if lines := training_lines(result):
             self.remark(*lines)
 

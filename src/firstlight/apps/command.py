@@ -1,17 +1,15 @@
-"""What makes a function a command: an expected failure or Ctrl-C becomes one sentence and an exit status."""
+"""What makes a function a command of the one `app`."""
 
 from __future__ import annotations
 
 import functools
-import shlex
-import sys
 from collections.abc import Callable
 from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
-from firstlight.apps.terminal import remark
-from firstlight.errors import FirstlightError
+from firstlight.apps.ending import ended
+from firstlight.apps.terminal import say
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,15 +31,8 @@ def command(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def register(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
+            with ended():
                 return function(*args, **kwargs)
-            except FirstlightError as error:
-                remark(f"firstlight: {error}")
-                raise typer.Exit(1) from error
-            except KeyboardInterrupt as error:
-                again = shlex.join(["firstlight", *sys.argv[1:]])
-                print(f"\nInterrupted; nothing was lost. The same command continues:\n{again}", file=sys.stderr)
-                raise typer.Exit(130) from error
 
         app.command(epilog=f"Example: {example}")(run)
         return run
@@ -54,5 +45,5 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
     if version:
         from firstlight import __version__
 
-        print(f"firstlight {__version__}")
+        say(f"firstlight {__version__}")
         raise typer.Exit

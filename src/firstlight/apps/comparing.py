@@ -45,7 +45,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
         paradox = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
         document["simpson"] = paradox.to_dict()
         lines += ["", str(paradox)]
-    print_json(document) if as_json else say(*lines)
+    print_json(document) if as_json else say(*"\n".join(lines).split("\n"))
 
 
 def _show(found: Comparison | Comparisons) -> None:

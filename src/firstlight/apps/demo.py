@@ -9,6 +9,9 @@ from pathlib import Path
 
 from firstlight.apps.climbing import Asked, show_climb
 from firstlight.apps.screen import drawn, print_json
+from firstlight.apps.terminal import remark, say
+from firstlight.apps.terminal import width as columns_of
+from firstlight.characters import visible
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.fetching.reach import at_hand, within_reach
 from firstlight.ladder import climb
@@ -74,23 +77,28 @@ def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
 
     small = pair.parent == folder
     count, size = sum(1 for _ in pair.rglob("*.png")), "8 x 8 px" if small else "28 x 28 px"
-    print(STORY.format(count=count, size=size, folder=pair))
+    _say(STORY.format(count=count, size=size, folder=visible(pair)))
     if small:
-        print(SMALL)
-    print(LEGEND)
-    print("First the 3s against the 7s.\n")
+        _say(SMALL)
+    _say(LEGEND)
+    _say("First the 3s against the 7s.\n")
     run = show_climb(pair, Asked(CLOSED_FORM, out=_free(folder, pair.name), quiet=True))
-    print(f"\n{_by_class(run)}")
-    print("The mean image of each class; a new image belongs to the nearer one:\n")
-    print(_ideal(run), "\n")
+    _say(f"\n{_by_class(run)}")
+    _say("The mean image of each class; a new image belongs to the nearer one:\n")
+    _say(f"{_ideal(run)}\n")
     rungs = climbed()
-    print(TRAINED if rungs != CLOSED_FORM else UNTRAINED)
+    _say(TRAINED if rungs != CLOSED_FORM else UNTRAINED)
     run = show_climb(every, Asked(rungs, effort="quick", out=_free(folder, every.name), quiet=True))
-    print()
+    _say("")
     if not quiet:
-        print(f"Predictions, numbers and models of this run: {run.path}", file=sys.stderr)
-    print(f"The report, one file for the browser:\n  {Path(str(run.path)) / REPORT}\n")
-    print(NEXT.format(folder=every, command=_command()), end="")
+        remark(f"Predictions, numbers and models of this run: {run.path}")
+    _say(f"The report, one file for the browser:\n  {visible(Path(str(run.path)) / REPORT)}\n")
+    _say(NEXT.format(folder=visible(every), command=visible(_command())).removesuffix("\n"))
+
+
+def _say(text: str) -> None:
+    """A text of several lines."""
+    say(*text.split("\n"))
 
 
 def _pair(folder: Path, quiet: bool) -> Path:
@@ -124,4 +132,5 @@ def _ideal(run: Run) -> str:
     height, width, _ = classifier.shape
     centres = classifier.model.centres
     assert centres is not None
-    return drawn(centres.reshape(-1, height, width), [f"class {name}" for name in run.classes])
+    names = [f"class {name}" for name in run.classes]
+    return drawn(centres.reshape(-1, height, width), names, most=columns_of(sys.stdout) or 80)

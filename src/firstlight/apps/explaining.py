@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy as np
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.explanation_map import drawn
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import remark, say
+from firstlight.apps.terminal import colored, remark, say
+from firstlight.atomic import writing
+from firstlight.characters import visible
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.sources import scan
@@ -169,10 +172,11 @@ def _written(explained: Sequence[Explanation], out: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise ArgumentError(f"{path} already exists; name another folder with --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    for one, path in zip(explained, paths, strict=True):
-        title = f"{Path(one.key).name}: {one.predicted}, not {one.against}"
-        explanation_maps(one.image[None], one.map[None], [title]).save(path)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for one, path in zip(explained, paths, strict=True):
+            title = visible(f"{Path(one.key).name}: {one.predicted}, not {one.against}")
+            explanation_maps(one.image[None], one.map[None], [title]).save(path)
     return paths
 
 
@@ -180,10 +184,10 @@ def _print(explained: Sequence[Explanation]) -> None:
     """Each explanation, and on a terminal the image with its map."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(file=colored(sys.stdout))
     for one in explained:
-        say(one)
+        say(*str(one).split("\n"))
         if console.is_terminal:
             say(f"  Left: the image. Right: blue pixels support {one.predicted}, orange pixels {one.against}.")
             console.print(drawn(one, console), soft_wrap=True)
-        print()
+        say("")

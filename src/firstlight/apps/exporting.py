@@ -48,9 +48,10 @@ def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
     if as_json:
         print_json(exported if isinstance(exported, dict) else exported.to_dict())
         return
-    say(f"{out}: {exported['rung']}, with its model card" if isinstance(exported, dict) else exported)
+    said = f"{out}: {exported['rung']}, with its model card" if isinstance(exported, dict) else str(exported)
+    say(*said.split("\n"))
     if wanted.to in ("page", "space"):
-        print(f"Try it at http://localhost:8000/ with: python -m http.server --directory {out}")
+        say(f"Try it at http://localhost:8000/ with: python -m http.server --directory {out}")
 
 
 def _exported(run: Path, out: Path, wanted: Wanted) -> Any:

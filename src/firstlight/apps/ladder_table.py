@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from firstlight.characters import columns_of, cut, visible
 from firstlight.evaluation.compare import NOTHING, Comparisons
 from firstlight.evaluation.metrics import Recall
 from firstlight.runs.history import Epoch
@@ -63,11 +64,11 @@ class LadderTable:
         if self.by_class:
             return [f"{recall[name]:.3f}" if name in recall else "-" for name in classes]
         lowest = min(recall, key=lambda name: recall[name])
-        return [f"{recall[lowest]:.3f} ({lowest[:LONGEST]})"]
+        return [f"{recall[lowest]:.3f} ({cut(visible(lowest), LONGEST)})"]
 
     def _table(self, by_class: bool) -> TextTable:
-        widest = len("0.000 ()") + min(LONGEST, max(map(len, self.classes)))
-        recalls = [Column(name[:6], 5, rank=RECALL) for name in self.classes]
+        widest = len("0.000 ()") + min(LONGEST, max(columns_of(visible(name)) for name in self.classes))
+        recalls = [Column(cut(visible(name), 6), 5, rank=RECALL) for name in self.classes]
         columns = (
             Column("rung", NAME_WIDTH),
             Column("accuracy"),

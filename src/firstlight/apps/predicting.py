@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.inputs import sources
 from firstlight.apps.predicted.parts import WRITERS, Parts
-from firstlight.apps.predicted.rows import Columns, Screen, printable
+from firstlight.apps.predicted.rows import Columns, Screen
 from firstlight.apps.predicted.source import Source, mark_of
 from firstlight.apps.predicted.stream import answered
 from firstlight.apps.predicted.tally import Tally
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import remark
+from firstlight.apps.terminal import remark, say_json, say_whole
+from firstlight.characters import columns_of, visible
 from firstlight.data.files import digest
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
@@ -118,14 +119,17 @@ class _Work:
 
 def _print(work: _Work, wanted: Wanted) -> Tally:
     columns, tally = work.columns, Tally()
-    longest = max(map(len, columns.classes))
+    longest = max(columns_of(visible(name)) for name in columns.classes)
     screen = Screen(columns.schema, max(source.widest for source in work.found), longest)
     if not wanted.as_json:
-        print(screen.header)
+        say_whole(screen.header)
     # On a terminal the rows themselves show the progress, and a bar would get in their way.
     with Meter("predicting", wanted.quiet or sys.stdout.isatty()) as meter:
         for rows in work.rows(meter):
-            print(*(columns if wanted.as_json else screen).lines(rows), sep="\n", flush=True)
+            if wanted.as_json:
+                say_json(*columns.lines(rows))
+            else:
+                say_whole(*screen.lines(rows))
             tally.add(rows)
     return tally
 
@@ -145,6 +149,8 @@ def _write(work: _Work, mark: str, wanted: Wanted) -> Tally:
 def _check(model: Path, wanted: Wanted) -> None:
     if wanted.out is not None and wanted.out.suffix.lower() not in WRITERS:
         raise ArgumentError(f"{wanted.out} must end in one of {', '.join(WRITERS)}.")
+    if wanted.out is not None and wanted.out.is_dir():
+        raise ArgumentError(f"{wanted.out} is a folder; name a file to write.")
     if wanted.top < 1:
         raise ArgumentError(f"--top is {wanted.top}; pass a whole number of at least 1.")
     if wanted.rung is not None and _is_exported(model):
@@ -173,4 +179,4 @@ def _holds_test(table: Table) -> bool:
 def _left_out(found: Sequence[Source]) -> Iterator[str]:
     for source in found:
         for reason, count in source.table.skipped.items():
-            yield f"{printable(source.prefix)}: skipped {count:,} ({reason})"
+            yield f"{visible(source.prefix)}: skipped {count:,} ({reason})"

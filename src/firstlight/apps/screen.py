@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from firstlight.apps.terminal import say_json
+from firstlight.characters import cut, padded, visible
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -14,12 +17,13 @@ if TYPE_CHECKING:
     from firstlight.runs.evidence import Evidence
     from firstlight.runs.results import RungResult
 
-SHADES = " ░▒▓█"
+SHADES, PLAIN_SHADES = " ░▒▓█", " .+*#"  # the latter where the encoding does not have the former
+GAP = "   "  # between two images
 
 
 def print_json(document: Any) -> None:
     """One strict JSON document on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    say_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def training_lines(rung: RungResult) -> list[str]:
@@ -58,16 +62,44 @@ def finding_lines(evidence: Evidence) -> list[str]:
     return ["", *lines]
 
 
-def drawn(images: np.ndarray, names: Sequence[str]) -> str:
-    """Gray images side by side in characters, two columns per pixel; darker characters are brighter pixels.
+def drawn(images: np.ndarray, names: Sequence[str], most: int = 80) -> str:
+    """Gray images side by side in characters; darker characters are brighter pixels.
+
+    Two columns are a pixel, which is square then; where that is wider than ``most`` columns, one column is the mean of
+    two pixels, one below the other, or of more.
 
     Args:
         images: (K, H, W) float in [0, 1].
         names: (K,) the title of each.
+        most: columns of the terminal.
     """
-    levels = (images * len(SHADES)).astype(int).clip(0, len(SHADES) - 1)
-    width = 2 * images.shape[2]
-    lines = ["   ".join(f"{name[:width]:<{width}}" for name in names)]
+    count, _, wide = images.shape
+    each = (most - len(GAP) * (count - 1)) // count  # columns of an image
+    shrunk = -(-wide // max(each, 1)) if 2 * wide > each else 0
+    if shrunk:
+        images = _means(_means(images, 2 * shrunk, axis=1), shrunk, axis=2)
+    shades = SHADES if _has(sys.stdout.encoding, SHADES) else PLAIN_SHADES
+    levels = (images * len(shades)).astype(int).clip(0, len(shades) - 1)
+    times = 1 if shrunk else 2
+    width = times * images.shape[2]
+    lines = [GAP.join(padded(cut(visible(name), width), width) for name in names)]
     for row in range(images.shape[1]):
-        lines.append("   ".join("".join(2 * SHADES[level] for level in image[row]) for image in levels))
+        lines.append(GAP.join("".join(times * shades[level] for level in image[row]) for image in levels))
     return "\n".join(lines)
+
+
+def _has(encoding: str | None, text: str) -> bool:
+    try:
+        return bool(text.encode(encoding or "utf-8"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _means(values: np.ndarray, size: int, *, axis: int) -> np.ndarray:
+    """The means of so many neighbours along an axis; the last may be of fewer."""
+    import numpy as np
+
+    starts = np.arange(0, values.shape[axis], size)
+    shape = [-1 if place == axis else 1 for place in range(values.ndim)]
+    counts = np.diff(starts, append=values.shape[axis]).reshape(shape)
+    return np.add.reduceat(values, starts, axis=axis) / counts

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from firstlight.apps.terminal import remark
+from firstlight.apps.terminal import colored, remark
 from firstlight.errors import ArgumentError, FirstlightError, require
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
         import segno
 
         remark("Point the camera of a phone in the same network here:")
-        segno.make(link, error="l").terminal(out=sys.stderr, compact=True)
+        segno.make(link, error="l").terminal(out=colored(sys.stderr), compact=True)
 
 
 class _Lines(logging.Formatter):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import remark, say
+from firstlight.apps.terminal import colored, remark, say
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.numbers import MOST_SHOWN, Numbers, css, ink, numbers
 from firstlight.errors import ArgumentError
@@ -33,13 +34,13 @@ def show_numbers(image: str, *, rows: str | None, columns: str | None, as_: str,
     if as_json:
         print_json({"image": image} | shown.to_dict())
     elif as_ == "array":
-        print(repr(shown.array))
+        say(*repr(shown.array).split("\n"))
     elif as_ == "tensor":
-        print(shown.tensor())
+        say(*str(shown.tensor()).split("\n"))
     else:
         from rich.console import Console
 
-        console = Console(highlight=False)
+        console = Console(file=colored(sys.stdout), highlight=False)
         middle = fitting(shown, console)
         part = Numbers(
             shown.image,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, DataError
 from firstlight.parsing import parsed
 from firstlight.wording import plural
@@ -265,13 +266,13 @@ class Table:
 
     def __str__(self) -> str:
         counted = f"{plural(len(self), 'image')} of {plural(len(self.classes), 'class', 'classes')}"
-        lines = [f"{counted} in {self.root} ({self.layout})"]
+        lines = [f"{counted} in {visible(self.root)} ({self.layout})"]
         for split, counts in self.counts().items():
-            shown = "  ".join(f"{name} {count:,}" for name, count in list(counts.items())[:10])
+            shown = "  ".join(f"{visible(name)} {count:,}" for name, count in list(counts.items())[:10])
             more = f"  and {len(counts) - 10} more classes" if len(counts) > 10 else ""
             lines.append(f"  {split:<11}{sum(counts.values()):>8,}   {shown}{more}")
-        lines += [f"  skipped    {count:>8,}   {reason}" for reason, count in self.skipped.items()]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        lines += [f"  skipped    {count:>8,}   {visible(reason)}" for reason, count in self.skipped.items()]
+        return "\n".join([*lines, *(f"  note: {visible(note)}" for note in self.notes)])
 
 
 def _labels(codes: np.ndarray, classes: Iterable[str]) -> pa.DictionaryArray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 
@@ -60,7 +61,7 @@ class LabelErrors:
                 self.keys[:10], self.labels.tolist(), self.suggested.tolist(), self.margins.tolist(), strict=False
             )
         ]
-        return "\n".join([head, *lines])
+        return "\n".join([head, *map(visible, lines)])
 
 
 def label_errors(predictions: Predictions) -> LabelErrors:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.characters import columns_of, padded, visible
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
@@ -76,10 +77,11 @@ class Stratified:
         rows += list(zip(self.parts, self.firsts, self.others, strict=True))
         table = [("", self.first, self.other, "difference")]
         table += [(part, _share(*a), _share(*b), f"{a[0] / a[1] - b[0] / b[1]:+.3f}") for part, a, b in rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        shown = [[visible(cell) for cell in row] for row in table]
+        widths = [max(map(columns_of, column)) for column in zip(*shown, strict=True)]
         lines = [
-            "  ".join(["", *(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))]).rstrip()
-            for row in table
+            "  ".join(["", *(padded(cell, width) for cell, width in zip(row, widths, strict=True))]).rstrip()
+            for row in shown
         ]
         lines.append(f"  inside the slices: {p_value(self.p)} by Mantel and Haenszel's test")
         if self.left_out:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.characters import columns_of, padded, visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.compare import ALPHA, Holder
 from firstlight.evaluation.parts import parts_of
@@ -113,7 +114,7 @@ class Slices:
         return pandas.DataFrame(rows)
 
     def __str__(self) -> str:
-        wide = max(map(len, [*(part.name for part in self.parts), self.name]))
+        wide = max(columns_of(visible(name)) for name in [*(part.name for part in self.parts), self.name])
         digits = max((len(f"{cell.n:,}") for cells in self.cells for cell in cells), default=0)
         lines = [f"By {self.name}; p by Fisher's exact test against the other images, corrected by Holm's method."]
         for rung, cells in zip(self.rungs, self.cells, strict=True):
@@ -121,8 +122,9 @@ class Slices:
             for part, cell in zip(self.parts, cells, strict=True):
                 low, high = cell.interval
                 mark = "worse" if cell.worse else ""
+                name = padded(visible(part.name), wide)
                 lines.append(
-                    f"  {part.name:<{wide}}  {cell.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={cell.n:<{digits},}  "
+                    f"  {name}  {cell.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={cell.n:<{digits},}  "
                     f"{p_value(cell.p):<9}  {mark}".rstrip()
                 )
         return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet, Seed
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import JOINT, hanging, say, width
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     from firstlight.data.table import Table
@@ -50,10 +52,11 @@ def get(
         if as_json:
             print_json(known)
         else:
-            say(*(hanging(f"{one.name:<15} ", one.about, width(sys.stdout)) for one in DATASETS.values()))
+            for one in DATASETS.values():
+                say(*hanging(f"{one.name:<15} ", one.about, width(sys.stdout)))
         return
     path = fetch(name, folder=folder, sha256=sha256, quiet=quiet)
-    print_json({"path": str(path)}) if as_json else print(path)
+    print_json({"path": str(path)}) if as_json else say(path)
 
 
 @command("firstlight scan photos/ --out photos.parquet")
@@ -103,14 +106,14 @@ def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> N
 
 def _lines(table: Table, columns: int | None) -> list[str]:
     """The table as text; what is too long for a line goes on below its beginning, a class next to its count."""
-    lines = []
+    lines: list[str] = []
     for line in str(table).split("\n"):
         found = re.match(r"  (note: |skipped +[\d,]+ +|\w+ +[\d,]+   )", line)
         head = found[0] if found else ""
         text = line.removeprefix(head)
         if found and not found[1].startswith(("note", "skipped")):
             text = re.sub(r"(?<=\S) (?=\S)", JOINT, text)
-        lines.append(hanging(head, text, columns))
+        lines += hanging(head, text, columns)
     return lines
 
 
@@ -123,9 +126,10 @@ def cache(
     """Show or clear the cache of decoded images."""
     from firstlight.data.decoding import cache as decoded
 
+    entry = partial(plural, one="entry", several="entries")
     if clear:
         count, size = decoded.clear()
-        print_json({"deleted": count, "bytes": size}) if as_json else print(f"{count} entries, {size:,} bytes deleted")
+        print_json({"deleted": count, "bytes": size}) if as_json else say(f"{entry(count)}, {size:,} bytes deleted")
         return
     entries = decoded.entries()
     if as_json:
@@ -134,5 +138,5 @@ def cache(
         )
         return
     for one in entries:
-        print(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
-    print(f"{sum(one.bytes for one in entries):>15,} bytes in {len(entries)} entries in {decoded.folder()}")
+        say(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
+    say(f"{sum(one.bytes for one in entries):>15,} bytes in {entry(len(entries))} in {decoded.folder()}")

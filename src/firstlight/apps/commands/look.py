@@ -10,6 +10,7 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet
 from firstlight.apps.screen import print_json
+from firstlight.apps.terminal import say
 
 
 @command("firstlight audit photos/ --strict FL201,FL203")
@@ -80,4 +81,4 @@ def report(
     from firstlight.reporting.report import report as write_report
 
     path = write_report(run, out)
-    print_json({"report": str(path), "bytes": path.stat().st_size}) if as_json else print(path)
+    print_json({"report": str(path), "bytes": path.stat().st_size}) if as_json else say(path)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.stream import Batch
 from firstlight.arrow import numbers, strings
+from firstlight.characters import columns_of, padded, visible
 from firstlight.models.exporting.session import in_distribution
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ class Screen:
 
     Attributes:
         schema: its columns.
-        widest: the length of the longest path.
-        longest: the length of the longest class name.
+        widest: columns of the longest path.
+        longest: columns of the longest class name.
     """
 
     schema: pa.Schema
@@ -134,14 +135,14 @@ class Screen:
     @property
     def header(self) -> str:
         """The names of the columns."""
-        return "  ".join(f"{one.name:{self._how(one)}}" for one in self._shown).rstrip()
+        return "  ".join(self._padded(one, one.name) for one in self._shown).rstrip()
 
     def lines(self, table: pa.Table) -> Iterator[str]:
         """A line for each row; an out-of-distribution image is marked at its end."""
         for row in table.to_pylist():
-            path = f"{printable(row['path']):{self._how(self.schema.field('path'))}}"
+            path = self._padded(self.schema.field("path"), row["path"])
             if row["problem"] is not None:
-                yield f"{path}  cannot be read: {row['problem']}"
+                yield f"{path}  cannot be read: {visible(row['problem'])}"
                 continue
             cells = [self._cell(one, row[one.name]) for one in self._shown[1:]]
             if not row["in_distribution"]:
@@ -152,26 +153,14 @@ class Screen:
     def _shown(self) -> list[pa.Field]:
         return [one for one in self.schema if one.name not in ("in_distribution", "problem")]
 
-    def _how(self, field: pa.Field) -> str:
-        if pa.types.is_floating(field.type):
-            return f">{max(5, len(field.name))}"
-        wide = min(self.widest, WIDEST) if field.name == "path" else min(self.longest, WIDEST)
-        return f"<{max(wide, len(field.name))}"
+    def _padded(self, field: pa.Field, text: str) -> str:
+        """A text in the width of its column; a number's is as wide as its name."""
+        number, name = pa.types.is_floating(field.type), visible(field.name)
+        wide = 5 if number else min(self.widest if field.name == "path" else self.longest, WIDEST)
+        return padded(visible(text), max(wide, columns_of(name)), right=number)
 
     def _cell(self, field: pa.Field, value: Any) -> str:
-        if pa.types.is_floating(field.type):
-            return f"{value:{self._how(field)}.3f}"
-        return f"{printable(value or '-'):{self._how(field)}}"
-
-
-def printable(text: str) -> str:
-    """A text without control characters: they are written as \\x1b and the like.
-
-    Example:
-        >>> printable("a\\x1b[2J ü")
-        'a\\\\x1b[2J ü'
-    """
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return self._padded(field, f"{value:.3f}" if pa.types.is_floating(field.type) else value or "-")
 
 
 def _place(place: int) -> str:

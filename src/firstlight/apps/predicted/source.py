@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstlight.characters import columns_of, visible
 from firstlight.data.files import digest
 from firstlight.data.table import Table
 
@@ -40,9 +41,12 @@ class Source:
 
     @property
     def widest(self) -> int:
-        """The length of the longest path."""
+        """The columns of a terminal that the widest path takes."""
         names = self.table.rows["key"] if self.names is None else self.names
-        return len(self.prefix) + int(pc.max(pc.utf8_length(names)).as_py() or 0)
+        plain = pc.string_is_ascii(names)
+        longest = int(pc.max(pc.utf8_length(names.filter(plain))).as_py() or 0)
+        others = names.filter(pc.invert(plain)).to_pylist()
+        return columns_of(visible(self.prefix)) + max([longest, *(columns_of(visible(name)) for name in others)])
 
     @property
     def mark(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.apps.predicted.rows import printable
+from firstlight.characters import visible
 from firstlight.evaluation.uncertainty import wilson
 
 NAMED = 3  # of the images that cannot be read
@@ -54,7 +54,7 @@ class Tally:
         """The summary for the model with this name."""
         if self.unreadable:
             more = "; ..." if self.unreadable > len(self.named) else ""
-            first = "; ".join(map(printable, self.named))
+            first = "; ".join(map(visible, self.named))
             yield f"{self.unreadable:,} of {self.images:,} images cannot be read: {first}{more}"
         if self.out_of_distribution:
             yield f"{self.out_of_distribution:,} of {self.images:,} images are out-of-distribution for {name}."

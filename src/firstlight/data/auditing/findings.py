@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Finding:
         return {"code": self.code, "severity": self.severity, **asdict(self)}
 
     def __str__(self) -> str:
-        return f"{self.code} {self.severity:<8} {self.message} {self.advice}"
+        return visible(f"{self.code} {self.severity:<8} {self.message} {self.advice}")
 
 
 @dataclass(frozen=True)
@@ -145,4 +146,4 @@ class Findings(Sequence[Finding]):
 
     def __str__(self) -> str:
         lines = [str(one) for one in self.found] or [f"Nothing was found in {self.images:,} images."]
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*lines, *map(visible, self.remarks)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from firstlight.atomic import new_file, new_folder, remove_abandoned, remove_tree, writing
+from firstlight.characters import visible
 from firstlight.data.fetching.catalog import DATASETS, Dataset, write_digits
 from firstlight.data.fetching.transfer import Transfer
 from firstlight.data.fetching.unpack import unpack
@@ -199,7 +200,7 @@ def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None
         with Meter(f"unpacking {dataset.name}", quiet, "bytes") as meter:
             links = unpack(archive, unpacked, progress=meter)
         if links and not quiet:
-            print(f"{dataset.name}: {links:,} links inside the archive were left out", file=sys.stderr)
+            print(f"{visible(dataset.name)}: {links:,} links inside the archive were left out", file=sys.stderr)
         for path in _single_folder(unpacked).iterdir():
             path.rename(part / path.name)
         remove_tree(unpacked)

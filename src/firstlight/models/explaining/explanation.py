@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.errors import require
 from firstlight.models.explaining.neighbours import Neighbour
 from firstlight.runs.seal import plain
@@ -84,7 +85,7 @@ class Explanation:
         if self.neighbours:
             near = ", ".join(f"{one.key} ({one.label}, {one.distance:.3g})" for one in self.neighbours)
             lines.append(f"  Its nearest neighbours among {self.searched}: {near}.")
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def _verdict(self) -> str:
         if self.label == self.predicted:
