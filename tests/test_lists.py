@@ -145,7 +145,7 @@ def test_other_csv_files_are_passed_over(tmp_path: Path) -> None:
     assert ((), {NO_IMAGE: 3}) == (table.notes, dict(table.skipped))
 
 
-@pytest.mark.parametrize("damage", [b"a.png,cat,1\n", b"\xe9.png,cat\n", b'"a.png,cat\n'])
+@pytest.mark.parametrize("damage", [b"a.png,cat,1\n", b'"a.png,cat\n', b'a.png,"cat'])
 def test_a_damaged_list_is_said_and_the_images_stay(tmp_path: Path, damage: bytes) -> None:
     """A list that cannot be read costs the labels; passed itself, it is an error."""
     root = grow(tmp_path, "a.png")
@@ -228,7 +228,7 @@ def test_a_csv_passed_itself_goes_before_the_folders(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         (
-            "file,class\na.png,cat\n",
+            "file,width,height\na.png,1,2\n",
             r"list\.csv .*name,label",
         ),
         ("", r"list\.csv"),

@@ -29,7 +29,7 @@ def shortlist(names: Iterable[str], most: int = 3) -> str:
         >>> shortlist(["a", "b"]), shortlist(["a", "b", "c", "d", "e"])
         ('a and b', 'a, b, c and 2 more')
     """
-    names = list(map(visible, names))
+    names = [shortened(visible(name)) for name in names]
     shown = names[:most] + ([f"{len(names) - most:,} more"] if len(names) > most else [])
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
@@ -47,6 +47,16 @@ def choose(name: object, known: Iterable[str]) -> str:
     folded = {one.casefold().replace("_", "-"): one for one in names}
     close = get_close_matches(str(name).casefold().replace("_", "-"), folded, n=1)
     return f"choose from {', '.join(names) or 'none'}" + (f" (did you mean {folded[close[0]]}?)" if close else "")
+
+
+def shortened(name: str, most: int = 80) -> str:
+    """A name without its middle where it is very long.
+
+    Example:
+        >>> shortened("photos/a.png"), shortened("x" * 500 + ".png", 12)
+        ('photos/a.png', 'xxxxx … .png')
+    """
+    return name if len(name) <= most else f"{name[: (most - 2) // 2]} … {name[-((most - 4) // 2) :]}"
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ import pyarrow.compute as pc
 from firstlight.arrow import to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.pixels import Pixels
-from firstlight.data.scanning.delimited import read_columns
 from firstlight.data.scanning.entries import entries_of_zip
-from firstlight.data.scanning.labels import match
+from firstlight.data.scanning.headings import naming_column
 from firstlight.data.scanning.layout import SPLIT_WORDS
-from firstlight.data.scanning.lists import METADATA, LabelList, names_below, naming_column
+from firstlight.data.scanning.lists import METADATA, LabelList, names_below, read_sheet
+from firstlight.data.scanning.matching import match
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
 
@@ -89,31 +88,31 @@ def _listed(table: Table, by: str) -> np.ndarray:
     headings: list[str] = []
     names: list[pa.StringArray] = []
     values: list[pa.StringArray] = []
+    damaged: list[DataError] = []
     read = open_root(table.root)
     for key in _lists(table):
         try:
-            data = read(key)
-        except OSError as error:
-            raise DataError(f"{key} in {table.root} cannot be read ({error.strerror or error}); repair it.") from error
-        found = read_columns(data, key, lambda headings: _of_column(headings, by))
-        headings += [heading for heading in found.headings if heading not in headings]
-        if places := _of_column(found.headings, by):
-            names.append(names_below(found.values[places[0]], key))
-            values.append(pc.utf8_trim_whitespace(found.values[places[1]]))
+            sheet = read_sheet(read, key)
+        except DataError as error:  # perhaps some other file
+            damaged.append(error)
+            continue
+        headings += [heading for heading in sheet.headings if heading not in headings]
+        if by in sheet.headings:
+            # The first column names the images where no heading says which.
+            named, given = sheet.columns([naming_column(sheet) or 0, sheet.headings.index(by)])
+            names.append(names_below(named, key))
+            values.append(pc.utf8_trim_whitespace(given))
     if names:
         # Together, since a list of another split may give the same file names in its own folder.
         every = pa.concat_arrays(values)
         listed = LabelList(by, pa.concat_arrays(names), every, every)
-        rows = match(listed, table.rows["key"].combine_chunks()).rows
+        rows = match([listed], table.rows["key"].combine_chunks()).rows
         if (rows >= 0).any():
             return _plain(np.array([*every.to_pylist(), ""], object)[rows])
+    if damaged:
+        raise damaged[0]
     more = f", or a column of a list next to the images ({', '.join(headings)})" if headings else ""
     raise ArgumentError(f"There is no column {by!r} in {table.root}; choose from {', '.join(KNOWN)}{more}.")
-
-
-def _of_column(headings: Sequence[str], by: str) -> list[int]:
-    """The places of the column of names (the first one where no heading says so) and of ``by``; empty without it."""
-    return [naming_column(headings) or 0, list(headings).index(by)] if by in headings else []
 
 
 def _lists(table: Table) -> list[str]:

@@ -12,19 +12,25 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
-from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement, match
+from firstlight.data.scanning.frames import Rows, list_of_rows
+from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement
 from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, understand
-from firstlight.data.scanning.lists import METADATA, LabelList, joined, read_list
+from firstlight.data.scanning.listed import Listed, locate, saved
+from firstlight.data.scanning.lists import METADATA, LabelList, joined, passed_list, read_lists, without_forms
+from firstlight.data.scanning.matching import match
 from firstlight.data.scanning.walk import entries_of_folder
 from firstlight.data.table import Table
-from firstlight.errors import DataError
+from firstlight.errors import ArgumentError, DataError
 from firstlight.wording import shortlist
 
+LISTS = (".csv", ".tsv", ".jsonl")
 LOOSE = "image next to the class folders"
 UNNAMED = "image that the list does not name"
 
 
-def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
+def scan(
+    data: str | os.PathLike[str] | Rows, *, root: str | os.PathLike[str] | None = None, follow_links: bool = False
+) -> Table:
     """Finds the images below a root, with their classes and splits.
 
     This is where everything starts. Names, sizes and times are looked at, no image is opened. Understood
@@ -32,8 +38,11 @@ def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
     Face metadata and Pascal VOC XML. Class folders go before lists, unless the list itself is passed.
 
     Args:
-        root: a folder; a .zip, which is read in place; a .csv that names images and labels; or a .parquet
-            that `Table.to_parquet` wrote.
+        data: a folder; a .zip, which is read in place; a .csv, .tsv or .jsonl that names images and labels; a .csv
+            or .parquet that `Table.to_csv` or `Table.to_parquet` wrote; or the list itself: a DataFrame (pandas,
+            polars, Arrow) with a column of paths and one of labels, or (path, label) pairs.
+        root: the folder or zip that the names of a list count from. Default: the folder of the list; of a DataFrame
+            or pairs the working directory.
         follow_links: whether links to files and folders are followed.
 
     Returns:
@@ -53,14 +62,22 @@ def scan(root: str | os.PathLike[str], *, follow_links: bool = False) -> Table:
         >>> table = scan(folder.name)
         >>> table.classes, table.labels.tolist(), dict(table.skipped)
         (('cat', 'dog'), [0, 0, 1], {'no image by its extension': 1})
+        >>> scan([("cat/1.png", "short"), ("dog/1.png", "long")], root=folder.name).classes
+        ('long', 'short')
         >>> folder.cleanup()
     """
-    path = os.path.abspath(root)  # noqa: PTH100 - a root that is a link keeps the name it was given
-    return replace(_scanned(path, str(root), follow_links), source=path)
+    base = None if root is None else os.path.abspath(root)  # noqa: PTH100
+    if not isinstance(data, str | os.PathLike):
+        listed = locate(list_of_rows(data), base or os.getcwd(), walk=base is not None, follow_links=follow_links)  # noqa: PTH109
+        return _of_list(listed)
+    path = os.path.abspath(data)  # noqa: PTH100 - a root that is a link keeps the name it was given
+    return replace(_scanned(path, str(data), base, follow_links), source=path)
 
 
-def _scanned(path: str, typed: str, follow_links: bool) -> Table:
+def _scanned(path: str, typed: str, base: str | None, follow_links: bool) -> Table:
     kind = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    if base is not None and kind not in LISTS:
+        raise ArgumentError(f"{typed} is no list, so it has no other root; omit root, or pass a .csv, .tsv or .jsonl.")
     if os.path.isdir(path):  # noqa: PTH112
         return _table(path, entries_of_folder(path, follow_links=follow_links))
     if not os.path.exists(path):  # noqa: PTH110
@@ -69,25 +86,53 @@ def _scanned(path: str, typed: str, follow_links: bool) -> Table:
         return Table.from_parquet(path)
     if kind == ".zip":
         return _table(path, entries_of_zip(path), archive=True)
-    if kind == ".csv":
+    if kind in LISTS:
         folder, name = os.path.split(path)
-        return _table(folder, entries_of_folder(folder, follow_links=follow_links), only=name)
+        found = passed_list(open_root(folder), name)
+        listed = saved(found) if found.folder and base is None else None
+        return _of_list(listed or locate(found, base or folder, follow_links=follow_links))
     raise DataError(
         f"{typed} is a file, but a folder of images, a .zip, a .csv or a .parquet was expected; "
         "pass the folder that holds it."
     )
 
 
-def _table(root: str, entries: Entries, *, archive: bool = False, only: str = "") -> Table:
-    """The table of what was met; ``only`` is the list that was passed itself: no other counts then."""
+def _of_list(listed: Listed) -> Table:
+    """The table of the images that a list names: no other list counts then, and no class folder."""
+    layout = _layout(listed.entries, archive=not os.path.isdir(listed.root))  # noqa: PTH112
+    found = by_list(listed.entries, layout, listed.found, listed.matched, alone=True)
+    return _built(listed.root, listed.entries, found, used=1, left=UNNAMED)
+
+
+def _table(root: str, entries: Entries, *, archive: bool = False) -> Table:
+    """The table of a folder or zip."""
     if not len(entries):
         raise _without_images(root, entries)
+    layout = _layout(entries, archive=archive)
+    found, used = _labels(root, entries, layout)
+    table = _built(root, entries, found, used=used, left=LOOSE)
+    denied = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()]
+    return replace(table, notes=(*denied, *table.notes))
+
+
+def _layout(entries: Entries, *, archive: bool) -> Layout:
     holders = map(str, pc.unique(pc.replace_substring_regex(entries.lists, r"/?[^/]*$", "")).to_pylist())
-    layout = understand(entries.folders, entries.counts.tolist(), lists=set(holders), archive=archive)
-    found, used, notes = _labels(root, entries, layout, only)
+    return understand(entries.folders, entries.counts.tolist(), lists=set(holders), archive=archive)
+
+
+def _built(root: str, entries: Entries, found: Labels, *, used: int, left: str) -> Table:
+    """The table of what was met and decided.
+
+    Args:
+        root: of the keys.
+        entries: the images that were met.
+        found: their labels, and which of them are kept.
+        used: how many of the files that may hold labels were of use.
+        left: the reason why the others were left out.
+    """
     skipped = Counter(entries.skipped)
     skipped[NO_IMAGE] += len(entries.lists) - used
-    skipped[UNNAMED if only else LOOSE] += int(np.count_nonzero(~found.kept))
+    skipped[left] += int(np.count_nonzero(~found.kept))
     table = Table.build(
         root,
         entries.keys.filter(booleans(found.kept)),
@@ -98,56 +143,45 @@ def _table(root: str, entries: Entries, *, archive: bool = False, only: str = ""
         layout=found.layout,
         skipped=dict(+skipped),
     )
-    notes = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()] + notes
-    return replace(table, notes=(*notes, *found.notes, *_about_classes(table)))
+    return replace(table, notes=(*found.notes, *_about_classes(table)))
 
 
-def _labels(root: str, entries: Entries, layout: Layout, only: str) -> tuple[Labels, int, list[str]]:
-    """The labels; how many of the files that may hold labels were of use; what was odd about them."""
-    if not only and not len(entries.lists):
-        return by_folder(entries, layout), 0, []
+def _labels(root: str, entries: Entries, layout: Layout) -> tuple[Labels, int]:
+    """The labels; how many of the files that may hold labels were of use."""
+    if not len(entries.lists):
+        return by_folder(entries, layout), 0
     is_voc = pc.match_substring_regex(entries.lists, r"(?i)\.xml$")
     annotations, tabular = entries.lists.filter(is_voc), entries.lists.filter(pc.invert(is_voc)).to_pylist()
-    wanted = [only] if only else [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)]
-    read = open_root(root)
-    lists, notes = [], []
-    for key in wanted:
-        try:
-            lists += [each] if (each := read_list(read, key)) is not None else []
-        except DataError as error:
-            if only:
-                raise
-            notes.append(str(error))
-    if only and not lists:
-        raise DataError(
-            f"{os.path.join(root, only)} names no images and labels; its first line should be name,label."  # noqa: PTH118
-        )
+    read, in_folders = open_root(root), len(layout.classes) > 1
+    lists, notes = read_lists(read, [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)])
+    lists = [each for each in lists if not (in_folders and each.guessed)]
+    lists, forms = without_forms(lists)
+    notes += forms
     if lists:
         listed = joined([_split_by_name(each) for each in lists])
-        matched = match(listed, entries.keys)
-        any_named = bool((matched.rows >= 0).any())
-        if only and not any_named:
-            raise DataError(
-                f"{only} names {len(listed.names):,} images, none of which is below {root}; the names "
-                "count from the list's own folder, so move the list or correct the names."
-            )
-        if any_named and (only or len(layout.classes) < 2):
-            return by_list(entries, layout, listed, matched, alone=bool(only)), len(lists), notes
+        matched = match(lists, entries.keys)
+        any_named = bool(matched.found.any())
+        if any_named and not in_folders:
+            return _noted(by_list(entries, layout, listed, matched), notes), len(lists)
         if any_named:
             notes += disagreement(entries, layout, listed, matched)
-        elif len(layout.classes) < 2:
+        elif not in_folders:
             notes.append(f"{listed.source} names none of the images.")
-    if len(layout.classes) < 2 and len(annotations):
+    if not in_folders and len(annotations):
         found = by_voc(entries, layout, annotations, read)
         if found is not None:
-            return found, len(lists) + len(annotations), notes
-    return by_folder(entries, layout), len(lists), notes
+            return _noted(found, notes), len(lists) + len(annotations)
+    return _noted(by_folder(entries, layout), notes), len(lists)
+
+
+def _noted(found: Labels, notes: list[str]) -> Labels:
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _may_hold_labels(key: str, base: str) -> bool:
     """Whether a file may be a list: a CSV in the root, or Hugging Face's metadata in any folder."""
     folder, _, name = key.rpartition("/")
-    return name.lower() in METADATA or (name.lower().endswith(".csv") and folder in ("", base))
+    return name.lower() in METADATA or (name.lower().endswith((".csv", ".tsv")) and folder in ("", base))
 
 
 def _split_by_name(found: LabelList) -> LabelList:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
+from firstlight.cells import guarded_table
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, DataError
 from firstlight.parsing import parsed
@@ -217,7 +218,7 @@ class Table:
         import pyarrow.parquet as parquet
 
         about: dict[str, Any] = {"root": self.root, "classes": self.classes, "layout": self.layout}
-        about |= {"notes": self.notes, "skipped": dict(self.skipped)}
+        about |= {"notes": self.notes, "skipped": dict(self.skipped), "source": self.source}
         rows = self.rows.replace_schema_metadata({b"firstlight.table": json.dumps(about).encode()})
         with new_file(Path(path), DataError) as part:
             parquet.write_table(rows, part, compression="zstd")
@@ -247,6 +248,7 @@ class Table:
                 layout=about["layout"],
                 notes=tuple(about["notes"]),
                 skipped=about["skipped"],
+                source=about.get("source", ""),
             )
         except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
             raise DataError(
@@ -254,15 +256,31 @@ class Table:
             ) from error
 
     def to_csv(self, path: str | Path) -> None:
-        """Writes key, label, split, size, digest and problem as CSV with a header, atomically."""
+        """Writes key, label, split, size, digest, problem and root as CSV with a header, atomically; `scan` reads it.
+
+        Cells that a spreadsheet would run as formulas begin with an apostrophe, which `scan` removes.
+        """
         import pyarrow.csv as csv
 
-        rows = self.rows.drop_columns(["modified"])
-        for name in ("label", "split"):
-            index = rows.schema.get_field_index(name)
-            rows = rows.set_column(index, name, rows[name].cast(pa.string()))
+        rows = guarded_table(self.rows.drop_columns(["modified"]))
+        roots = dictionary(np.zeros(len(rows), np.int8), [self.root])
+        rows = guarded_table(rows.append_column("root", roots))
         with new_file(Path(path), DataError) as part:
             csv.write_csv(rows, part)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the table as Parquet or CSV, whichever the name says; `scan` reads both.
+
+        Raises:
+            ArgumentError: where the name ends in neither .parquet nor .csv.
+            DataError: where it cannot be written.
+        """
+        writers = {".parquet": self.to_parquet, ".csv": self.to_csv}
+        if (kind := Path(path).suffix.lower()) not in writers:
+            raise ArgumentError(
+                f"{path} ends in neither .parquet nor .csv, the kinds in which a table is saved; rename it."
+            )
+        writers[kind](path)
 
     def __str__(self) -> str:
         counted = f"{plural(len(self), 'image')} of {plural(len(self.classes), 'class', 'classes')}"

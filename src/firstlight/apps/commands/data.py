@@ -95,7 +95,7 @@ def split(
 
 def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:
     if out is not None:
-        (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
+        table.save(out)
     if not as_json:
         say(*_lines(replace(table, notes=()) if quiet else table, width(sys.stdout)))
         return

@@ -1,97 +1,209 @@
-"""A CSV or JSON-lines file as columns of text: the one reader of lists."""
+"""A CSV, TSV or JSON-lines file as columns of text: the one reader of lists."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import codecs
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain, islice
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from firstlight.arrow import strings
+from firstlight.cells import plain_cells
+from firstlight.data.scanning.entries import IMAGES
 from firstlight.errors import DataError
 
-LONGEST_HEADING = 1 << 16  # bytes; a first line that is longer belongs to no list of labels
-DELIMITERS = ",;\t"
+SAMPLE = 1000  # rows by which the meaning of a column is decided
+AT_ONCE = 1 << 15  # rows that are Python strings at a time
+DELIMITERS = ",;\t|"
+LAST = "\0"  # follows the last line; a reader that does not give it back was inside a quotation
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Columns of a list.
+class Sheet:
+    """A list of rows below headings, all of it text.
 
     Attributes:
-        headings: of every column of the file, in order.
-        values: (M,) text of each column that was chosen, by its place among the headings; ``""`` where it says
-            nothing.
+        headings: of every column, in order; ``""`` for each where the first line is a row already.
+        sample: the first rows, as many cells in each as there are headings.
+        columns: gives some columns by their places, each (M,).
+        notes: what a person should know of how it was read, a sentence each.
     """
 
     headings: tuple[str, ...]
-    values: dict[int, pa.StringArray]
+    sample: tuple[tuple[str, ...], ...]
+    columns: Callable[[Sequence[int]], list[pa.StringArray]]
+    notes: tuple[str, ...] = ()
 
 
-def read_columns(data: bytes, key: str, choose: Callable[[Sequence[str]], Sequence[int]]) -> Columns:
-    """Reads some columns of a CSV or JSON-lines file as text, so that 007 stays 007 and a class may be called NA.
+def open_sheet(data: bytes, key: str) -> Sheet:
+    """Reads a CSV or JSON-lines file as text, so that 007 stays 007 and a class may be called NA.
 
-    The delimiter is the comma, semicolon or tab that the first line has most of.
+    The encoding is that of the file's mark (UTF-8, UTF-16, UTF-32), else UTF-8, else Windows-1252. The delimiter is
+    the comma, semicolon, tab or bar that the first line has most of, or the one after Excel's ``sep=``. Lines end as
+    they like; blanks after a delimiter do not count.
 
     Args:
         data: the whole file.
         key: its name, which ends in .jsonl where it is JSON lines.
-        choose: called with the headings; gives the places of the columns to read. Where it gives none, the rest of
-            a CSV file is not parsed.
 
     Returns:
-        The headings, and the chosen columns.
+        Its headings and first rows; the columns are parsed when they are asked for.
 
     Raises:
-        DataError: where the file is damaged.
+        DataError: where the file is damaged; where its rows are, when a column is asked for.
 
     Example:
-        >>> found = read_columns(b"name;light\\na.png;day\\n", "photos.csv", lambda headings: [1])
-        >>> found.headings, found.values[1].to_pylist()
+        >>> sheet = open_sheet(b"name;light\\na.png;day\\n", "photos.csv")
+        >>> sheet.headings, sheet.columns([1])[0].to_pylist()
         (('name', 'light'), ['day'])
     """
     try:
-        return _json(data, choose) if key.lower().endswith(".jsonl") else _csv(data, choose)
-    except (ValueError, pa.ArrowException) as error:  # text that is not UTF-8 is a ValueError
-        reason = str(error).splitlines()[0][:200]
-        raise DataError(f"{key} cannot be read as a list of labels ({reason}); repair or remove it.") from error
+        text, notes = _decoded(data, key)
+        return _json(text, key, notes) if key.lower().endswith(".jsonl") else _csv(text, key, notes)
+    except (ValueError, csv.Error, RecursionError) as error:  # text that does not fit its mark is a ValueError
+        raise _damaged(key, str(error).splitlines()[0][:200]) from error
 
 
-def _csv(data: bytes, choose: Callable[[Sequence[str]], Sequence[int]]) -> Columns:
-    import csv
-
-    import pyarrow.csv
-
-    start = data[:LONGEST_HEADING].removeprefix(b"\xef\xbb\xbf")  # the mark that Excel puts before UTF-8
-    heading = start.partition(b"\n")[0].decode(errors="replace").rstrip("\r")
-    delimiter = max(DELIMITERS, key=heading.count)
-    headings = tuple(next(csv.reader([heading], delimiter=delimiter), []))
-    chosen = choose(headings)
-    if not chosen:
-        return Columns(headings, {})
-    numbers = [str(at) for at in range(len(headings))]  # two headings may be equal, two numbers are not
-    wanted = [str(at) for at in sorted(set(chosen))]
-    rows = pyarrow.csv.read_csv(
-        io.BytesIO(data),
-        read_options=pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
-        ),
-    )
-    return Columns(headings, {int(name): _text(rows.column(name)) for name in wanted})
+def _damaged(key: str, reason: str) -> DataError:
+    return DataError(f"{key} cannot be read as a list of labels ({reason}); repair or remove it.")
 
 
-def _json(data: bytes, choose: Callable[[Sequence[str]], Sequence[int]]) -> Columns:
-    import pyarrow.json
+def _decoded(data: bytes, key: str) -> tuple[str, tuple[str, ...]]:
+    """The text, and a note where its encoding is a guess."""
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            return data.decode(encoding), ()
+    if data[1:2] == b"\0" or data[:1] == b"\0":  # UTF-16 without a mark: every other byte of Latin text is 0
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be"), ()
+    try:
+        return data.decode(), ()
+    except UnicodeDecodeError:
+        # The five bytes that Windows-1252 leaves free become question marks.
+        return data.decode("cp1252", "replace"), (f"{key} is not UTF-8 and was read as Windows-1252.",)
 
-    rows = pyarrow.json.read_json(io.BytesIO(data))
-    headings = tuple(rows.column_names)
-    return Columns(headings, {at: _text(rows.column(at)) for at in choose(headings)})
+
+def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
+    lines, delimiter = _lines(text), ""
+    if found := re.match(r'\s*"?sep=(.)"?[ \t]*(?=[\r\n])', text):  # Excel's own first line
+        delimiter, lines = found[1], _lines(text[found.end() :])
+    first = list(islice((line for line in lines if line.strip()), 2))
+    delimiter = delimiter or max(DELIMITERS, key=lambda each: len(next(_parsed(first, each), [])))
+
+    def rows() -> Iterator[list[str]]:
+        return (row for row in _parsed(_lines(text[found.end() :] if found else text), delimiter) if any(row))
+
+    top = tuple(cell.strip() for cell in next(rows(), []))
+    bare = any(is_image_name(cell) for cell in top)  # a heading does not end in .png: it is a row
+    headings = ("",) * len(top) if bare else top
+
+    def body() -> Iterator[list[str]]:
+        return islice(rows(), 0 if bare else 1, None)
+
+    sample = tuple(tuple(_filled(row, len(headings))) for row in islice(_till_damage(body()), SAMPLE))
+
+    def columns(places: Sequence[int]) -> list[pa.StringArray]:
+        try:
+            return _gathered((_checked(row, len(headings), at) for at, row in enumerate(body(), 1)), places)
+        except (ValueError, csv.Error) as error:
+            raise _damaged(key, str(error)) from error
+
+    return Sheet(headings, sample, columns, notes)
 
 
-def _text(column: pa.ChunkedArray) -> pa.StringArray:
-    """The column as text, null as nothing."""
-    text: pa.StringArray = column.cast(pa.string()).combine_chunks()
-    return pc.fill_null(text, "") if text.null_count else text
+def is_image_name(cell: str) -> bool:
+    """Whether a cell ends as the name of an image file does."""
+    return cell[cell.rfind(".") :].strip().lower() in IMAGES if "." in cell else False
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, whichever of the three line ends they have; in quotes all are kept."""
+    return iter(StringIO(text, newline=""))
+
+
+def _parsed(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    whole = False
+    for row in csv.reader(chain(lines, [LAST]), delimiter=delimiter, skipinitialspace=True):
+        if row == [LAST]:
+            whole = True
+        elif row:
+            yield row
+    if not whole:
+        raise ValueError("a quotation mark is opened and never closed")
+
+
+def _till_damage(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from rows
+    except (ValueError, csv.Error):
+        return
+
+
+def _filled(row: list[str], count: int) -> list[str]:
+    """As many cells as there are headings: rows may be short."""
+    return row[:count] + [""] * (count - len(row))
+
+
+def _checked(row: list[str], count: int, at: int) -> list[str]:
+    if len(row) > count and any(cell.strip() for cell in row[count:]):
+        raise ValueError(f"row {at:,} has {len(row)} cells below {count} headings; put cells with a comma in quotes")
+    return _filled(row, count)
+
+
+def _gathered(rows: Iterator[list[str]], places: Sequence[int]) -> list[pa.StringArray]:
+    """Some columns, a part at a time, so that a million rows are not as many Python strings."""
+    parts: list[list[pa.StringArray]] = [[strings([])] for _ in places]
+    while some := list(islice(rows, AT_ONCE)):
+        for part, at in zip(parts, places, strict=True):
+            part.append(strings([row[at] for row in some]))
+    return [plain_cells(pa.concat_arrays(part)) for part in parts]
+
+
+def _json(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
+    as_written = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+    found: dict[str, dict[int, object]] = {}  # by heading, then by row
+    count = 0
+    for line in _lines(text):
+        if not line.strip():
+            continue
+        row = as_written.decode(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"line {count + 1:,} is no JSON object")
+        for name, value in row.items():
+            found.setdefault(name, {})[count] = value
+        count += 1
+    headings = tuple(found)
+
+    def columns(places: Sequence[int]) -> list[pa.StringArray]:
+        return [
+            strings(_word(found[headings[at]].get(row), key, headings[at]) for row in range(count)) for at in places
+        ]
+
+    sample = tuple(tuple(_shown(found[name].get(row)) for name in headings) for row in range(min(count, SAMPLE)))
+    return Sheet(headings, sample, columns, notes)
+
+
+def _word(value: object, key: str, heading: str) -> str:
+    """A value as it is written; a list or an object is no name and no label."""
+    if isinstance(value, list | dict):
+        kind = "a list" if isinstance(value, list) else "an object"
+        raise DataError(
+            f"{key} has {kind} in {heading!r}, where a text or a number was expected; write one value a line."
+        )
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value if isinstance(value, str) else ""

@@ -20,7 +20,7 @@ IMAGES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"}
 )
-LISTS = frozenset({".csv", ".jsonl", ".xml"})  # files that may hold labels
+LISTS = frozenset({".csv", ".tsv", ".jsonl", ".xml"})  # files that may hold labels
 
 HIDDEN = "dot file or folder"
 MACOS = "__MACOSX folder"

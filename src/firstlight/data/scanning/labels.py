@@ -13,7 +13,8 @@ from firstlight.data.files import Read
 from firstlight.data.scanning.entries import Entries
 from firstlight.data.scanning.layout import SPLIT_WORDS, Layout
 from firstlight.data.scanning.lists import METADATA, LabelList, read_voc
-from firstlight.wording import plural, shortlist
+from firstlight.data.scanning.matching import Match
+from firstlight.wording import plural, shortened, shortlist
 
 IMAGES_ARE = ("image is", "images are")
 
@@ -37,21 +38,6 @@ class Labels:
     splits: np.ndarray
     kept: np.ndarray
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which row of a list belongs to which image.
-
-    Attributes:
-        rows: (N,) int64, the list's row of each image; -1 where the list does not name it.
-        missing: (M,) bool, which rows of the list name no image that is there.
-        contradicted: (M,) bool, which rows give an image another label than an earlier row.
-    """
-
-    rows: np.ndarray
-    missing: np.ndarray
-    contradicted: np.ndarray
 
 
 def by_folder(entries: Entries, layout: Layout) -> Labels:
@@ -85,7 +71,7 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
         alone: whether images that it does not name are left out; else they stay, their class unknown.
     """
     source, named_rows = found.source, matched.rows >= 0
-    mine = found.labels.filter(booleans(~matched.missing))
+    mine = found.labels.filter(booleans(matched.found))
     classes = tuple(sorted(name for name in pc.unique(mine).to_pylist() if name))
     codes = to_numpy(pc.index_in(found.labels, strings(classes)))
     words = found.splits.dictionary_encode()
@@ -94,8 +80,21 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
     listed = np.array([*known, -1])[to_numpy(words.indices)]
     splits = _pick(listed, matched.rows)
     splits = np.where(splits >= 0, splits, layout.splits[entries.folder_of])
+    labels = _pick(codes, matched.rows)
 
-    notes = []
+    notes = list(found.notes)
+    if empty := int(np.count_nonzero(named_rows & (labels < 0))):
+        example = _example(entries.keys, named_rows & (labels < 0))
+        notes.append(f"{source} gives no label to {plural(empty, 'image')} that it names, {example}.")
+    if matched.renamed:
+        at = int(np.argmax(named_rows))
+        example = f"{shortened(str(found.names[int(matched.rows[at])]))} for {shortened(str(entries.keys[at]))}"
+        notes.append(f"{source} names the images by another extension than they have, for example {example}.")
+    if several := int(np.count_nonzero(matched.ambiguous)):
+        example = _example(found.names, matched.ambiguous)
+        notes.append(
+            f"{plural(several, 'name')} in {source} may mean more than one image, {example}; write more of the path."
+        )
     if gone := int(np.count_nonzero(matched.missing)):
         example = _example(found.names, matched.missing)
         notes.append(f"{source} names {plural(gone, 'image that is', 'images that are')} not there, {example}.")
@@ -108,7 +107,7 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
         notes.append(f"{source} names splits that are none of train, validation and test: {shortlist(strange)}.")
     name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"
     kept = named_rows if alone else np.ones(len(entries), bool)
-    return Labels(name, classes, _pick(codes, matched.rows), splits, kept, tuple(notes))
+    return Labels(name, classes, labels, splits, kept, tuple(notes))
 
 
 def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: Read) -> Labels | None:
@@ -197,49 +196,13 @@ def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Ma
     ]
 
 
-def match(found: LabelList, keys: pa.StringArray) -> Match:
-    """Finds the images that a list names.
-
-    Names are held against whole keys; where none fits, against the keys' last parts, and then against
-    these without their extension, provided that no two images share one.
-
-    Args:
-        found: the list.
-        keys: (N,) the images' keys.
-
-    Returns:
-        The row of each image; of several rows that name one image the first.
-    """
-    at = to_numpy(pc.index_in(found.names, keys))
-    short = keys
-    for shorter in (_last, _stem):
-        if (at >= 0).any():
-            break
-        short = shorter(short)
-        if pc.count_distinct(short).as_py() == len(keys):
-            at = to_numpy(pc.index_in(_last(found.names), short))
-    missing = at < 0
-    rows = np.full(len(keys), -1, np.int64)
-    named = np.flatnonzero(~missing)
-    rows[at[named][::-1]] = named[::-1]  # written last, the first row stays
-    contradicted = np.zeros(len(at), bool)
-    if len(named) > np.count_nonzero(rows >= 0):
-        codes = to_numpy(found.labels.dictionary_encode())
-        contradicted[named] = codes[named] != codes[rows[at[named]]]
-    return Match(rows, missing, contradicted)
-
-
 def _example(keys: pa.StringArray, chosen: np.ndarray) -> str:
-    return f"for example {keys[int(np.argmax(chosen))]}"
+    return f"for example {shortened(str(keys[int(np.argmax(chosen))]))}"
 
 
 def _pick(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """``codes`` at ``rows``, and -1 where the row is -1."""
     return np.append(codes, -1).take(rows)
-
-
-def _last(keys: pa.StringArray) -> pa.StringArray:
-    return pc.replace_substring_regex(keys, r"^.*/", "")
 
 
 def _stem(keys: pa.StringArray) -> pa.StringArray:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.arrow import strings
+from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import Read
-from firstlight.data.scanning.delimited import read_columns
+from firstlight.data.scanning.delimited import Sheet, open_sheet
+from firstlight.data.scanning.headings import NO, YES, Roles, naming_column, roles
+from firstlight.data.table import SPLITS
 from firstlight.errors import DataError
-
-# The headings by which a list names its images and its labels, in any letter case.
-NAMES = ("name", "filepath", "path", "file_name", "filename", "image")
-LABEL = "label"
-SPLIT = "split"
+from firstlight.wording import plural, shortened, shortlist
 
 METADATA = ("metadata.csv", "metadata.jsonl")  # the names that Hugging Face's image folders use
+FORM = 5  # rows from which on a single label is no chance
+ABSOLUTE = r"^(/|\\|[A-Za-z]:[/\\]|(?i:file:))"
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,21 @@ class LabelList:
         names: (M,) the images as the list names them, below the root.
         labels: (M,) the classes; ``""`` where the list says none.
         splits: (M,) the splits in the list's own words; ``""`` where it says none.
+        folder: the folder that the names count from, where the list says so, as a saved table does.
+        guessed: whether no heading says what the labels are.
+        notes: what a person should know of how it was read, a sentence each.
     """
 
     source: str
     names: pa.StringArray
     labels: pa.StringArray
     splits: pa.StringArray
+    folder: str = ""
+    guessed: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def read_list(read: Read, key: str) -> LabelList | None:
@@ -56,25 +67,131 @@ def read_list(read: Read, key: str) -> LabelList | None:
         >>> found.names.to_pylist(), found.labels.to_pylist()
         (['photos/a.png'], ['cat'])
     """
+    sheet = read_sheet(read, key)
+    meant = roles(sheet, key)
+    return None if meant.name is None or not meant.labels else list_of(sheet, meant, key)
+
+
+def passed_list(read: Read, key: str) -> LabelList:
+    """The list that was passed itself.
+
+    Raises:
+        DataError: where it is damaged, or has no columns for names and labels.
+    """
+    found = read_list(read, key)
+    if found is None:
+        raise DataError(f"{unlabelled(read_sheet(read, key), key)}; its first line should be name,label.")
+    return found
+
+
+def unlabelled(sheet: Sheet, source: str) -> str:
+    """Why a sheet is no list of labels: the beginning of a sentence."""
+    headings = [heading for heading in sheet.headings if heading.strip()]
+    what = "names of images" if naming_column(sheet) is None else "labels"
+    has = f"its columns are {shortlist(headings, 6)}" if headings else "it has no line of headings"
+    return f"{source} has no column of {what} ({has})"
+
+
+def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[str]]:
+    """The lists among some files, and a sentence for each that is damaged."""
+    lists, notes = [], []
+    for key in keys:
+        try:
+            lists += [each] if (each := read_list(read, key)) is not None else []
+        except DataError as error:
+            notes.append(str(error))
+    return lists, notes
+
+
+def without_forms(lists: list[LabelList]) -> tuple[list[LabelList], list[str]]:
+    """The lists without those that are forms to fill in, such as Kaggle's sample submissions; a note on each.
+
+    A form is called so, or gives all its images one label while another list has several.
+    """
+    counts = [pc.count_distinct(each.labels).as_py() for each in lists]
+    kept, notes = [], []
+    for each, count in zip(lists, counts, strict=True):
+        is_form = count == 1 and len(each) >= FORM and max(counts) > 1
+        if not is_form and not re.search("submission|samplesub", re.sub(r"[\W_]", "", each.source.lower())):
+            kept.append(each)
+            continue
+        given = f"the one label {shortened(str(each.labels[0]))}" if count == 1 else f"{count:,} labels"
+        notes.append(
+            f"{each.source} gives {plural(len(each), 'image')} {given}, as a form for predictions does, so its labels "
+            "were not used; pass the list itself to use them."
+        )
+    if len(kept) > 1 or notes:
+        notes += [f"The labels are those of {shortlist(each.source for each in kept)}."] if kept else []
+    return kept, notes
+
+
+def read_sheet(read: Read, key: str) -> Sheet:
+    """The rows of a CSV or JSON-lines file.
+
+    Raises:
+        DataError: where the file cannot be read, or is damaged.
+    """
     try:
-        data = read(key)
+        return open_sheet(read(key), key)
     except OSError as error:
         raise DataError(
             f"{key} cannot be read as a list of labels ({error.strerror or error}); repair or remove it."
         ) from error
-    found = read_columns(data, key, lambda headings: [at for at in _columns(headings) if at is not None])
-    places = _columns(found.headings)
-    if not places:
-        return None
-    columns = [found.values[at] for at in places if at is not None]
-    names, labels, splits = columns if len(columns) == 3 else [*columns, strings([""] * len(columns[0]))]
-    return LabelList(key, names_below(names, key), pc.utf8_trim_whitespace(labels), pc.utf8_trim_whitespace(splits))
+
+
+def list_of(sheet: Sheet, meant: Roles, source: str) -> LabelList:
+    """The names, labels and splits of a sheet whose columns are understood."""
+    assert meant.name is not None
+    others = [at for at in (meant.split, meant.root) if at is not None]
+    names, *columns = sheet.columns([meant.name, *meant.labels, *others])
+    trimmed = [pc.utf8_trim_whitespace(column) for column in columns]
+    labels, notes = trimmed[0], [*sheet.notes, *filter(None, [meant.note])]
+    if len(meant.labels) > 1:
+        hot = np.array([to_numpy(_is_in(each, YES)) for each in trimmed[: len(meant.labels)]])
+        labels = _single(hot, [sheet.headings[at].strip() for at in meant.labels], source, notes)
+    rest = trimmed[len(meant.labels) :]
+    splits = rest.pop(0) if meant.split is not None else strings([""] * len(names))
+    if meant.flag:
+        splits = _from_flag(splits, meant.flag)
+    folder = ""
+    if meant.root is not None:
+        roots = pc.unique(rest.pop(0)).to_pylist()
+        if len(roots) > 1:
+            raise DataError(f"{source} has several roots ({shortlist(map(str, roots))}); save the table of each.")
+        folder = str(roots[0]) if roots else ""
+    below = names if folder else names_below(names, source)
+    return LabelList(source, below, labels, splits, folder, meant.guessed, tuple(notes))
+
+
+def _single(hot: np.ndarray, classes: list[str], source: str, notes: list[str]) -> pa.StringArray:
+    """The class of each row from one column of truth values for each class (K, M); none where it has several."""
+    count = hot.sum(axis=0)
+    if several := int(np.count_nonzero(count > 1)):
+        notes.append(f"{source} gives {plural(several, 'image')} several classes; they count as having none.")
+    codes = np.where(count == 1, hot.argmax(axis=0), len(classes))
+    return strings(np.array([*classes, ""], object)[codes])
+
+
+def _from_flag(cells: pa.StringArray, flag: str) -> pa.StringArray:
+    """Splits from a column that says yes or no: what is not for validation or test is for train."""
+    other = "test" if flag == SPLITS[0] else SPLITS[0]
+    yes, no = to_numpy(_is_in(cells, YES)), to_numpy(_is_in(cells, NO))
+    return strings(np.where(yes, flag, np.where(no, other, np.array(cells.to_pylist(), object))))
+
+
+def _is_in(cells: pa.StringArray, words: frozenset[str]) -> pa.BooleanArray:
+    return pc.is_in(pc.utf8_lower(cells), strings(sorted(words)))
 
 
 def joined(lists: list[LabelList]) -> LabelList:
     """Several lists as one, in their order."""
-    parts = ([getattr(each, column) for each in lists] for column in ("names", "labels", "splits"))
-    return LabelList(" and ".join(each.source for each in lists), *map(pa.concat_arrays, parts))
+    return LabelList(
+        " and ".join(each.source for each in lists),
+        pa.concat_arrays([each.names for each in lists]),
+        pa.concat_arrays([each.labels for each in lists]),
+        pa.concat_arrays([each.splits for each in lists]),
+        notes=tuple(note for each in lists for note in each.notes),
+    )
 
 
 def read_voc(data: bytes) -> list[tuple[str, float]] | str:
@@ -117,29 +234,10 @@ def read_voc(data: bytes) -> list[tuple[str, float]] | str:
     return sorted(found, key=lambda item: -item[1]) or "no object in it"
 
 
-def naming_column(headings: Sequence[str]) -> int | None:
-    """The place of the column that names the images; None where there is none.
-
-    Example:
-        >>> naming_column(["label", "File_Name"])
-        1
-    """
-    plain = [heading.strip().lower() for heading in headings]
-    return next((plain.index(name) for name in NAMES if name in plain), None)
-
-
 def names_below(names: pa.StringArray, key: str) -> pa.StringArray:
-    """The names that a list gives, as keys: they count from the list's own folder."""
-    names = pc.replace_substring(names, "\\", "/")  # as written on Windows
+    """The names that a list gives, as keys: unless they are absolute, they count from the list's own folder."""
     folder = key.rpartition("/")[0]
-    if pc.any(pc.starts_with(names, "./")).as_py():
-        names = pc.replace_substring_regex(names, r"^(\./)+", "")
-    return pc.binary_replace_slice(names, 0, 0, f"{folder}/") if folder else names
-
-
-def _columns(headings: Sequence[str]) -> list[int | None]:
-    """The places of names, labels and splits; empty where one of the first two is not there."""
-    plain = [heading.strip().lower() for heading in headings]
-    label, split = (plain.index(each) if each in plain else None for each in (LABEL, SPLIT))
-    name = naming_column(headings)
-    return [] if name is None or label is None else [name, label, split]
+    if not folder:
+        return names
+    absolute = pc.match_substring_regex(names, ABSOLUTE)
+    return pc.if_else(absolute, names, pc.binary_replace_slice(names, 0, 0, f"{folder}/"))
