@@ -124,28 +124,6 @@ def test_a_split_word_inside_a_name_is_no_split(tmp_path: Path, word: str) -> No
     assert {f"{word}/train.png": (word, None), "cat/test_1.png": ("cat", None)} == told(table)
 
 
-def test_nested_class_folders_keep_their_whole_path(tmp_path: Path) -> None:
-    """A class is the path of the folder that holds the images, below the root or below its split."""
-    keys = ("animals/cats/1.png", "animals/dogs/1.png", "plants/trees/oak/1.png")
-    expected = {"animals/cats", "animals/dogs", "plants/trees/oak"}
-    assert expected == set(scan(grow(tmp_path / "plain", *keys)).classes)
-    assert {"animals/cats", "animals/dogs"} == set(scan(grow(tmp_path / "alone", *keys[:2])).classes)
-    split = scan(grow(tmp_path / "split", *(f"{word}/{key}" for word in ("train", "val") for key in keys)))
-    assert expected == set(split.classes)
-    assert ("root/split/class", 3, 3) == (
-        split.layout,
-        len(split.select("train")),
-        len(split.select("validation")),
-    )
-
-
-def test_a_folder_that_holds_images_and_folders_of_images_is_said(tmp_path: Path) -> None:
-    """Both levels are classes, and the note names an example."""
-    table = scan(grow(tmp_path, "cats/1.png", "cats/kittens/2.png"))
-    assert {"cats/1.png": ("cats", None), "cats/kittens/2.png": ("cats/kittens", None)} == told(table)
-    note(table, "folder cats holds images and folders", "cats/kittens")
-
-
 def test_splits_inside_class_folders_are_splits(tmp_path: Path) -> None:
     """Where each class folder holds split folders only, cats/train is no class."""
     table = scan(grow(tmp_path, "cats/train/1.png", "dogs/train/1.png", "cats/test/2.png", "dogs/test/2.png"))
@@ -392,8 +370,10 @@ def test_a_folder_that_cannot_be_read_is_counted_and_named(tmp_path: Path, monke
         scan(tmp_path / "locked")
 
 
-def test_files_that_go_while_scanning_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is gone, or may not be looked at, fails neither the scan nor its neighbours."""
+def test_files_that_go_while_scanning_stay_for_loading_to_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is gone, or may not be looked at, fails neither the scan nor its neighbours, and keeps its row."""
     grow(tmp_path, "cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png")
     status = walk._Sizes._status
 
@@ -411,7 +391,8 @@ def test_files_that_go_while_scanning_are_counted(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(walk._Sizes, "_status", late)
     table = scan(tmp_path)
-    assert (["cat/3.png", "dog/1.png"], {entries.GONE: 2}) == (table.keys, dict(table.skipped))
+    assert (["cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png"], {}) == (table.keys, dict(table.skipped))
+    assert [0, 0, len("cat/3.png"), len("dog/1.png")] == table.rows["size"].to_pylist()
 
 
 # Links

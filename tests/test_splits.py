@@ -224,14 +224,14 @@ def test_large_files_are_read_in_threads_with_the_same_digests(tmp_path: Path) -
     assert expected == table.rows["digest"].to_pylist()
 
 
-def test_a_file_that_cannot_be_read_has_its_problem_and_no_split(tmp_path: Path) -> None:
-    """A file that vanished after the scan is told, and the others are dealt out."""
+def test_a_file_that_cannot_be_read_has_its_problem_and_is_in_train(tmp_path: Path) -> None:
+    """A file that vanished after the scan stays for loading to count, and the others are dealt out."""
     root = gray_folder(tmp_path, count=10)
     table = table_of(root)
     (root / table.keys[4]).unlink()
     found = split(table)
     assert found.rows["problem"].to_pylist()[4] == "no longer there"
-    assert found.splits[4] == -1
+    assert found.splits[4] == SPLITS.index("train")
     assert (np.delete(found.splits, 4) >= 0).all()
     assert any(note.startswith("1 image could not be read") for note in found.notes)
 

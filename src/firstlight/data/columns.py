@@ -12,8 +12,8 @@ from firstlight.arrow import to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.pixels import Pixels
 from firstlight.data.scanning.entries import entries_of_zip
+from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.data.scanning.headings import naming_column
-from firstlight.data.scanning.layout import SPLIT_WORDS
 from firstlight.data.scanning.lists import METADATA, LabelList, names_below, read_sheet
 from firstlight.data.scanning.matching import match
 from firstlight.data.table import Table

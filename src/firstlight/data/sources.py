@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
+from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.data.scanning.frames import Rows, list_of_rows
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement
-from firstlight.data.scanning.layout import SPLIT_WORDS, Layout, understand
+from firstlight.data.scanning.layout import Layout, understand
 from firstlight.data.scanning.listed import Listed, locate, saved
 from firstlight.data.scanning.lists import METADATA, LabelList, joined, passed_list, read_lists, without_forms
 from firstlight.data.scanning.matching import match

@@ -48,7 +48,7 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
 
     Returns:
         The table with ``split`` and ``digest`` filled in for the images that were dealt out. A file that
-        could not be read has its ``problem`` and the split that it had, if any. ``notes`` say what was done.
+        could not be read has its ``problem``, and is in train where it had no split. ``notes`` say what was done.
 
     Raises:
         ArgumentError: where the shares or the seed are not such numbers.
@@ -90,13 +90,16 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     table = _with_digests(table, pool | (codes == TEST))
     unread = pool & to_numpy(pc.is_null(table.rows["digest"]))
     if unread.any():
-        notes.append(f"{plural(int(unread.sum()), 'image')} could not be read and are in no split.")
+        notes.append(
+            f"{plural(int(unread.sum()), 'image')} could not be read, so {'they' if unread.sum() > 1 else 'it'} "
+            "cannot be dealt out; loading counts such images as unreadable ones of train."
+        )
         pool &= ~unread
 
     groups, digests = _groups(table)
     rows = np.flatnonzero(pool)
     hashes = _hashes(digests, groups[rows], seed)
-    new = codes.copy()
+    new = np.where(unread, TRAIN, codes)
     new[rows], alone = _deal(groups[rows], hashes, labels[rows], validation, test)
 
     leaks = pool & np.isin(groups, groups[(codes == TEST) & (groups >= 0)])

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from firstlight.data.auditing.findings import EXAMPLES, Finding
+from firstlight.data.scanning.folder_names import MACOSX, is_system
 from firstlight.data.table import Table
 from firstlight.wording import plural, shortlist
 
@@ -59,7 +60,7 @@ def _empty_folders(table: Table) -> list[Finding]:
             folder = folder.rpartition("/")[0]
     empty = []
     for place, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if not name.startswith((".", "__MACOSX")))
+        names[:] = sorted(name for name in names if not name.startswith((".", MACOSX)) and not is_system(name))
         folder = Path(place).relative_to(root).as_posix()
         if not names and not files and folder not in (".", *filled):
             empty.append(folder)

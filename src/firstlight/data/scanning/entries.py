@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import open_zip
+from firstlight.data.scanning.folder_names import MACOSX, is_system
 
 # Case counts for nothing. Extensions that the decoder may refuse are here too: what is refused is named.
 IMAGES = frozenset(
@@ -24,13 +25,14 @@ LISTS = frozenset({".csv", ".tsv", ".jsonl", ".xml"})  # files that may hold lab
 
 HIDDEN = "dot file or folder"
 MACOS = "__MACOSX folder"
+SYSTEM = "folder that a system made (thumbnails, trash)"
+MASK = "mask of another image"
 NO_IMAGE = "no image by its extension"
 LINK = "link (followed only on request)"
 LINK_AGAIN = "link to a folder that was scanned already"
 LINK_BROKEN = "link that leads nowhere"
 NO_UTF8 = "name that is not UTF-8"
 NO_FILE = "neither file nor folder"
-GONE = "gone or out of reach while scanning"
 DENIED = "folder that cannot be read"
 OUTSIDE = "name that leads out of the zip"
 
@@ -92,17 +94,16 @@ def entries_of_zip(path: str) -> Entries:
         members = {info.filename: info for info in archive.infolist()}  # of equal names the last, as in reading
     for name, info in members.items():
         parts = name.rstrip("/").split("/")
-        barred = next((at for at, part in enumerate(parts) if part[:1] in (".", "") or part == "__MACOSX"), None)
+        inside = len(parts) - (not info.is_dir())  # of the parts, those that are folders
+        barred = next((at for at, part in enumerate(parts) if _barred(part, at < inside)), None)
         if barred is not None:
             stem = "/".join(parts[: barred + 1])  # the contents of a skipped folder is not counted again
             if stem not in passed_over:
                 passed_over.add(stem)
-                part = parts[barred]
-                skipped[OUTSIDE if part in ("", "..") else MACOS if part == "__MACOSX" else HIDDEN] += 1
+                skipped[_barred(parts[barred], barred < inside)] += 1
             continue
-        inside = parts if info.is_dir() else parts[:-1]
-        for depth in range(1, len(inside) + 1):
-            folders.setdefault("/".join(inside[:depth]), len(folders))
+        for depth in range(1, inside + 1):
+            folders.setdefault("/".join(parts[:depth]), len(folders))
         if info.is_dir():
             continue
         extension = name[name.rfind(".") :].lower()
@@ -111,7 +112,7 @@ def entries_of_zip(path: str) -> Entries:
         elif extension in IMAGES:
             # A zip knows local time without a zone, so it is read as UTC; it may hold a month 0.
             seconds = calendar.timegm((*info.date_time, 0, 0, 0)) if info.date_time[1] and info.date_time[2] else 0
-            rows.append((name, info.file_size, seconds * 10**9, folders["/".join(inside)]))
+            rows.append((name, info.file_size, seconds * 10**9, folders["/".join(parts[:inside])]))
         elif extension in LISTS:
             lists.append(name)
         else:
@@ -124,6 +125,17 @@ def entries_of_zip(path: str) -> Entries:
         lists=strings(sorted(lists)),
         skipped=skipped,
     )
+
+
+def _barred(part: str, is_folder: bool) -> str:
+    """Why a part of a name bars a member of a zip from the images; empty where it does not."""
+    if part in ("", ".."):
+        return OUTSIDE
+    if part == MACOSX:
+        return MACOS
+    if part[0] == ".":
+        return HIDDEN
+    return SYSTEM if is_folder and is_system(part) else ""
 
 
 def ordered(keys: pa.StringArray, columns: list[np.ndarray], **rest: Any) -> Entries:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstlight.data.scanning.delimited import Sheet, is_image_name
-from firstlight.data.scanning.layout import SPLIT_WORDS
+from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.wording import shortlist
 
 # Words of headings, the surest first; "Image_ID", "imageId" and "image ids" have the same two words.

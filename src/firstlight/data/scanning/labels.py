@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import Read
 from firstlight.data.scanning.entries import Entries
-from firstlight.data.scanning.layout import SPLIT_WORDS, Layout
+from firstlight.data.scanning.folder_names import SPLIT_WORDS
+from firstlight.data.scanning.layout import Layout
 from firstlight.data.scanning.lists import METADATA, LabelList, read_voc
 from firstlight.data.scanning.matching import Match
 from firstlight.wording import plural, shortened, shortlist

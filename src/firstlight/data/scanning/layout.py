@@ -8,20 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstlight.data.scanning.folder_names import is_plain, is_split
+from firstlight.data.scanning.levels import name_classes
+from firstlight.data.scanning.split_folders import find_splits
 from firstlight.wording import shortlist
-
-# Whole folder names in any letter case, and the place of their split in SPLITS.
-SPLIT_WORDS = {
-    "train": 0,
-    "training": 0,
-    "val": 1,
-    "valid": 1,
-    "validation": 1,
-    "dev": 1,
-    "test": 2,
-    "testing": 2,
-    "eval": 2,
-}
 
 Path = tuple[str, ...]
 
@@ -55,17 +45,21 @@ def understand(
     *,
     lists: Collection[str] = (),
     archive: bool = False,
+    classes_from: str = "auto",
 ) -> Layout:
     """Reads splits and classes off the folders' names.
 
-    A class is the whole path of the folder that holds the images, below the root or below its split.
+    A split is a folder called train, test or the like; or one with such a word inside its name, next to another split
+    that has the same other words or the same classes. Which of the folders below is the class,
+    `firstlight.data.scanning.levels.name_classes` decides.
 
     Args:
         folders: (F,) every folder below the root, ``""`` the root itself, in any order.
         counts: (F,) how many images lie directly in each.
-        lists: the folders that hold lists of labels.
+        lists: the folders that hold something else of use, such as lists of labels.
         archive: whether they come from a zip, where one folder around everything is the custom and no
             part of a class's name.
+        classes_from: ``"auto"``, ``"top"``, ``"leaf"`` or ``"parent"``.
 
     Returns:
         The split and the class of each folder.
@@ -77,40 +71,35 @@ def understand(
     """
     paths = [_path(folder) for folder in folders]
     filled = [path for path, count in zip(paths, counts, strict=True) if count]
-    lists_in = {_path(folder) for folder in lists}
     base = _base(filled, archive)
-    below = {path: path[len(base) :] for path in filled}
-    words, notes = _split_folders(list(below.values()))
-    # root/class/split: only where every single folder says so
-    turned = not words and all(len(path) > 1 and _is_split(path[-1]) for path in below.values())
-
-    word_of: dict[Path, str] = {}
-    class_of: dict[Path, str] = {}
-    for path, inner in below.items():
-        if turned:
-            word_of[path], class_of[path] = inner[-1], "/".join(inner[:-1])
-        elif inner and inner[0] in words:
-            word_of[path], class_of[path] = inner[0], "/".join(inner[1:])
-        else:
-            class_of[path] = "/".join(inner)
+    below = {path[len(base) :]: count for path, count in zip(paths, counts, strict=True) if count}
+    found = find_splits(below)
+    sizes: dict[Path, int] = {}
+    for path in below.keys() - found.aside:
+        sizes[found.inner[path]] = sizes.get(found.inner[path], 0) + below[path]
+    names, how = name_classes(sizes, classes_from)
+    class_of = {(*base, *path): names[found.inner[path]] for path in below if path not in found.aside}
+    split_of = {(*base, *path): code for path, code in found.split.items()}
     classes = tuple(sorted({name for name in class_of.values() if name}))
     code = {name: at for at, name in enumerate(classes)}
-    parents = {path[:at] for path in filled if class_of[path] for at in range(len(path))}
+    parents = {path[:at] for path in filled if class_of.get(path) for at in range(len(path))}
     # The images of a split that has no class folder at all stay, with their class unknown.
-    kept = [not (path in class_of and class_of[path] == "" and path in parents) for path in paths]
+    kept = [not (class_of.get(path) == "" and path in parents) for path in paths]
 
+    notes = [*found.notes]
     if len(base) > archive:
         notes.append(f"The folder {'/'.join(base)} holds everything, so it was taken as the root.")
-    spoken_of = {(*base, *word, *_path(name)) for name in classes for word in [(), *((each,) for each in words)]}
-    notes += _about_empty_folders(set(paths) - spoken_of, filled, lists_in)
-    notes += _about_nested_classes(classes)
+    words = {(), *((word,) for word in found.word.values())}
+    spoken_of = {(*base, *word, *_path(name)) for name in classes for word in words}
+    notes += how
+    notes += _about_empty_folders(set(paths) - spoken_of, filled, {_path(folder) for folder in lists})
     notes += _about_similar_names(classes)
     return Layout(
-        _name(set(map(bool, (word_of.get(path) for path in filled if class_of[path]))), turned, bool(word_of)),
+        _name({path in split_of for path in filled if class_of.get(path)}, found.turned, bool(split_of)),
         "/".join(base),
         classes,
         np.array([code.get(class_of.get(path, ""), -1) for path in paths], np.int32),
-        np.array([SPLIT_WORDS[word_of[path].lower()] if path in word_of else -1 for path in paths], np.int8),
+        np.array([split_of.get(path, -1) for path in paths], np.int8),
         np.array(kept, bool),
         tuple(notes),
     )
@@ -120,43 +109,17 @@ def _path(folder: str) -> Path:
     return tuple(folder.split("/")) if folder else ()
 
 
-def _is_split(name: str) -> bool:
-    return name.lower() in SPLIT_WORDS
-
-
 def _base(filled: list[Path], archive: bool) -> Path:
     """The folder to count from: below the root where everything is in one folder that is no class."""
     base: Path = ()
     while True:
         below = [path[len(base) :] for path in filled]
         tops = {path[0] for path in below if path}
-        if () in below or len(tops) != 1 or _is_split(top := min(tops)):
+        if () in below or len(tops) != 1 or is_split(top := min(tops)):
             return base
-        children = {path[1] for path in below if len(path) > 1}
-        if not (archive and not base) and not any(map(_is_split, children)):
-            return base
+        if (top,) in below and not (is_plain(top) or (archive and not base)):
+            return base  # it holds images itself: the only class
         base = (*base, top)
-
-
-def _split_folders(below: list[Path]) -> tuple[set[str], list[str]]:
-    """The topmost folders that are splits, and a note where class folders are next to them."""
-    tops = {path[0] for path in below if path}
-    words = set(filter(_is_split, tops))
-    others = sorted(tops - words)
-    if not words or not others:
-        return words, []
-    if (
-        len(words) == 1
-        and (word := min(words)).lower() == "train"
-        and {p for p in below if p[:1] == (word,)} == {(word,)}
-    ):
-        # A train is a class in Pascal VOC, COCO and CIFAR-100; no other split's word is the name of a thing.
-        return set(), [f"The folder {word} is next to class folders and contains images, so it counts as a class."]
-    neighbours = shortlist(others)
-    return words, [
-        f"The folder {shortlist(sorted(words))} is next to {neighbours} and counts as a split by its name; "
-        f"the images of {neighbours} have no split of their own."
-    ]
 
 
 def _name(split_of_classes: set[bool], turned: bool, any_split: bool) -> str:
@@ -176,16 +139,6 @@ def _about_empty_folders(paths: Iterable[Path], filled: list[Path], lists: Itera
     if len(empty) == 1:
         return [f"The folder {empty[0]} contains no images, so it is not a class."]
     return [f"{len(empty):,} folders hold no images, so they are no classes: {shortlist(empty)}."]
-
-
-def _about_nested_classes(classes: Sequence[str]) -> list[str]:
-    names = set(classes)
-    for name in classes:
-        parts = name.split("/")
-        for at in range(1, len(parts)):
-            if (outer := "/".join(parts[:at])) in names:
-                return [f"The folder {outer} holds images and folders of images such as {name}; each is a class."]
-    return []
 
 
 def _about_similar_names(classes: Sequence[str]) -> list[str]:

@@ -14,7 +14,6 @@ import pyarrow as pa
 from firstlight.arrow import booleans, strings
 from firstlight.data.scanning.entries import (
     DENIED,
-    GONE,
     HIDDEN,
     IMAGES,
     LINK,
@@ -25,9 +24,11 @@ from firstlight.data.scanning.entries import (
     NO_FILE,
     NO_IMAGE,
     NO_UTF8,
+    SYSTEM,
     Entries,
     ordered,
 )
+from firstlight.data.scanning.folder_names import MACOSX, is_system
 from firstlight.errors import DataError
 
 COMMON = (".png", ".jpg", ".jpeg", ".JPG")
@@ -65,13 +66,10 @@ def entries_of_folder(root: str, *, follow_links: bool = False) -> Entries:
                 f"{root} cannot be read ({error.strerror}); change its permission or pass another folder."
             ) from error
         keys, columns = sizes.columns()
-    there = columns[0] >= 0
-    if gone := int(np.count_nonzero(~there)):
-        walk.skipped[GONE] = gone
-        keys, columns = keys.filter(booleans(there)), [column[there] for column in columns]
+    known = np.maximum(columns[0], 0)  # a file that went meanwhile keeps its row: loading says so, and counts it
     return ordered(
         keys,
-        columns,
+        [known, *columns[1:]],
         folders=tuple(walk.folders),
         lists=strings(sorted(walk.lists)),
         skipped=+walk.skipped,
@@ -188,8 +186,10 @@ class _Walk:
     def _leads_to_file(self, entry: os.DirEntry[str], path: str) -> bool:
         """Whether a link is to be taken as the file it leads to; folders are noted, the rest is counted."""
         is_link = entry.is_symlink()
-        if entry.name == "__MACOSX":
+        if entry.name == MACOSX:
             self.skipped[MACOS] += 1
+        elif is_system(entry.name) and _is(entry.is_dir):
+            self.skipped[SYSTEM] += 1
         elif is_link and not self.follow_links:
             self.skipped[LINK] += 1
         elif is_link and _is(entry.is_file):
@@ -245,7 +245,7 @@ class _Sizes:
     def columns(self) -> tuple[pa.StringArray, list[np.ndarray]]:
         """The keys of all images in the order they were added; their sizes, times and folder codes.
 
-        The size is -1 where the file is gone or out of reach.
+        The size is -1 where no file is there, and 0 where it may not be looked at.
         """
         self._hand_over()
         keys = pa.concat_arrays(self._keys)
@@ -267,7 +267,7 @@ class _Sizes:
             found = self._ask(paths)
         except OSError:  # one that may not be looked at fails the whole list
             if len(keys) == 1:
-                return np.array([[-1], [0]])
+                return np.zeros((2, 1), np.int64)
             return np.concatenate([self._status([key]) for key in keys], axis=1)
         out = np.empty((2, len(found)), np.int64)
         out[0] = [-1 if info.size is None else info.size for info in found]
