@@ -16,6 +16,7 @@ import numpy as np
 from firstlight.data.arrange import arrange, load_for
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
+from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_ladder, pair
@@ -27,6 +28,7 @@ from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
 from firstlight.models.options import ClimbOptions, FitOptions, check_options, loading_from, rung_from, seeds_from
 from firstlight.models.rungs import Rung, climbed, named
+from firstlight.models.timing import MOST, seconds_per_image
 from firstlight.models.training.monitoring import labelled, monitored, training_set_of
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
@@ -288,13 +290,15 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     classifier = _fit(rung, pixels, training, setting)
     fitted = time.perf_counter()
     predictions = predict(classifier, pixels, split=climb.split)
-    ended = time.perf_counter()
+    roughly = (time.perf_counter() - fitted) / len(predictions)
+    part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
+    each = seconds_per_image(classifier.model, part, roughly=roughly)
     previous = pair(predictions, run.rungs[-1].predictions, climb.seeds[0]) if run.rungs else None
     record = classifier.training
     return RungResult(
         name=rung.name,
         metrics=evaluate(predictions),
-        seconds=Seconds(fitted - started if record is None else record.seconds, ended - fitted),
+        seconds=Seconds(fitted - started if record is None else record.seconds, each * len(predictions)),
         outputs=InMemory(predictions, save(classifier), classifier.history),
         against_previous=previous,
         training=record,

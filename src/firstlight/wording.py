@@ -71,6 +71,19 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
+def rough(seconds: float) -> str:
+    """A measured duration to two digits, in the unit that suits it: more digits would be another pass's.
+
+    Example:
+        >>> rough(1.84e-6), rough(0.000231), rough(0.0123), rough(0.7491), rough(12.34), rough(1234)
+        ('1.8 us', '230 us', '12 ms', '750 ms', '12 s', '21 min')
+    """
+    for unit, size, digits in (("min", 120.0, 60.0), ("s", 1.0, 1.0), ("ms", 1e-3, 1e-3), ("us", 0.0, 1e-6)):
+        if float(f"{seconds:.2g}") >= size:
+            return f"{float(f'{seconds / digits:.2g}'):,g} {unit}"
+    return "0 us"
+
+
 def p_value(p: float) -> str:
     """A p-value to three digits.
 

@@ -12,7 +12,7 @@ from firstlight.evaluation.metrics import Recall
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 from firstlight.tabular import Column, TextTable
-from firstlight.wording import duration, p_number
+from firstlight.wording import p_number, rough
 
 NAME_WIDTH = 15  # of centroid-cosine, the longest name that a ladder has by default
 CLASS_COLUMNS = 4  # up to so many classes each has a column of recall; of more the lowest recall is shown
@@ -56,8 +56,8 @@ class LadderTable:
         cells = [rung.name, f"{seen.accuracy:.3f}", f"{low:.3f} {high:.3f}"]
         unsure = NOTHING if gain is not None and gain.verdict == NOTHING else ""
         cells += ["", "", ""] if gain is None else [f"{gain.difference:+.3f}", p_number(gain.p), unsure]
-        cells += [*self._recalls(seen.recall), duration(rung.seconds.fit)]
-        return self.table.line([*cells, f"{rung.seconds.predict / seen.n * 1e6:,.1f} us"])
+        cells += [*self._recalls(seen.recall), rough(rung.seconds.fit)]
+        return self.table.line([*cells, rough(rung.seconds.predict / seen.n)])
 
     def _recalls(self, classes: Mapping[str, Recall]) -> list[str]:
         recall = {name: one.recall for name, one in classes.items() if one.recall is not None}
@@ -77,7 +77,7 @@ class LadderTable:
             Column("p", len("<0.001")),
             Column("", len(NOTHING), rank=4),
             *(recalls if by_class else [Column("lowest recall", widest, rank=RECALL)]),
-            Column("fit", len("749.1 ms"), right=True, rank=2),
+            Column("fit", len("120 min"), right=True, rank=2),
             Column("per image", right=True, rank=3),
         )
         return TextTable(columns, self.most)

@@ -12,7 +12,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparison, among, pair, shown
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
-from firstlight.wording import duration, p_value
+from firstlight.wording import p_value, rough
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Cost:
 
     Attributes:
         seconds: to fit it.
-        microseconds: to predict one image of many.
+        microseconds: to predict one image of many, the median of several passes.
         megabytes: of the model file, 10^6 bytes.
     """
 
@@ -56,9 +56,8 @@ class Cost:
     megabytes: float
 
     def __str__(self) -> str:
-        each = f"{self.microseconds:,.1f} us" if self.microseconds < 1000 else duration(self.microseconds / 1e6)
         size = f"{self.megabytes:.2g} MB" if self.megabytes >= 0.001 else f"{self.megabytes * 1e6:.0f} bytes"
-        return f"{duration(self.seconds)} to fit, {each} an image, {size}"
+        return f"{rough(self.seconds)} to fit, {rough(self.microseconds / 1e6)} an image, {size}"
 
 
 def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:

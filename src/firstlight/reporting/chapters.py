@@ -19,7 +19,7 @@ from firstlight.reporting.summary import summary
 from firstlight.runs.evidence import Evidence, ShownImage
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.training import TrainingRecord
-from firstlight.wording import duration, p_value, plural
+from firstlight.wording import p_value, plural, rough
 
 FOLDED_FROM = 7  # classes from which on only the weakest are open
 OPEN, OPEN_OF_MANY, MANY = 4, 12, 30  # of them; of that many classes or more
@@ -99,8 +99,9 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
                 "shown": before is not None and before.p < ALPHA,
                 "log_loss": metrics.log_loss if isfinite(metrics.log_loss) else None,
                 "fit": rung.seconds.fit,
-                "fit_text": duration(rung.seconds.fit),
-                "microseconds": rung.seconds.predict / metrics.n * 1e6,
+                "fit_text": rough(rung.seconds.fit),
+                "each": rung.seconds.predict / metrics.n,
+                "each_text": rough(rung.seconds.predict / metrics.n),
                 "without": without.get(rung.name),
                 "seeds": None if rung.training is None else rung.training.seeds,
             }

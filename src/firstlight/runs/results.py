@@ -55,8 +55,8 @@ class Seconds:
     """How long a rung took.
 
     Attributes:
-        fit: to fit it.
-        predict: to predict all images that were measured.
+        fit: to fit it, once.
+        predict: to predict all images that were measured; the median of several passes over a part of them.
     """
 
     fit: float
