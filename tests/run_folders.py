@@ -61,14 +61,12 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
             "means": generator.random((3, 4), np.float32),
         }
         model = SavedModel({"kind": "centroid", "classes": list(CLASSES), "seed": 0}, tensors)
-        before = Comparison(name, "prior", n, 0.1, (0.05, 0.15), 3, 2, 1e-17) if results else None
         results.append(
             RungResult(
                 name=name,
                 metrics=metrics,
                 seconds=Seconds(0.25, 1e-6),
                 outputs=InMemory(predictions, model),
-                against_previous=before,
             )
         )
     return Run(
@@ -81,6 +79,7 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
         split=split,
         unreadable=2,
         rungs=tuple(results),
+        comparisons=tuple(Comparison(name, "prior", n, 0.1, (0.05, 0.15), 3, 2, 1e-17) for name in rungs[1:]),
         advice=Advice("centroid-l1", "Stop at centroid-l1: the rungs after it show no gain."),
     )
 

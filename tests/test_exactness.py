@@ -114,21 +114,25 @@ def test_each_interval_is_scipys_wilson(run: fl.Run) -> None:
 
 
 def test_each_p_is_scipys_binomial_test_and_statsmodels_holm(run: fl.Run, validation) -> None:
-    """Of the images that only one of two rungs names right; over all rungs compared with one, corrected by Holm."""
+    """Of the images that only one of two rungs names right; over all pairs of rungs, corrected by Holm."""
     from statsmodels.stats.multitest import multipletests
 
     right = {rung.name: named(run, rung.name) == validation[1] for rung in run}
-    found = fl.compare(run, against="centroid-l2")
-    plain = []
-    for row in found.rows:
-        only_this = int((right[row.name] & ~right["centroid-l2"]).sum())
-        only_other = int((~right[row.name] & right["centroid-l2"]).sum())
+    plain = {}
+    for row in run.comparisons:
+        only_this = int((right[row.name] & ~right[row.against]).sum())
+        only_other = int((~right[row.name] & right[row.against]).sum())
         assert (only_this, only_other) == (row.only_this, row.only_other)
         count = only_this + only_other
-        plain.append(stats.binomtest(only_this, count).pvalue if count else 1.0)
-        alone = fl.compare(run[row.name], against=run["centroid-l2"])
-        assert pytest.approx(plain[-1], rel=1e-9) == alone.p
-    assert pytest.approx(multipletests(plain, method="holm")[1].tolist(), rel=1e-9) == [row.p for row in found.rows]
+        plain[row.name, row.against] = stats.binomtest(only_this, count).pvalue if count else 1.0
+        alone = fl.compare(run[row.name], against=run[row.against])
+        assert pytest.approx(plain[row.name, row.against], rel=1e-9) == alone.p
+    assert len(run) * (len(run) - 1) / 2 == len(plain)
+    adjusted = multipletests(list(plain.values()), method="holm")[1].tolist()
+    assert pytest.approx(adjusted, rel=1e-9) == [row.p for row in run.comparisons]
+    for row in fl.compare(run, against="centroid-l2").rows:
+        pair = {(one.name, one.against): one for one in run.comparisons}
+        assert row in (pair.get((row.name, row.against)), getattr(pair.get((row.against, row.name)), "mirrored", None))
 
 
 def test_a_run_is_one_json_document(run: fl.Run) -> None:

@@ -10,13 +10,14 @@ import sys
 
 import pytest
 
-from firstlight.apps.ladder_table import LadderTable, epoch_line
+from firstlight.apps.ladder_table import LadderTable, comparison_lines, epoch_line
 from firstlight.apps.terminal import width, wrapped
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.ladder import climb
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run
 from firstlight.tabular import Column, TextTable, text_table
+from firstlight.wording import p_number
 
 WIDTHS = [60, 80, 100, 120]
 MAIN = "from firstlight.apps.cli import main; main()"
@@ -41,30 +42,43 @@ def printed(arguments: list[str], columns: int | None) -> subprocess.CompletedPr
 
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_the_table_of_the_ladder_fits(run: Run, columns: int) -> None:
-    """Rung, accuracy, interval, gain and p are there at any width, and no line is too long."""
+    """Rung, accuracy, interval and gain are there at any width, and no line is too long."""
     table = LadderTable(run.classes, columns)
     lines = [*table.head(run.rungs[0])[1:], *map(table.line, run)]
     assert all(len(line) <= columns for line in lines)
     best = run["centroid-cosine"]
-    line = table.line(best).split()
-    about = best.to_dict()
+    line = table.line(best, run["centroid-l2"]).split()
+    about = run.to_dict()["rungs"][-1]
     low, high = about["interval"]
     assert ["centroid-cosine", f"{about['accuracy']:.3f}", f"{low:.3f}", f"{high:.3f}"] == line[:4]
     assert f"{about['against_previous']['difference']:+.3f}" == line[4]
 
 
 def test_a_wider_terminal_shows_more_columns(run: Run) -> None:
-    """The lowest recall and the time to fit at 80 columns, the time of an image at 100, all of it through a pipe."""
-    heads = {columns: LadderTable(run.classes, columns).table.head for columns in (60, 80, 100, None)}
-    assert "recall" not in heads[60]
-    assert "lowest recall" in heads[80] and "fit" in heads[80] and "per image" not in heads[80]
-    assert "per image" in heads[100]
-    assert "no difference shown" in "".join(LadderTable(run.classes).line(rung) for rung in run)
+    """The lowest recall at 62 columns, the time to fit at 72, the time of an image at 84 and through a pipe."""
+    heads = {columns: LadderTable(run.classes, columns).table.head for columns in (50, 62, 72, 84, None)}
+    assert "recall" not in heads[50]
+    assert "lowest recall" in heads[62] and "fit" not in heads[62]
+    assert "fit" in heads[72] and "per image" not in heads[72]
+    assert "per image" in heads[84] and "per image" in heads[None]
+
+
+def test_every_other_rung_is_compared_with_the_advised_one(run: Run) -> None:
+    """Below the ladder each has its difference, its p and a verdict; the p is that of the run's pair."""
+    lines = comparison_lines(run, 80)
+    assert run.advice is not None
+    found = {line.split()[0]: line for line in lines if line.split()[:1] != ["rung"] and "[" in line}
+    assert set(found) == {rung.name for rung in run} - {run.advice.rung}
+    for one in run.comparisons:
+        if run.advice.rung in (one.name, one.against):
+            other = one.name if one.against == run.advice.rung else one.against
+            assert f"  {p_number(one.p)}" in found[other]
+    assert all(len(line) <= 80 for line in found.values())
 
 
 def test_few_classes_have_a_column_of_recall_each(run: Run) -> None:
     """Two classes are named in the head; with many the class of the lowest recall is named in its row."""
-    assert ["cat", "dog"] == LadderTable(["cat", "dog"], 80).table.head.split()[5:7]
+    assert ["cat", "dog"] == LadderTable(["cat", "dog"], 80).table.head.split()[4:6]
     recall = {name: part["correct"] / part["n"] for name, part in run["ink"].to_dict()["recall"].items()}
     lowest = min(recall, key=lambda name: recall[name])
     assert f"{recall[lowest]:.3f} ({lowest})" in LadderTable(run.classes, 80).line(run["ink"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap, wilson
+from firstlight.evaluation.uncertainty import holm, mcnemar, wilson
 
 # The nearest class mean on the validation images of mnist_sample, computed apart with float64 NumPy.
 GOLDEN_WILSON = [
@@ -106,48 +106,6 @@ def test_mcnemar_cries_wolf_no_more_often_than_promised(n: int) -> None:
     first = np.arange(n + 1)
     significant = np.array([mcnemar(int(k), n - int(k)) < 0.05 for k in first])
     assert 0 < stats.binom.pmf(first, n, 0.5)[significant].sum() <= 0.05
-
-
-@pytest.mark.parametrize("counts", [(12, 42, 2038), (700, 110, 2038), (30, 30, 200)])
-def test_the_bootstrap_equals_scipys_over_the_images(counts: tuple[int, int, int]) -> None:
-    """Drawing counts gives the interval that SciPy gets by drawing images, but for the noise of both."""
-    first, second, n = counts
-    gains = np.repeat([-1, 1, 0], [first, second, n - first - second])
-    oracle = stats.bootstrap(
-        (gains,), np.mean, method="percentile", n_resamples=9999, batch=500, rng=np.random.default_rng(1)
-    )
-    ends = paired_bootstrap(*counts, generator=np.random.default_rng(2), draws=10_000)
-    error = oracle.standard_error  # an end at 2.5 % of 9,999 draws is uncertain by 0.027 of it; of two by 0.04
-    assert np.abs(np.subtract(ends, oracle.confidence_interval)).max() < 0.15 * error + 1 / n
-
-
-def test_the_bootstrap_covers_the_truth() -> None:
-    """In about 95 % of 500 simulated comparisons the true difference is inside."""
-    world, generator, n, shares = np.random.default_rng(3), np.random.default_rng(4), 500, (0.08, 0.13, 0.79)
-    counts = world.multinomial(n, shares, size=500)
-    ends = np.array([paired_bootstrap(int(a), int(b), n, generator=generator) for a, b, _ in counts])
-    covered = ((ends[:, 0] <= 0.05) & (ends[:, 1] >= 0.05)).mean()
-    assert 0.92 <= covered <= 0.98
-
-
-def test_the_bootstrap_is_repeatable() -> None:
-    """Generators of the same seed give the same interval to the last bit."""
-    ends = [paired_bootstrap(12, 42, 2038, generator=np.random.default_rng(5)) for _ in range(2)]
-    assert ends[0] == ends[1]
-
-
-@pytest.mark.parametrize(("counts", "ends"), [((0, 0, 9), (0.0, 0.0)), ((0, 9, 9), (1, 1)), ((9, 0, 9), (-1, -1))])
-def test_the_bootstrap_of_certain_outcomes_is_a_point(counts: tuple[int, int, int], ends: tuple[float, float]) -> None:
-    """Where every image says the same, every draw does."""
-    assert ends == paired_bootstrap(*counts, generator=np.random.default_rng(0))
-
-
-def test_a_higher_level_gives_a_wider_interval() -> None:
-    """At 99 % the interval reaches beyond that at 80 % on both sides."""
-    wide, narrow = (
-        paired_bootstrap(30, 40, 500, generator=np.random.default_rng(0), level=level) for level in (0.99, 0.8)
-    )
-    assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_holm_gives_the_values_worked_out_by_hand() -> None:

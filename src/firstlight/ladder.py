@@ -19,7 +19,7 @@ from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
 from firstlight.evaluation.advice import Cost, advise
-from firstlight.evaluation.compare import compare_ladder, pair
+from firstlight.evaluation.compare import compare_all
 from firstlight.evaluation.metrics import evaluate
 from firstlight.gathering import gather
 from firstlight.models.checkpoint import save
@@ -134,7 +134,7 @@ def climb(
     callbacks: Callbacks | None = None,
     **options: Unpack[ClimbOptions],
 ) -> Run:
-    """Climbs the ladder: fits each rung, measures it, compares it with the rungs before it, and advises where to stop.
+    """Climbs the ladder: fits and measures each rung, compares every pair of them, and advises where to stop.
 
     Args:
         data: a folder (or anything that `scan` takes), a table, or pixels.
@@ -148,7 +148,7 @@ def climb(
         out: the run folder; default: nothing is written. It can be read at any time, and the same climb, after an
             interruption, resumes from it; a finished run is only read. At the end it gets what a `report` shows:
             findings, images, explanations.
-        seed: random seed of the split, where one has to be made, of the bootstrap, and of training. With several
+        seed: random seed of the split, where one has to be made, and of training. With several
             seeds, each network is trained once per seed: the result is the first one's, and the standard deviation
             over all is reported.
         callbacks: functions to call with rungs, epochs and steps.
@@ -174,7 +174,6 @@ def climb(
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
     check_options(effort, given)
-    trained = [rung for rung in chosen if rung.recipe]
     callbacks = callbacks or Callbacks()
     pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=callbacks.on_decode)
     if callbacks.on_load is not None:
@@ -194,9 +193,9 @@ def climb(
             steps.callbacks.on_rung(result)
     if not run.finished:
         seen = [result.predictions for result in run]
-        compared = compare_ladder(seen, [rung.name for rung in trained], seed=seeds[0])
+        compared = compare_all(seen)
         costs = {result.name: _cost(result) for result in run}
-        run = end_run(run, compared, advise(seen, costs=costs))
+        run = end_run(run, compared, advise(seen, comparisons=compared, costs=costs))
     if steps.callbacks.on_advice is not None:
         steps.callbacks.on_advice(run)
     if run.path is not None and not has_evidence(run):
@@ -267,7 +266,7 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
 
 
 def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
-    """Fits, measures and compares one rung; a network once with each seed."""
+    """Fits and measures one rung; a network once with each seed."""
     seeds = climb.seeds if rung.recipe else climb.seeds[:1]
     results = [_measured(rung, climb, run, seed) for seed in seeds]
     if len(seeds) == 1:
@@ -279,7 +278,7 @@ def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
 
 
 def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
-    """Fits and measures one rung with one seed, and compares it with the rung before it."""
+    """Fits and measures one rung with one seed."""
     pixels, training = climb.pixels, climb.training
     setting = Setting(classes=pixels.classes, seed=seed, callbacks=climb.callbacks)
     if rung.recipe:
@@ -293,14 +292,12 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     roughly = (time.perf_counter() - fitted) / len(predictions)
     part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
     each = seconds_per_image(classifier.model, part, roughly=roughly)
-    previous = pair(predictions, run.rungs[-1].predictions, climb.seeds[0]) if run.rungs else None
     record = classifier.training
     return RungResult(
         name=rung.name,
         metrics=evaluate(predictions),
         seconds=Seconds(fitted - started if record is None else record.seconds, each * len(predictions)),
         outputs=InMemory(predictions, save(classifier), classifier.history),
-        against_previous=previous,
         training=record,
     )
 

@@ -85,13 +85,15 @@ def rough(seconds: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value to three digits.
+    """A p-value to three digits; to four where rounding would move it across 0.05.
 
     Example:
-        >>> p_value(0.00001), p_value(0.345)
-        ('p < 0.001', 'p = 0.345')
+        >>> p_value(0.00001), p_value(0.345), p_value(0.0497)
+        ('p < 0.001', 'p = 0.345', 'p = 0.0497')
     """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if (p < 0.05) == (round(p, 3) < 0.05) else f"p = {p:.4f}"
 
 
 def p_number(p: float) -> str:
@@ -102,3 +104,14 @@ def p_number(p: float) -> str:
         ('<0.001', '0.345')
     """
     return p_value(p).removeprefix("p").replace(" ", "").removeprefix("=")
+
+
+def signed(difference: float) -> str:
+    """A difference with its sign, to three digits; with one more digit that is not 0 where it would look like none.
+
+    Example:
+        >>> signed(0.0123), signed(-0.00004), signed(0)
+        ('+0.012', '-0.00004', '+0.000')
+    """
+    digits = next((digits for digits in range(3, 7) if round(difference, digits)), 3)
+    return f"{difference + 0.0:+.{digits}f}"

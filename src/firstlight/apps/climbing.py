@@ -95,6 +95,7 @@ class _Screen:
         self.asked = asked
         self.classes: Sequence[str] = ()
         self.ladder: LadderTable | None = None  # from the first rung on
+        self.before: RungResult | None = None  # the last rung
         self.meter: Meter | None = None  # of the decoding, the training or the audit under way
 
     def __enter__(self) -> _Screen:
@@ -123,7 +124,8 @@ class _Screen:
         if self.ladder is None:
             self.ladder = LadderTable(self.classes, width(sys.stdout))
             say(*self.ladder.head(result))
-        say(self.ladder.line(result))
+        say(self.ladder.line(result, self.before))
+        self.before = result
         if lines := training_lines(result):
             self.remark(*lines)
 

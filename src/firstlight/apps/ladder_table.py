@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from firstlight.characters import columns_of, cut, visible
-from firstlight.evaluation.compare import NOTHING, Comparisons
 from firstlight.evaluation.metrics import Recall
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 from firstlight.tabular import Column, TextTable
-from firstlight.wording import p_number, rough
+from firstlight.wording import rough
 
 NAME_WIDTH = 15  # of centroid-cosine, the longest name that a ladder has by default
 CLASS_COLUMNS = 4  # up to so many classes each has a column of recall; of more the lowest recall is shown
@@ -47,15 +46,14 @@ class LadderTable:
     def head(self, first: RungResult) -> list[str]:
         """What was measured, and the names of the columns."""
         n, split = first.metrics.n, first.metrics.split
-        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before, p by McNemar's test:"
+        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before:"
         return [about, "", self.table.head]
 
-    def line(self, rung: RungResult) -> str:
-        """One rung."""
-        seen, (low, high), gain = rung.metrics, rung.metrics.interval, rung.against_previous
-        cells = [rung.name, f"{seen.accuracy:.3f}", f"{low:.3f} {high:.3f}"]
-        unsure = NOTHING if gain is not None and gain.verdict == NOTHING else ""
-        cells += ["", "", ""] if gain is None else [f"{gain.difference:+.3f}", p_number(gain.p), unsure]
+    def line(self, rung: RungResult, before: RungResult | None = None) -> str:
+        """One rung, with its gain over the rung before; whether that is shown depends on the rungs to come."""
+        seen, (low, high) = rung.metrics, rung.metrics.interval
+        gain = "" if before is None else f"{seen.accuracy - before.metrics.accuracy:+.3f}"
+        cells = [rung.name, f"{seen.accuracy:.3f}", f"{low:.3f} {high:.3f}", gain]
         cells += [*self._recalls(seen.recall), rough(rung.seconds.fit)]
         return self.table.line([*cells, rough(rung.seconds.predict / seen.n)])
 
@@ -74,8 +72,6 @@ class LadderTable:
             Column("accuracy"),
             Column("interval", len("0.000 0.000")),
             Column("gain", len("+0.000")),
-            Column("p", len("<0.001")),
-            Column("", len(NOTHING), rank=4),
             *(recalls if by_class else [Column("lowest recall", widest, rank=RECALL)]),
             Column("fit", len("120 min"), right=True, rank=2),
             Column("per image", right=True, rank=3),
@@ -96,12 +92,8 @@ def epoch_line(epoch: Epoch, most: int | None) -> str:
 
 
 def comparison_lines(run: Run, most: int | None) -> list[str]:
-    """The trained rungs compared with the best untrained one; none without both."""
-    trained = {rung.name for rung in run if rung.training is not None}
-    rows = [row for row in run.comparisons if row.name in trained and row.against not in trained]
-    if not rows:
+    """Every other rung compared with the advised one; none where there is one rung only."""
+    if run.advice is None or not run.advice.comparisons:
         return []
-    best = rows[-1].against
-    found = tuple(row for row in rows if row.against == best)
-    head = f"Compared with {best}, the best untrained model (exact McNemar, corrected for all comparisons by Holm):"
-    return ["", head, "", *Comparisons(best, found).table(most)]
+    found = run.advice.compared
+    return ["", *found.legend, "", *found.table(most)]

@@ -43,6 +43,7 @@ def training_lines(rung: RungResult) -> list[str]:
             f"{len(seeds.seeds)} seeds: accuracy {each}; mean {seeds.mean:.4f}, "
             f"standard deviation {seeds.standard_deviation:.4f}"
         )
+        lines.append("the accuracy, interval and tests of this rung are those of the first seed's model")
     return [f"  {line}" for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""`advise()`: where to stop on the ladder, in one sentence, with what the rung costs."""
+"""`advise()`: where to stop on the ladder, or that there are too few images to say, with what the rung costs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import Comparison, among, pair, shown
+from firstlight.evaluation.compare import ALPHA, Comparison, Comparisons, compare_all, with_one
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
 from firstlight.wording import p_value, rough
+
+# Accuracies that differ by less are equal in practice: the region of practical equivalence of Benavoli, Corani, Demsar
+# and Zaffalon 2017, "Time for a change", Journal of Machine Learning Research 18, section 4.
+MARGIN = 0.01
+PRIOR = "prior"
 
 
 @dataclass(frozen=True)
@@ -20,24 +25,38 @@ class Advice:
     """Where to stop on the ladder.
 
     Attributes:
-        rung: the simplest rung that no later rung beats and that no simpler rung exceeds in accuracy.
+        rung: the simplest rung that no later rung beats and that no simpler rung exceeds in accuracy; where the images
+            are too few, the best guess.
         sentence: the advice in words.
-        comparisons: of each later rung with it.
+        comparisons: of every other rung with it, corrected for all pairs of rungs.
+        enough: False where a later rung is at least 0.01 ahead of that simplest rung without being shown to beat it:
+            more images could show it, so the more accurate rung is advised, as the best guess.
+        smallest_shown: the smallest difference in accuracy that these images show with 80 % power, for the pair of
+            rungs that decided; None where there is one rung only.
     """
 
     rung: str
     sentence: str
     comparisons: tuple[Comparison, ...] = field(default=())
+    enough: bool = True
+    smallest_shown: float | None = None
 
     def __str__(self) -> str:
         return self.sentence
+
+    @property
+    def compared(self) -> Comparisons:
+        """Every other rung compared with the advised one."""
+        return Comparisons(self.rung, self.comparisons)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "rung": self.rung,
             "sentence": self.sentence,
-            "later": [one.to_dict() for one in self.comparisons],
+            "enough": self.enough,
+            "smallest_shown": self.smallest_shown,
+            "comparisons": [one.to_dict() for one in self.comparisons],
         }
 
 
@@ -60,14 +79,52 @@ class Cost:
         return f"{rough(self.seconds)} to fit, {rough(self.microseconds / 1e6)} an image, {size}"
 
 
-def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = None) -> Advice:
-    """Finds the simplest rung that no later one beats, by McNemar's test corrected by Holm's method.
+@dataclass(frozen=True)
+class _Ladder:
+    """The rungs of a run, simplest first, and every pair of them compared."""
+
+    rungs: Sequence[Predictions]
+    comparisons: Sequence[Comparison]
+
+    def right(self, place: int) -> int:
+        """Images that a rung classifies correctly."""
+        return int(np.count_nonzero(self.rungs[place].correct))
+
+    def pair(self, this: int, other: int) -> Comparison:
+        """One rung compared with another; `compare_all` has the pairs of a later rung one after the other."""
+        if this < other:
+            return self.pair(other, this).mirrored
+        return self.comparisons[this * (this - 1) // 2 + other]
+
+    def beats(self, this: int, other: int) -> bool:
+        """Whether one rung is shown to be more accurate than another."""
+        row = self.pair(this, other)
+        return row.p < ALPHA and row.difference > 0
+
+    def unbeaten(self, place: int) -> bool:
+        """Whether no later rung is shown to beat this one."""
+        return not any(self.beats(later, place) for later in range(place + 1, len(self.rungs)))
+
+    def best(self) -> int:
+        """The most accurate rung, of equal ones the simplest."""
+        return max(range(len(self.rungs)), key=self.right)
+
+
+def advise(
+    rungs: Sequence[Predictions],
+    *,
+    comparisons: Sequence[Comparison] | None = None,
+    costs: Mapping[str, Cost] | None = None,
+) -> Advice:
+    """Finds the simplest rung that no later one beats, by McNemar's test corrected for all pairs by Holm's method.
 
     A rung that is less accurate than a simpler one is skipped, so that the advice never goes up the ladder and down
-    in accuracy. At least the most accurate rung remains.
+    in accuracy. Few images show little: where a later rung is ahead by 0.01 or more and this is not shown, the advice
+    is not to stop but the best guess, the simplest rung that is less than 0.01 below the most accurate one.
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
+        comparisons: of all pairs of these rungs, as `compare_all` makes them; default: they are made.
         costs: what each rung costs, by name; the sentence compares it with the most accurate rung.
 
     Returns:
@@ -79,24 +136,94 @@ def advise(rungs: Sequence[Predictions], *, costs: Mapping[str, Cost] | None = N
     Example:
         >>> import firstlight as fl
         >>> run = fl.climb(digits, rungs=["prior", "ink", "centroid"])
-        >>> fl.advise([rung.predictions for rung in run]).rung
-        'centroid-l1'
+        >>> found = fl.advise([rung.predictions for rung in run])
+        >>> found.rung, found.enough, round(found.smallest_shown, 3)
+        ('centroid-l2', False, 0.062)
     """
     if not rungs:
         raise ArgumentError("rungs is empty; pass the predictions of at least one rung.")
-    most = -1  # right images of the best rung so far
-    for place, rung in enumerate(rungs):
-        right = int(np.count_nonzero(rung.correct))
-        if right >= most and not any(shown([(one, rung) for one in rungs[place + 1 :]])):
-            break
-        most = max(most, right)
-    later = among([pair(one, rung, 0) for one in rungs[place + 1 :]])
-    sentence = _sentence(rung, rungs[:place], later)
+    ladder = _Ladder(rungs, compare_all(rungs) if comparisons is None else comparisons)
+    stop, place = _places(ladder)
+    rung = rungs[place]
+    sentence, decisive = _stop(ladder, place) if stop == place else _guess(ladder, stop, place)
     if costs:
         sentence += _cost_sentence(rung, rungs, costs)
     if rung.split == "test":
         sentence += " This was measured on the test split: report it, but choose by validation."
-    return Advice(rung.name, sentence, later)
+    elif len(rungs) > 1 and rung.name != PRIOR:
+        sentence += f" {rung.name} was chosen on these images, so expect slightly less on new ones."
+    return Advice(
+        rung=rung.name,
+        sentence=sentence,
+        comparisons=with_one(ladder.comparisons, rung.name).rows,
+        enough=stop == place,
+        smallest_shown=None if decisive is None else decisive.smallest_shown,
+    )
+
+
+def _places(ladder: _Ladder) -> tuple[int, int]:
+    """The simplest rung that no later one beats, and the one to advise: the same where the images suffice."""
+    rungs, most, stop = ladder.rungs, -1, 0
+    for stop in range(len(rungs)):
+        if ladder.right(stop) >= most and ladder.unbeaten(stop):
+            break
+        most = max(most, ladder.right(stop))
+    best = ladder.right(ladder.best())
+    close = MARGIN * np.count_nonzero(rungs[stop].labels >= 0)
+    later = (place for place in range(stop, len(rungs)) if best - ladder.right(place) < close)
+    return stop, next(place for place in later if ladder.unbeaten(place))
+
+
+def _stop(ladder: _Ladder, place: int) -> tuple[str, Comparison | None]:
+    """The sentence where no later rung is ahead by the margin, and the comparison that decided."""
+    rung, reached = ladder.rungs[place], _reached(ladder, place)
+    later, simpler = range(place + 1, len(ladder.rungs)), range(place)
+    if later:
+        best = ladder.pair(max(later, key=ladder.right), place)
+        power = f"These images show differences of {best.smallest_shown:.3f} or more with 80 % power."
+        if rung.name == PRIOR:
+            return f"{_nothing(reached)} {power}", best
+        ahead = f"{best.name} {best.difference:+.3f}, {p_value(best.p)}"
+        return f"Stop at {rung.name}, {reached}: no later rung is shown to beat it ({ahead}). {power}", best
+    if not simpler:
+        return f"{rung.name} reaches {reached}; climb with more rungs to compare it.", None
+    # The last rung is advised only where it is at least as accurate as each simpler one.
+    unsure = [ladder.rungs[other].name for other in simpler if not ladder.beats(place, other)]
+    verdict = f"but is not shown to beat {', '.join(unsure)}" if unsure else "and beats every simpler one"
+    rest = "This is the last rung; try more rungs or --effort thorough."
+    if rung.correct[rung.labels >= 0].all():
+        rest = "It makes no mistake on these images."
+    text = f"{rung.name} is the most accurate of these rungs, {reached}, {verdict}. {rest}"
+    return text, ladder.pair(place, max(simpler, key=ladder.right))
+
+
+def _guess(ladder: _Ladder, stop: int, place: int) -> tuple[str, Comparison | None]:
+    """The sentence where the images are too few to tell the rung to advise from a simpler one, and this comparison."""
+    rung, pair = ladder.rungs[place], ladder.pair(place, stop)
+    unsure = [ladder.rungs[other].name for other in range(place) if not ladder.beats(place, other)]
+    text = (
+        f"{pair.n:,} images are too few to tell apart rungs that differ by less than {pair.smallest_shown:.3f} in "
+        f"accuracy (with 80 % power). {rung.name} is the best guess, {_reached(ladder, place)}; it is not shown to "
+        f"beat {', '.join(unsure)} ({pair.against} {-pair.difference:+.3f}, {p_value(pair.p)})."
+    )
+    if ladder.rungs[stop].name == PRIOR:
+        text += f" {_nothing(_reached(ladder, stop))}"
+    return text, pair
+
+
+def _nothing(guessed: str) -> str:
+    """What to do where no rung beats the prior, which is right as often as this."""
+    return (
+        f"No rung is shown to beat always guessing the most frequent training class, {guessed}; "
+        "look at the images and their labels, or measure on more images."
+    )
+
+
+def _reached(ladder: _Ladder, place: int) -> str:
+    """The accuracy of a rung with its interval and its n."""
+    reached = evaluate(ladder.rungs[place])
+    low, high = reached.interval
+    return f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
 
 
 def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:
@@ -110,32 +237,3 @@ def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mappi
     gap = evaluate(other).accuracy - evaluate(rung).accuracy
     accuracy = f"{abs(gap):.3f} {'more' if gap > 0 else 'less'} accurate" if gap else "as accurate"
     return f"{text}; {other.name}, {accuracy}, takes {costs[other.name]}."
-
-
-def _sentence(rung: Predictions, simpler: Sequence[Predictions], later: tuple[Comparison, ...]) -> str:
-    reached = evaluate(rung)
-    low, high = reached.interval
-    accuracy = f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
-    if rung.name == "prior" and later:
-        text = (
-            f"No rung is shown to beat always guessing the most frequent training class, {accuracy}; "
-            "look at the images and their labels, or measure on more images."
-        )
-    elif later:
-        best = max(later, key=lambda one: one.difference)
-        text = (
-            f"Stop at {rung.name}, {accuracy}: no later rung is shown to beat it "
-            f"({best.name} {best.difference:+.3f}, {p_value(best.p)})."
-        )
-    elif simpler:
-        # The last rung is advised only where it is at least as accurate as each simpler one.
-        better = shown([(rung, one) for one in simpler])
-        unsure = [one.name for one, sure in zip(simpler, better, strict=True) if not sure]
-        verdict = f"but is not shown to beat {', '.join(unsure)}" if unsure else "and beats every simpler one"
-        rest = "This is the last rung; try more rungs or --effort thorough."
-        if reached.correct == reached.n:
-            rest = "It makes no mistake on these images."
-        text = f"{rung.name} is the most accurate of these rungs, {accuracy}, {verdict}. {rest}"
-    else:
-        text = f"{rung.name} reaches {accuracy}; climb with more rungs to compare it."
-    return text

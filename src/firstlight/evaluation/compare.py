@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
 from firstlight.errors import ArgumentError, require
+from firstlight.evaluation.paired import paired_interval, smallest_shown
 from firstlight.evaluation.predictions import Predictions
-from firstlight.evaluation.uncertainty import holm, mcnemar, paired_bootstrap
+from firstlight.evaluation.uncertainty import holm_factors, mcnemar
 from firstlight.tabular import Column, text_table
-from firstlight.wording import p_number, p_value
+from firstlight.wording import p_number, p_value, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -31,20 +31,43 @@ class Holder(Protocol):
     def predictions(self) -> Predictions: ...
 
 
+class Counts(NamedTuple):
+    """What a comparison is computed from.
+
+    Attributes:
+        name: a classifier.
+        against: the one that it is compared with.
+        n: the number of images.
+        only_this: images that are right by ``name`` only.
+        only_other: images that are right by ``against`` only.
+    """
+
+    name: str
+    against: str
+    n: int
+    only_this: int
+    only_other: int
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One classifier compared with another on the same images.
+
+    The interval excludes 0 exactly where p is below 0.05: where p is corrected, so is the interval.
 
     Attributes:
         name: the classifier.
         against: the one that it is compared with.
         n: the number of images.
         difference: accuracy of ``name`` minus accuracy of ``against``.
-        interval: 95 % paired bootstrap interval of the difference.
+        interval: of the difference, at ``level``, see `paired_interval`.
         only_this: images that are right by ``name`` only.
         only_other: images that are right by ``against`` only.
         p: exact two-sided McNemar; among several comparisons corrected by Holm's method.
+        level: of the interval: 0.95 for a comparison alone, more where p is corrected.
+        pairs: the number of comparisons that p and interval are corrected for; 1 for a comparison alone.
         verdict: ``"better"``, ``"worse"`` or ``"no difference shown"``.
+        smallest_shown: the smallest difference that so many images show with 80 % power, see `smallest_shown`.
     """
 
     name: str
@@ -55,6 +78,20 @@ class Comparison:
     only_this: int
     only_other: int
     p: float
+    level: float = 1 - ALPHA
+    pairs: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 <= min(self.only_this, self.only_other) <= self.only_this + self.only_other <= self.n and self.n):
+            raise ArgumentError(
+                f"{self.name} is compared with {self.against} on {self.n} images, {self.only_this} of them right by "
+                f"the first only and {self.only_other} by the second only; pass counts that fit together."
+            )
+        if not (0 <= self.p <= 1 and 0 < self.level < 1 and self.pairs >= 1):
+            raise ArgumentError(
+                f"The comparison of {self.name} with {self.against} has p {self.p}, level {self.level} and "
+                f"{self.pairs} pairs; p and level are between 0 and 1, and there is at least one pair."
+            )
 
     @property
     def verdict(self) -> str:
@@ -62,16 +99,35 @@ class Comparison:
             return NOTHING
         return "better" if self.difference > 0 else "worse"
 
+    @property
+    def smallest_shown(self) -> float:
+        return smallest_shown(self.only_this + self.only_other, self.n, alpha=1 - self.level)
+
+    @property
+    def mirrored(self) -> Comparison:
+        """The same comparison seen from the other classifier."""
+        low, high = self.interval
+        return replace(
+            self,
+            name=self.against,
+            against=self.name,
+            difference=-self.difference,
+            interval=(-high, -low),
+            only_this=self.only_other,
+            only_other=self.only_this,
+        )
+
     def __str__(self) -> str:
         low, high = self.interval
         return (
-            f"{self.name} against {self.against}: {self.difference:+.3f} [{low:+.3f}, {high:+.3f}]  "
+            f"{self.name} against {self.against}: {self.difference:+.3f} [{signed(low)}, {signed(high)}]  "
             f"{self.only_this} : {self.only_other}  {p_value(self.p)}  {self.verdict}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self) | {"interval": list(self.interval), "verdict": self.verdict}
+        about = {"verdict": self.verdict, "smallest_shown": self.smallest_shown}
+        return asdict(self) | {"interval": list(self.interval)} | about
 
     def frame(self) -> pandas.DataFrame:
         """One row."""
@@ -80,7 +136,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Several classifiers compared with one, p-values corrected for their number by Holm's method.
+    """Several classifiers compared with one.
 
     Attributes:
         against: the one that the others are compared with.
@@ -97,8 +153,10 @@ class Comparisons:
     def legend(self) -> tuple[str, str]:
         """What is compared and how, in two sentences."""
         on = f" on the same {self.rows[0].n:,} images" if self.rows else ""
+        pairs = max((row.pairs for row in self.rows), default=1)
+        corrected = f", p and interval corrected for all {pairs} pairs by Holm's method" if pairs > 1 else ""
         return (
-            f"Compared with {self.against}{on}; p by McNemar's exact test, corrected by Holm's method.",
+            f"Compared with {self.against}{on} (McNemar's exact test{corrected}).",
             f"a : b = images right by this rung only : right by {self.against} only.",
         )
 
@@ -107,7 +165,7 @@ class Comparisons:
         columns = [Column("rung"), Column("gain"), Column("95 % interval"), Column("a : b", rank=2), Column("p")]
         cells = [
             (
-                *(row.name, f"{row.difference:+.3f}", f"[{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]"),
+                *(row.name, f"{row.difference:+.3f}", f"[{signed(row.interval[0])}, {signed(row.interval[1])}]"),
                 *(f"{row.only_this} : {row.only_other}", p_number(row.p), row.verdict),
             )
             for row in self.rows
@@ -124,14 +182,13 @@ class Comparisons:
             import pandas
         rows = [row.to_dict() | {"low": row.interval[0], "high": row.interval[1]} for row in self.rows]
         columns = ["name", "against", "n", "difference", "low", "high", "only_this", "only_other", "p", "verdict"]
-        return pandas.DataFrame(rows, columns=columns)
+        return pandas.DataFrame(rows, columns=[*columns, "level", "pairs", "smallest_shown"])
 
 
 def compare(
     predictions: Predictions | Holder | Iterable[Holder],
     *,
     against: Predictions | Holder | Iterable[Holder] | str,
-    seed: int = 0,
 ) -> Comparison | Comparisons:
     """Compares classifiers on the same images: the difference, its interval, and whether it is significant.
 
@@ -140,10 +197,11 @@ def compare(
         against: the predictions to compare with. For a run the name of one of its rungs, where ``"centroid"`` is the
             most accurate centroid rung, of equal ones the simplest; or another run of the same images, whose rungs
             are compared by name.
-        seed: of the bootstrap.
 
     Returns:
-        A `Comparison`; for a run `Comparisons`, with p-values corrected for their number.
+        A `Comparison`, of two classifiers alone not corrected. For a run `Comparisons`, corrected for all pairs of
+        its rungs, so that a pair has the same figures whatever it is compared with, in the report and in the advice;
+        for two runs corrected for the rungs that both have.
 
     Raises:
         ArgumentError: where the images or classes are not the same, or there is no such rung.
@@ -163,55 +221,75 @@ def compare(
                 f"{against!r} is the name of a rung of a run; pass a run to compare, or predictions as against."
             )
         every = [_of(rung) for rung in predictions]
-        other = _named(every, against)
-        rows = [pair(one, other, seed) for one in every if one is not other]
-        return Comparisons(other.name, among(rows))
+        return with_one(compare_all(every), _named(every, against).name)
     if isinstance(predictions, Iterable) and isinstance(against, Iterable):
         others = {one.name: one for one in map(_of, against)}
         both = [(one, others[one.name]) for one in map(_of, predictions) if one.name in others]
         if not both:
             raise ArgumentError(f"The two runs have no rung in common; the second has {', '.join(others) or 'none'}.")
-        return Comparisons("the other run", among([pair(one, other, seed) for one, other in both]))
+        return Comparisons("the other run", corrected([_counts(one, other) for one, other in both]))
     if isinstance(predictions, Iterable) or isinstance(against, Iterable):
         raise ArgumentError(
             "A whole run can be compared with one of its rungs or with another run; pass a name: against='centroid-l1'."
         )
-    return pair(_of(predictions), _of(against), seed)
+    (one,) = corrected([_counts(_of(predictions), _of(against))])
+    return one
 
 
-def compare_ladder(rungs: Sequence[Predictions], trained: Iterable[str], *, seed: int = 0) -> tuple[Comparison, ...]:
-    """Compares each rung with the one before, and each trained rung with the best untrained one.
+def compare_all(rungs: Sequence[Predictions]) -> tuple[Comparison, ...]:
+    """Compares every rung with every simpler one: the one family of comparisons of a run.
 
     Args:
         rungs: predictions of each rung on the same images, simplest first.
-        trained: the names of the rungs that were trained by SGD.
-        seed: of the bootstrap.
 
     Returns:
-        The comparisons, with p-values corrected for their number by Holm's method.
+        One comparison for each pair, the later rung with the earlier one, corrected for all pairs by Holm's method.
 
     Raises:
-        ArgumentError: where the images differ.
+        ArgumentError: where the images differ, or no image has a known class.
+
+    Example:
+        >>> import firstlight as fl
+        >>> rungs = [rung.predictions for rung in fl.climb(digits, rungs=["prior", "ink", "centroid-l2"])]
+        >>> [(one.name, one.against) for one in compare_all(rungs)]
+        [('ink', 'prior'), ('centroid-l2', 'prior'), ('centroid-l2', 'ink')]
     """
-    names = set(trained)
-    pairs = {(one.name, before.name): (one, before) for before, one in pairwise(rungs)}
-    closed_form = [one for one in rungs if one.name not in names]
-    if closed_form:
-        best = max(closed_form, key=lambda one: int(one.correct.sum()))
-        pairs |= {(one.name, best.name): (one, best) for one in rungs if one.name in names}
-    return among([pair(one, other, seed) for one, other in pairs.values()])
+    return corrected([_counts(one, other) for place, one in enumerate(rungs) for other in rungs[:place]])
 
 
-def pair(first: Predictions, other: Predictions, seed: int) -> Comparison:
-    """One comparison, with its p-value not corrected."""
-    only_this, only_other, n = _counts(first, other)
-    interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(seed))
-    difference, p = (only_this - only_other) / n, mcnemar(only_this, only_other)
-    return Comparison(first.name, other.name, n, difference, interval, only_this, only_other, p)
+def corrected(counts: Sequence[Counts]) -> tuple[Comparison, ...]:
+    """Tests each pair by McNemar's exact test, with p and interval corrected for their number by Holm's method.
+
+    A p-value that Holm's method multiplies by k is compared with 0.05 / k; its interval has the level 1 - 0.05 / k,
+    and excludes 0 exactly where the corrected p is below 0.05.
+    """
+    tests = [mcnemar(one.only_this, one.only_other) for one in counts]
+    factors = holm_factors(tests).tolist()
+    return tuple(
+        Comparison(
+            name=one.name,
+            against=one.against,
+            n=one.n,
+            difference=(one.only_this - one.only_other) / one.n,
+            interval=paired_interval(one.only_this, one.only_other, one.n, alpha=ALPHA / factor),
+            only_this=one.only_this,
+            only_other=one.only_other,
+            p=min(p * factor, 1.0),
+            level=1 - ALPHA / factor,
+            pairs=len(counts),
+        )
+        for one, p, factor in zip(counts, tests, factors, strict=True)
+    )
 
 
-def _counts(first: Predictions, other: Predictions) -> tuple[int, int, int]:
-    """How many labelled images only the first gets right, only the other, and how many there are."""
+def with_one(comparisons: Iterable[Comparison], name: str) -> Comparisons:
+    """Of all pairs those with one rung, each of the others compared with it."""
+    rows = [one if one.against == name else one.mirrored for one in comparisons if name in (one.name, one.against)]
+    return Comparisons(name, tuple(rows))
+
+
+def _counts(first: Predictions, other: Predictions) -> Counts:
+    """Of the labelled images, how many only the first gets right, and how many only the other."""
     other = _aligned(other, first)
     known = first.labels >= 0
     if not known.any():
@@ -220,7 +298,7 @@ def _counts(first: Predictions, other: Predictions) -> tuple[int, int, int]:
         )
     only_this = np.count_nonzero(first.correct & ~other.correct & known)
     only_other = np.count_nonzero(~first.correct & other.correct & known)
-    return int(only_this), int(only_other), int(np.count_nonzero(known))
+    return Counts(first.name, other.name, int(np.count_nonzero(known)), int(only_this), int(only_other))
 
 
 def _aligned(other: Predictions, first: Predictions) -> Predictions:
@@ -245,19 +323,6 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
             f"{both} were not measured on the same images with the same labels; predict both on one split of one table."
         )
     return other
-
-
-def shown(pairs: Sequence[tuple[Predictions, Predictions]]) -> list[bool]:
-    """Whether the first of each pair is shown to be better, as `among` decides; without the bootstrap."""
-    counts = [_counts(first, other) for first, other in pairs]
-    adjusted = holm([mcnemar(only_this, only_other) for only_this, only_other, _ in counts])
-    return [bool(p < ALPHA) and this > other for p, (this, other, _) in zip(adjusted, counts, strict=True)]
-
-
-def among(rows: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The comparisons, with p-values corrected for their number by Holm's method."""
-    adjusted = holm([row.p for row in rows])
-    return tuple(replace(row, p=float(p)) for row, p in zip(rows, adjusted, strict=True))
 
 
 def _of(one: Predictions | Holder | Any) -> Predictions:

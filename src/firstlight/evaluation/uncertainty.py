@@ -1,4 +1,4 @@
-"""Uncertainty of numbers: Wilson's interval, the exact McNemar test, bootstrap, Holm; arrays in, arrays out."""
+"""Uncertainty of numbers: Wilson's interval, the exact McNemar test, Holm's correction; arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -64,44 +64,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(min(1.0, 2 * np.exp(top) * np.exp(logs - top).sum()))
 
 
-def paired_bootstrap(
-    only_first: int,
-    only_second: int,
-    n: int,
-    *,
-    generator: np.random.Generator,
-    draws: int = 2_000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """The percentile interval of the difference of two accuracies on the same images.
-
-    Drawing n images with replacement changes the difference only through the numbers of images that only one
-    classifier gets right, so those counts are drawn from their multinomial distribution directly.
-    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. With fewer than about ten such images
-    the interval can be too narrow, and without any it has no width; McNemar's p is exact there too.
-
-    Args:
-        only_first: images that only the first gets right.
-        only_second: images that only the second gets right.
-        n: images in all, at least 1.
-        generator: of the draws.
-        draws: how many.
-        level: the share of the draws inside the interval.
-
-    Returns:
-        Lower and upper end of (second - first), in [-1, 1].
-
-    Example:
-        >>> low, high = paired_bootstrap(12, 42, 2038, generator=np.random.default_rng(0))
-        >>> print(f"{low:.3f} {high:.3f}")
-        0.008 0.022
-    """
-    shares = np.array([only_first, only_second, n - only_first - only_second]) / n
-    counts = generator.multinomial(n, shares, size=draws)
-    low, high = np.quantile((counts[:, 1] - counts[:, 0]) / n, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's correction for several tests: reject where the adjusted p is below alpha.
 
@@ -117,9 +79,26 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
         >>> holm([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.06, 0.06]
     """
+    return np.minimum(np.asarray(p_values, np.float64) * holm_factors(p_values), 1)
+
+
+def holm_factors(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """What Holm's correction multiplies each p-value with; so each has its own level, alpha divided by this.
+
+    Args:
+        p_values: (M,) in [0, 1].
+
+    Returns:
+        (M,) float64 in [1, M], in the order given.
+
+    Example:
+        >>> holm_factors([0.01, 0.04, 0.03]).tolist()
+        [3.0, 1.5, 2.0]
+    """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
-    stepped = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    adjusted = np.empty_like(p)
-    adjusted[order] = stepped
-    return adjusted
+    steps = np.arange(len(p), 0, -1, dtype=np.float64)
+    stepped = np.maximum.accumulate(p[order] * steps)
+    factors = np.empty_like(p)
+    factors[order] = np.divide(stepped, p[order], out=steps, where=p[order] > 0)
+    return factors

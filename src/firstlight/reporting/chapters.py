@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.data.decoding.loading import Loading
-from firstlight.evaluation.compare import ALPHA
+from firstlight.evaluation.compare import ALPHA, Comparison
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
@@ -20,6 +20,7 @@ from firstlight.runs.evidence import Evidence, ShownImage
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.training import TrainingRecord
 from firstlight.wording import p_value, plural, rough
+from firstlight.wording import signed as signed_number
 
 FOLDED_FROM = 7  # classes from which on only the weakest are open
 OPEN, OPEN_OF_MANY, MANY = 4, 12, 30  # of them; of that many classes or more
@@ -52,7 +53,8 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "ladder": _ladder(run, evidence),
         "left_out": 0 if evidence is None or evidence.without_leaked is None else evidence.without_leaked.left_out,
         "accuracies": charts.accuracies(run),
-        "comparisons": [one.to_dict() | {"p": p_value(one.p)} for one in run.comparisons],
+        "comparisons": [_compared(one) for one in run.advice.comparisons],
+        "pairs": [_compared(one) for one in run.comparisons],
         "classes": _classes(run, best, evidence),
         "mistakes": _gravest(evidence),
         "open": _open(len(run.classes)),
@@ -86,7 +88,7 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
     without = {} if evidence is None or evidence.without_leaked is None else evidence.without_leaked.rungs
     rows = []
     for place, rung in enumerate(run):
-        metrics, before = rung.metrics, rung.against_previous
+        metrics, before = rung.metrics, run.gain(rung.name)
         rows.append(
             {
                 "place": place,
@@ -107,6 +109,12 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _compared(one: Comparison) -> dict[str, Any]:
+    """A row of a table of comparisons."""
+    ends = [signed_number(end) for end in one.interval]
+    return one.to_dict() | {"p": p_value(one.p), "interval": ends}
 
 
 def _open(classes: int) -> int:

@@ -56,7 +56,7 @@ def accuracies(run: Run) -> Chart | None:
             [one.accuracy for one in metrics],
             [one.interval for one in metrics],
             [one.n for one in metrics],
-            chance=metrics[0].majority_share,
+            chance=run.guessing,
         )
     )
 

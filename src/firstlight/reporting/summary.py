@@ -52,10 +52,10 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
 
 
 def _means(run: Run, best: Evaluation) -> str:
+    assert run.advice is not None
     low, high = best.interval
     measured = f"{best.n:,} {run.split} images that it was not trained on"
-    guessed = run["prior"].metrics.accuracy if "prior" in {rung.name for rung in run} else best.majority_share
-    (guessed_of_100,) = _of_100(guessed)
+    (guessed_of_100,) = _of_100(run.guessing)
     chance = f"always guessing the most frequent class is right for {guessed_of_100}"
     if best.name == "prior":
         return (
@@ -67,6 +67,8 @@ def _means(run: Run, best: Evaluation) -> str:
         f"{best.name} classifies about {accuracy} of 100 images like these correctly (between {least} and {most}, with "
         f"95 % confidence); {chance}. It was measured on {measured}."
     )
+    if not run.advice.enough:
+        text += " These are too few to be sure that it is better than the simpler models; it is the best guess."
     if run.split != "test" and len(run) > 1:
         text += " It was also chosen on them, so expect slightly less on new images."
     return text

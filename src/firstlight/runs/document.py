@@ -30,7 +30,6 @@ class RungDocument:
     name: str
     metrics: Evaluation
     seconds: Seconds
-    against_previous: Comparison | None
     training: TrainingRecord | None
 
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,7 +93,6 @@ class RungResult:
         metrics: what `evaluate` says of its predictions.
         seconds: how long fitting and predicting took.
         outputs: predictions, model and history; those of a run that was read from its folder are loaded at first use.
-        against_previous: the paired comparison with the rung before; None for the first rung.
         training: how it was trained; None for a rung that is computed in closed form.
     """
 
@@ -100,7 +100,6 @@ class RungResult:
     metrics: Evaluation
     seconds: Seconds
     outputs: Outputs = field(repr=False)
-    against_previous: Comparison | None = None
     training: TrainingRecord | None = None
 
     @property
@@ -130,12 +129,8 @@ class RungResult:
         return self.classifier.predict(images, split=split)
 
     def to_dict(self) -> dict[str, Any]:
-        """The rung's numbers as plain values: name, metrics, comparison and times in one dict."""
-        about = {
-            "against_previous": None if self.against_previous is None else self.against_previous.to_dict(),
-            "seconds": self.seconds,
-            "training": {} if self.training is None else self.training.to_dict(),
-        }
+        """The rung's numbers as plain values: name, metrics and times in one dict."""
+        about = {"seconds": self.seconds, "training": {} if self.training is None else self.training.to_dict()}
         return plain({**self.metrics.to_dict(), "name": self.name, **about})
 
     def __repr__(self) -> str:
@@ -164,8 +159,7 @@ class Run:
         split: the split that was measured on.
         unreadable: how many images of the table could not be read and were skipped.
         rungs: the results, simplest first.
-        comparisons: each rung with the one before, and each trained rung with the best untrained one, with
-            p-values corrected for their number; empty until the run is finished.
+        comparisons: each rung with every simpler one, corrected for all these pairs; empty until the run is finished.
         advice: where to stop, and why; None until the run is finished.
         path: the run folder; None before it is written.
         test_readings: how often the test split was read for this run.
@@ -226,6 +220,11 @@ class Run:
             )
         return self[self.advice.rung]
 
+    def gain(self, name: str) -> Comparison | None:
+        """The rung of that name compared with the one before; None for the first, and until the run is finished."""
+        before = {rung.name: previous.name for previous, rung in pairwise(self.rungs)}.get(name)
+        return next((one for one in self.comparisons if (one.name, one.against) == (name, before)), None)
+
     def __contains__(self, name: object) -> bool:
         return any(name in (rung, rung.name) for rung in self.rungs)
 
@@ -239,6 +238,13 @@ class Run:
     def finished(self) -> bool:
         """Whether all rungs and the advice are there."""
         return self.advice is not None
+
+    @property
+    def guessing(self) -> float:
+        """The accuracy of always guessing one class: the prior's, else the share of the most frequent class."""
+        if "prior" in self:
+            return self["prior"].metrics.accuracy
+        return self.rungs[0].metrics.majority_share
 
     @property
     def _where(self) -> str:
@@ -258,13 +264,17 @@ class Run:
                 "classes": self.classes,
                 "split": self.split,
                 "unreadable": self.unreadable,
-                "rungs": [rung.to_dict() for rung in self.rungs],
+                "rungs": [self._rung(rung) for rung in self.rungs],
                 "comparisons": [one.to_dict() for one in self.comparisons],
                 "advice": {} if self.advice is None else self.advice.to_dict(),
                 "test_readings": self.test_readings,
                 "run": self.path,
             }
         )
+
+    def _rung(self, rung: RungResult) -> dict[str, Any]:
+        gain = self.gain(rung.name)
+        return rung.to_dict() | {"against_previous": None if gain is None else gain.to_dict()}
 
     def __repr__(self) -> str:
         head = f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"

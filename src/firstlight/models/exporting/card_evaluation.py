@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.compare import Comparison, with_one
 from firstlight.models.exporting.markdown import safe, safe_sentence
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
-from firstlight.wording import p_value
+from firstlight.wording import p_value, signed
 
 WORST, MISTAKES, FINDINGS = 5, 3, 10  # how many classes, pairs of classes and findings a card lists
 FEW = 30  # images of a class below which its recall is uncertain: the 95 % interval is then up to 0.34 wide
@@ -44,8 +44,11 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
     if mistakes := metrics.mistakes[:MISTAKES]:
         pairs = [f"{safe(label)} predicted as {safe(other)} ({count:,} times)" for label, other, count in mistakes]
         yield f"Most frequent mistakes: {', '.join(pairs)}."
-    if rows := [row for row in run.comparisons if row.name == rung.name]:
-        yield "Compared on the same images (exact McNemar test, Holm correction):\n\n" + "\n".join(map(_compared, rows))
+    if others := with_one(run.comparisons, rung.name).rows:
+        yield (
+            "Compared on the same images (exact McNemar test; p and interval corrected for all pairs of this run's "
+            "models by Holm's method):\n\n" + "\n".join(_compared(row.mirrored) for row in others)
+        )
     without = None if evidence is None else evidence.without_leaked
     if without is not None and rung.name in without.rungs:
         again = without.rungs[rung.name]
@@ -65,7 +68,9 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
 
 def _compared(row: Comparison) -> str:
     low, high = row.interval
-    return f"- with {row.against}: {row.difference:+.4f}, {low:+.4f} to {high:+.4f}, {p_value(row.p)}: {row.verdict}"
+    return (
+        f"- with {row.against}: {row.difference:+.4f}, {signed(low)} to {signed(high)}, {p_value(row.p)}: {row.verdict}"
+    )
 
 
 def limitations(run: Run, rung: RungResult, about: Mapping[str, Any], evidence: Evidence | None) -> Iterator[str]:

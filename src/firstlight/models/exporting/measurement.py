@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.evaluation.compare import Comparison
-from firstlight.evaluation.uncertainty import mcnemar, paired_bootstrap, wilson
+from firstlight.evaluation.compare import Comparison, Counts, corrected
+from firstlight.evaluation.uncertainty import wilson
 from firstlight.models.exporting.session import Answer, Runtime, Session
 
 
@@ -94,7 +94,5 @@ def compared(name: str, this: Measurement, against: str, other: Measurement) -> 
     """The paired comparison of two models on the same images, by McNemar's exact test."""
     only_this = int((this.correct & ~other.correct).sum())
     only_other = int((other.correct & ~this.correct).sum())
-    n = len(this.correct)
-    interval = paired_bootstrap(only_other, only_this, n, generator=np.random.default_rng(0))
-    difference, p = (only_this - only_other) / n, mcnemar(only_this, only_other)
-    return Comparison(name, against, n, difference, interval, only_this, only_other, p)
+    (one,) = corrected([Counts(name, against, len(this.correct), only_this, only_other)])
+    return one
