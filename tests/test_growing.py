@@ -38,7 +38,7 @@ def test_a_run_grows_rung_by_rung_and_can_be_read_in_between(tmp_path: Path) -> 
         assert number == len(read_run(tmp_path / "run"))
         run = add_rung(run, rung)
         assert not read_run(tmp_path / "run").finished
-    run = end_run(run, [], ADVICE)
+    run = end_run(run, whole.comparisons, ADVICE)
     assert read_run(tmp_path / "run").finished
     assert everything(whole) == everything(read_run(tmp_path / "run")) == everything(run)
 

@@ -17,7 +17,7 @@ import numpy as np
 from firstlight.errors import RunError
 from firstlight.parsing import parsed
 
-VERSION = 3  # of every sealed document; goes up when the meaning of one changes
+VERSION = 2  # of every sealed document; goes up when the meaning of one changes
 AGAIN = "write it again or restore it from a copy"
 REMEDY = "run firstlight climb again with this version, into another folder"
 
