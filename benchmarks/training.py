@@ -26,7 +26,6 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.data.pixels import Pixels
-from firstlight.runs.history import Epoch
 from folders import folder
 from rounds import Benchmark, Figure
 
@@ -171,8 +170,7 @@ def _epoch(lesson: Lesson) -> Benchmark:
     accuracies: dict[str, float] = {}
 
     def ours(epochs: int) -> Trained:
-        told: list[Epoch] = []
-        fl.fit(lesson.rung, pixels, epochs=epochs, lr=lesson.lr, sizes=lesson.sizes, on_epoch=told.append, **PLAIN)
+        told = fl.fit(lesson.rung, pixels, epochs=epochs, lr=lesson.lr, sizes=lesson.sizes, **PLAIN).history
         return [epoch.seconds for epoch in told], told[-1].accuracy or 0.0
 
     def scikit_learn(epochs: int) -> Trained:

@@ -32,8 +32,9 @@ def climbed(data: Any, **options: Any) -> fl.Run:
 def test_the_images_are_those_that_were_loaded(tmp_path: Path, loading: Loading, broken: int) -> None:
     """The same pixels, labels and splits by every loading option, images that could not be read left out again."""
     root = gray_folder(tmp_path / "images", count=60, side=12, broken=broken)
-    seen: list[fl.Pixels] = []
-    run = climbed(root, loading=loading, callbacks=fl.Callbacks(on_load=seen.append), out=tmp_path / "run")
+    steps: list[fl.Step] = []
+    run = climbed(root, loading=loading, progress=steps.append, out=tmp_path / "run")
+    seen = [step.result for step in steps if isinstance(step.result, fl.Pixels)]
     for known in (run, fl.read_run(tmp_path / "run")):
         images = own_images(known)
         pixels = images.pixels()

@@ -89,11 +89,13 @@ def test_pixels_table_and_folder_give_the_same_run(tmp_path: Path) -> None:
 
 
 def test_each_rung_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
-    """The callback sees the rungs in their order."""
-    seen: list[str] = []
-    callbacks = fl.Callbacks(on_rung=lambda rung: seen.append(rung.name))
-    fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], callbacks=callbacks)
-    assert ["ink", "prior"] == seen
+    """The steps have the pixels, the rungs in their order, and the run with its advice."""
+    steps: list[fl.Step] = []
+    run = fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], progress=steps.append)
+    results = [step.result for step in steps if step.result is not None]
+    assert [fl.Pixels, fl.RungResult, fl.RungResult, fl.Run] == [type(result) for result in results]
+    assert ["ink", "prior"] == [rung.name for rung in results[1:3]] and results[3] is run
+    assert [(1, 2), (2, 2), (2, 2)] == [(step.done, step.total) for step in steps if step.work == "climbing"]
 
 
 def test_a_run_that_stands_is_not_overwritten_and_costs_no_work(tmp_path: Path) -> None:
@@ -101,8 +103,8 @@ def test_a_run_that_stands_is_not_overwritten_and_costs_no_work(tmp_path: Path) 
     root, out, seen = grow(tmp_path / "p", a=9, b=9), tmp_path / "run", []
     fl.climb(root, rungs=["prior"], out=out)
     with pytest.raises(RunError, match="other arguments"):
-        fl.climb(root, rungs=["ink"], out=out, callbacks=fl.Callbacks(on_rung=seen.append))
-    assert [] == seen
+        fl.climb(root, rungs=["ink"], out=out, progress=seen.append)
+    assert ["decoding"] == [step.work for step in seen if step.result is not None]
     assert ["prior"] == [rung.name for rung in fl.read_run(out)]
 
 

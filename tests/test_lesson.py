@@ -79,7 +79,7 @@ def fetched(mnist_sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The chapter's images as `fl.get` takes them: their archive, or their name where they were fetched before."""
     archive = archive_of("mnist_sample")
     monkeypatch.setenv("FIRSTLIGHT_DATA", str(tmp_path if archive else mnist_sample.parent))
-    return str(archive or fl.get("mnist_sample", quiet=True).name)
+    return str(archive or fl.get("mnist_sample", progress=False).name)
 
 
 @pytest.mark.slow

@@ -100,7 +100,12 @@ def test_each_epoch_is_told_with_its_numbers() -> None:
     """The last one has the accuracy of the finished network, counted by NumPy, with SciPy's Wilson interval."""
     told: list[Epoch] = []
     pixels = blobs()
-    classifier = fl.fit("linear", pixels, epochs=3, batch_size=16, on_epoch=told.append)
+
+    def progress(step: fl.Step) -> None:
+        if isinstance(step.result, Epoch):
+            told.append(step.result)
+
+    classifier = fl.fit("linear", pixels, epochs=3, batch_size=16, progress=progress)
     assert [1, 2, 3] == [epoch.epoch for epoch in told]
     held = pixels.select("validation")
     right = int((classifier.model.scores(held.values).argmax(axis=1) == held.labels).sum())

@@ -284,7 +284,7 @@ def test_progress_is_told_up_to_the_last_image(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     load(
         table_of(gray_folder(tmp_path, count=600, broken=7)),
-        progress=lambda *now: told.append(now),
+        progress=lambda step: told.append((step.done, step.total)),
         cache=False,
     )
     assert told[-1] == (600, 600)

@@ -33,7 +33,7 @@ def test_a_server_that_answers_is_asked_for_the_archive(
 ) -> None:
     """It is unpacked as `get` does it."""
     named(site.url, monkeypatch)
-    found = within_reach("photos", quiet=True)
+    found = within_reach("photos", progress=False)
     assert found == home / "photos" == at_hand("photos")
 
 
@@ -45,7 +45,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(home: Path, monkeypatch: p
         assert time.perf_counter() - started < 5
         closed = silent.getsockname()[1]
     named(f"http://127.0.0.1:{closed}/photos.zip", monkeypatch)
-    assert within_reach("photos", quiet=True) is None
+    assert within_reach("photos", progress=False) is None
     assert not answers("http://nowhere.invalid/photos.zip", 5)
 
 
@@ -53,6 +53,6 @@ def test_what_fails_on_the_way_is_not_to_be_had(site: Site, home: Path, monkeypa
     """An archive of another size or sum, for one."""
     named(site.url, monkeypatch)
     monkeypatch.setitem(DATASETS, "photos", replace(DATASETS["photos"], sha256="0" * 64))
-    assert within_reach("photos", quiet=True) is None
+    assert within_reach("photos", progress=False) is None
     assert not (home / "photos").exists()
     assert reach.at_hand("photos") is None

@@ -58,16 +58,17 @@ def saved_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "SHARE_OF_TIME", float("inf"))
 
 
-def stopping(at: int, how: Callable[[], object]) -> tuple[fl.Callbacks, list[int]]:
+def stopping(at: int, how: Callable[[], object]) -> tuple[Callable[[fl.Step], None], list[int]]:
     """Who stops the climb at a step, counted over all trainings; and the steps that were seen."""
     steps: list[int] = []
 
-    def on_step(done: int, total: int) -> None:
-        steps.append(done)
-        if len(steps) == at:
-            how()
+    def progress(step: fl.Step) -> None:
+        if step.unit == "steps":
+            steps.append(step.done)
+            if len(steps) == at:
+                how()
 
-    return fl.Callbacks(on_step=on_step), steps
+    return progress, steps
 
 
 @pytest.mark.slow
@@ -78,13 +79,13 @@ def test_ctrl_c_at_any_step_loses_nothing(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int, number: signal.Signals
 ) -> None:
     """The step is completed and kept; the same climb takes only the steps that were left."""
-    callbacks, before = stopping(at, lambda: signal.raise_signal(number))
+    progress, before = stopping(at, lambda: signal.raise_signal(number))
     with pytest.raises(KeyboardInterrupt):
-        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress)
     assert at == len(before)
     assert not fl.read_run(tmp_path / "run").finished
-    callbacks, after = stopping(0, lambda: None)
-    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks))
+    progress, after = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress))
     assert 18 == len(before) + len(after)
     same_bits(undisturbed, fl.read_run(tmp_path / "run"))
 
@@ -102,9 +103,9 @@ def die() -> None:
 def test_a_death_at_any_step_costs_that_step_at_most(pixels: Pixels, undisturbed: Run, tmp_path: Path, at: int) -> None:
     """What was kept last is gone on from, several times over."""
     for later in (at, 1, 2):
-        callbacks, _ = stopping(later, die)
+        progress, _ = stopping(later, die)
         try:
-            fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
+            fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress)
         except Killed:
             assert not fl.read_run(tmp_path / "run").finished
     same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
@@ -117,8 +118,13 @@ def test_a_finished_climb_trains_no_further(pixels: Pixels, tmp_path: Path) -> N
     first = fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     told: list[str] = []
-    callbacks = fl.Callbacks(on_step=lambda done, total: die(), on_rung=lambda rung: told.append(rung.name))
-    second = fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
+
+    def progress(step: fl.Step) -> None:
+        assert step.unit != "steps"
+        if isinstance(step.result, fl.RungResult):
+            told.append(step.result.name)
+
+    second = fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress)
     assert list(RUNGS) == told
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     assert first.to_dict() == second.to_dict()
@@ -128,11 +134,11 @@ def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
     """Stopped in the second of three seeds, none of the first's steps is taken again."""
     options = OPTIONS | {"rungs": ("linear",), "seed": (5, 6, 7)}
     whole = fl.climb(pixels, **options)
-    callbacks, before = stopping(13, die)
+    progress, before = stopping(13, die)
     with pytest.raises(Killed):
-        fl.climb(pixels, **options, out=tmp_path / "run", callbacks=callbacks)
-    callbacks, after = stopping(0, lambda: None)
-    again = fl.climb(pixels, **options, out=tmp_path / "run", callbacks=callbacks)
+        fl.climb(pixels, **options, out=tmp_path / "run", progress=progress)
+    progress, after = stopping(0, lambda: None)
+    again = fl.climb(pixels, **options, out=tmp_path / "run", progress=progress)
     same_bits(whole, again)
     assert 27 + 1 == len(before) + len(after)  # the step of the death is taken twice
     found, expected = again["linear"].training, whole["linear"].training
@@ -148,9 +154,9 @@ def test_a_state_that_was_cut_off_is_not_gone_on_from(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, damage: bytes | None
 ) -> None:
     """Training starts anew, to the same bits."""
-    callbacks, _ = stopping(5, die)
+    progress, _ = stopping(5, die)
     with pytest.raises(Killed):
-        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks)
+        fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress)
     (state,) = (tmp_path / "run").rglob("training-0.safetensors")
     state.write_bytes(state.read_bytes()[:-7] if damage is None else damage)
     same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
@@ -177,8 +183,8 @@ def test_a_disk_that_fills_while_the_state_is_written_costs_nothing(
         fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
     assert "training-0.safetensors" in calls[-1].name or "history.csv" in calls[-1].name
     assert [] == list((tmp_path / "run").rglob("*.part"))
-    callbacks, steps = stopping(0, lambda: None)
-    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", callbacks=callbacks))
+    progress, steps = stopping(0, lambda: None)
+    same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run", progress=progress))
     assert 0 < len(steps) < 18
 
 

@@ -116,9 +116,10 @@ def test_a_climb_loads_nothing_slow(tmp_path: Path, digits: str) -> None:
     slow = ("torch", "sklearn", "scipy", "pandas", "numba", "matplotlib")
     code = (
         "import sys, firstlight as fl\n"
-        f"tell = lambda run: print([name for name in {slow!r} if name in sys.modules])\n"
+        f"tell = lambda: print([name for name in {slow!r} if name in sys.modules])\n"
         "rungs = ['prior', 'ink', 'centroid']\n"
-        "fl.climb(sys.argv[1], rungs=rungs, out=sys.argv[2], callbacks=fl.Callbacks(on_advice=tell))"
+        "fl.climb(sys.argv[1], rungs=rungs, out=sys.argv[2], "
+        "progress=lambda step: isinstance(step.result, fl.Run) and tell())"
     )
     command = [sys.executable, "-c", code, digits, str(tmp_path / "run")]
     assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -359,7 +359,7 @@ def test_quiet_is_quiet(
 ) -> None:
     """Nothing is printed at all."""
     site.answers = [Answer(cut=1000)]
-    get(site.url, quiet=True)
+    get(site.url, progress=False)
     assert ("", "") == capsys.readouterr()
 
 

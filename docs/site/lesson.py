@@ -53,7 +53,7 @@ def images() -> str:
     """The dataset of the lesson: the chapter's where it was fetched before, else the embedded digits."""
     with contextlib.suppress(DownloadError):  # where a folder of that name came from elsewhere
         if at_hand(CHAPTER):
-            get(CHAPTER, quiet=True)
+            get(CHAPTER, progress=False)
             return CHAPTER
     return EMBEDDED
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firstlight.data.auditing.findings import Findings as Findings
     from firstlight.data.decoding.loading import Loading as Loading
     from firstlight.data.fetching.download import get as get
+    from firstlight.data.numbers import Numbers as Numbers
     from firstlight.data.numbers import numbers as numbers
     from firstlight.data.pixels import Pixels as Pixels
     from firstlight.data.pixels import load as load
@@ -18,44 +19,72 @@ if TYPE_CHECKING:
     from firstlight.data.splits import split as split
     from firstlight.data.table import Table as Table
     from firstlight.errors import FirstlightError as FirstlightError
+    from firstlight.evaluation.advice import Advice as Advice
     from firstlight.evaluation.advice import advise as advise
+    from firstlight.evaluation.compare import Comparison as Comparison
+    from firstlight.evaluation.compare import Comparisons as Comparisons
     from firstlight.evaluation.compare import compare as compare
+    from firstlight.evaluation.label_errors import LabelErrors as LabelErrors
     from firstlight.evaluation.label_errors import label_errors as label_errors
+    from firstlight.evaluation.metrics import Evaluation as Evaluation
     from firstlight.evaluation.metrics import evaluate as evaluate
     from firstlight.evaluation.predictions import Predictions as Predictions
+    from firstlight.evaluation.simpson import Stratified as Stratified
     from firstlight.evaluation.simpson import simpson as simpson
+    from firstlight.evaluation.slices import Slices as Slices
     from firstlight.evaluation.slices import slices as slices
     from firstlight.ladder import climb as climb
     from firstlight.ladder import fit as fit
     from firstlight.models.checkpoint import restore as restore
+    from firstlight.models.checkpoint import save as save
     from firstlight.models.classifier import Classifier as Classifier
     from firstlight.models.closed_form.sums import ClassSums as ClassSums
     from firstlight.models.closed_form.sums import class_sums as class_sums
     from firstlight.models.crossfit import crossfit as crossfit
     from firstlight.models.explaining.explain import explain as explain
+    from firstlight.models.explaining.explanation import Explanation as Explanation
+    from firstlight.models.exporting.export import Exported as Exported
     from firstlight.models.exporting.export import export as export
+    from firstlight.models.exporting.session import Session as Session
     from firstlight.models.inference import predict as predict
     from firstlight.models.training.recipes import Augmentation as Augmentation
     from firstlight.models.training.recipes import Recipe as Recipe
-    from firstlight.models.training.setting import Callbacks as Callbacks
+    from firstlight.progress import Step as Step
     from firstlight.reporting.report import report as report
     from firstlight.runs.folder import read_run as read_run
+    from firstlight.runs.history import Epoch as Epoch
     from firstlight.runs.results import Run as Run
+    from firstlight.runs.results import RungResult as RungResult
+    from firstlight.runs.tensors import SavedModel as SavedModel
 
 _ROOMS = {
+    "Advice": "evaluation.advice",
     "Augmentation": "models.training.recipes",
     "ClassSums": "models.closed_form.sums",
     "Classifier": "models.classifier",
+    "Comparison": "evaluation.compare",
+    "Comparisons": "evaluation.compare",
+    "Epoch": "runs.history",
+    "Evaluation": "evaluation.metrics",
+    "Explanation": "models.explaining.explanation",
+    "Exported": "models.exporting.export",
     "Finding": "data.auditing.findings",
     "Findings": "data.auditing.findings",
     "FirstlightError": "errors",
+    "LabelErrors": "evaluation.label_errors",
     "Loading": "data.decoding.loading",
+    "Numbers": "data.numbers",
     "Pixels": "data.pixels",
     "Predictions": "evaluation.predictions",
     "Recipe": "models.training.recipes",
     "Run": "runs.results",
+    "RungResult": "runs.results",
+    "SavedModel": "runs.tensors",
+    "Session": "models.exporting.session",
+    "Slices": "evaluation.slices",
+    "Step": "progress",
+    "Stratified": "evaluation.simpson",
     "Table": "data.table",
-    "Callbacks": "models.training.setting",
     "advise": "evaluation.advice",
     "audit": "auditing",
     "class_sums": "models.closed_form.sums",
@@ -74,6 +103,7 @@ _ROOMS = {
     "read_run": "runs.folder",
     "report": "reporting.report",
     "restore": "models.checkpoint",
+    "save": "models.checkpoint",
     "scan": "data.sources",
     "simpson": "evaluation.simpson",
     "slices": "evaluation.slices",

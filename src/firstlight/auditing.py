@@ -16,7 +16,6 @@ from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
 from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
-from firstlight.data.decoding.stack import Progress
 from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.table import Table
@@ -24,6 +23,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.label_errors import label_errors
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
+from firstlight.progress import Progress, Report, counted, reported
 from firstlight.seeds import seed_of
 from firstlight.wording import plural
 
@@ -34,7 +34,7 @@ PURE = 0.99  # share of the images in the most frequent class of their prefix, f
 UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 
-def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress | None = None) -> Findings:
+def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress = None) -> Findings:
     """Looks at every image once and reports what a person should know before fitting a model.
 
     No file is changed. Each finding has a stable code, which docs/findings.md explains with its threshold.
@@ -43,7 +43,7 @@ def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress 
         data: a folder (or anything that `scan` takes), a table, split or not, or pixels.
         labels: also check the labels, by cross-validation.
         seed: of the folds, and of the halves on which shortcuts are chosen and measured.
-        progress: called with (images done, images in all).
+        progress: called with a `Step` now and then; True shows a meter.
 
     Returns:
         The findings, the gravest first, and remarks on what was not checked.
@@ -58,7 +58,12 @@ def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress 
         (1797, [])
     """
     table, seed = table_of(data), seed_of(seed)
-    facts = gather(table, progress=progress)
+    with reported(progress) as report:
+        return _audited(table, labels=labels, seed=seed, report=report)
+
+
+def _audited(table: Table, *, labels: bool, seed: int, report: Report) -> Findings:
+    facts = gather(table, progress=counted(report, "auditing"))
     duplicates, remarks = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
     found = [
         *folder_findings(table),
@@ -69,7 +74,9 @@ def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress 
         *_telling_names(table),
     ]
     if labels:
-        candidates, more = _label_findings(load(table, allow_unreadable=True), seed=seed)
+        candidates, more = _label_findings(
+            load(table, allow_unreadable=True, progress=report), seed=seed, progress=report
+        )
         found, remarks = [*found, *candidates], [*remarks, *more]
     else:
         remarks = [*remarks, UNCHECKED]
@@ -155,12 +162,13 @@ def _telling_names(table: Table) -> list[Finding]:
     ]
 
 
-def _label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[str]]:
+def _label_findings(pixels: Pixels, *, seed: int, progress: Progress = None) -> tuple[list[Finding], list[str]]:
     """FL503: labels that may be wrong, and how they were checked.
 
     Args:
         pixels: what `load` gave.
         seed: of folds and training.
+        progress: called with the steps of the cross-validation.
 
     Returns:
         The finding, if there are candidates, and remarks.
@@ -169,7 +177,7 @@ def _label_findings(pixels: Pixels, *, seed: int) -> tuple[list[Finding], list[s
 
     started = time.perf_counter()
     try:
-        seen = crossfit(pixels, seed=seed)
+        seen = crossfit(pixels, seed=seed, progress=progress)
     except ArgumentError as error:
         return [], [f"Labels were not checked. {error}"]
     found, measured = label_errors(seen), evaluate(seen)

@@ -17,7 +17,6 @@ from firstlight.data.auditing.findings import Findings
 from firstlight.data.columns import column
 from firstlight.data.decoding.decode import decode_all
 from firstlight.data.decoding.resize import Color, to_shape
-from firstlight.data.decoding.stack import Progress
 from firstlight.data.files import reader
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
@@ -29,6 +28,7 @@ from firstlight.evaluation.slices import Slices, slices
 from firstlight.models.closed_form.sums import class_sums
 from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
+from firstlight.progress import Progress
 from firstlight.runs.evidence import (
     Accuracy,
     Evidence,
@@ -49,13 +49,13 @@ EXPLAINED = {"wrong": 2, "uncertain": 1, "typical": 1}  # images of each kind th
 SLICED_BY = ("brightness", "contrast", "size", "folder")
 
 
-def gather(run: Run, pixels: Pixels, *, progress: Progress | None = None) -> Evidence:
+def gather(run: Run, pixels: Pixels, *, progress: Progress = None) -> Evidence:
     """Findings, sample images, mistakes, slices and explanations of a finished climb.
 
     Args:
         run: with its advice.
         pixels: its images: those of training and those that were measured.
-        progress: called with (images done, images in all) during the audit.
+        progress: called with a `Step` now and then during the audit.
 
     Returns:
         The evidence, for `write_evidence`.
@@ -94,7 +94,7 @@ def gather(run: Run, pixels: Pixels, *, progress: Progress | None = None) -> Evi
     )
 
 
-def _findings(table: Table, progress: Progress | None) -> Findings:
+def _findings(table: Table, progress: Progress) -> Findings:
     """What the audit finds; nothing where the pixels do not come from files."""
     try:
         return audit(table, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from firstlight.models.timing import MOST, seconds_per_image
 from firstlight.models.training.monitoring import labelled, monitored, training_set_of
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
+from firstlight.progress import Progress, Report, Step, counted, reported
 from firstlight.runs.evidence import has_evidence, write_evidence
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
 from firstlight.runs.history import Epoch
@@ -51,7 +52,7 @@ def fit(
     loading: Loading | None = None,
     effort: str = "standard",
     seed: int = 0,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: Progress = None,
     **options: Unpack[FitOptions],
 ) -> Classifier:
     """Fits one rung, or a module of your own, on the training images.
@@ -68,7 +69,8 @@ def fit(
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipe by which a network is trained.
         seed: random seed of the split, where one has to be made, of the first weights, of the order of the images
             and of their augmentation.
-        on_epoch: called with an `Epoch` after every epoch of a network.
+        progress: called with a `Step` as the work proceeds, whose ``result`` is each `Epoch` of a network; True shows
+            meters.
         options: fields of `Recipe` that replace those of the recipe, ``epochs=10, lr=1.0, loss="l1"``; and fields of
             `Loading`, ``size=32``, instead of ``loading``.
 
@@ -86,24 +88,24 @@ def fit(
         >>> ideal = fl.fit("centroid", pixels, distance="cosine")
         >>> ideal.model.centres.shape  # ten mean images of 8 x 8 px
         (10, 64)
-        >>> network = fl.fit("linear", pixels, epochs=3, on_epoch=lambda epoch: print(epoch.epoch))
-        1
-        2
-        3
+        >>> network = fl.fit("linear", pixels, epochs=3)
+        >>> [epoch.epoch for epoch in network.history]
+        [1, 2, 3]
     """
     given, seed = dict(options), seed_of(seed)
     loading = loading_from(data, loading, given)
     chosen = rung_from(rung, effort, given)
-    if isinstance(data, Pixels):
-        arranged = replace(data, table=arrange(data.table, seed=seed))
-    else:
-        arranged = load_for(data, split="validation", seed=seed, loading=loading)
-    training = training_set(arranged)
-    setting = Setting(classes=arranged.classes, seed=seed, callbacks=Callbacks(on_epoch=on_epoch))
-    if chosen.recipe:
-        recipe = recipe_for(chosen.recipe, effort, given)
-        training, setting = _monitored(arranged, training, replace(setting, recipe=recipe), given)
-    classifier = _fit(chosen, arranged, training, setting)
+    with reported(progress) as report:
+        if isinstance(data, Pixels):
+            arranged = replace(data, table=arrange(data.table, seed=seed))
+        else:
+            arranged = load_for(data, split="validation", seed=seed, loading=loading, progress=report)
+        training = training_set(arranged)
+        setting = Setting(classes=arranged.classes, seed=seed, callbacks=_callbacks(chosen, report))
+        if chosen.recipe:
+            recipe = recipe_for(chosen.recipe, effort, given)
+            training, setting = _monitored(arranged, training, replace(setting, recipe=recipe), given)
+        classifier = _fit(chosen, arranged, training, setting)
     if classifier.training is not None and classifier.training.stopped:
         warnings.warn(classifier.training.stopped, stacklevel=2)
     return classifier
@@ -119,7 +121,7 @@ class _Climb:
     effort: str
     seeds: Sequence[int]
     options: Mapping[str, Any]
-    callbacks: Callbacks
+    report: Report
 
 
 def climb(
@@ -131,7 +133,7 @@ def climb(
     loading: Loading | None = None,
     out: str | Path | Numbered | None = None,
     seed: int | Sequence[int] = 0,
-    callbacks: Callbacks | None = None,
+    progress: Progress = None,
     **options: Unpack[ClimbOptions],
 ) -> Run:
     """Climbs the ladder: fits and measures each rung, compares every pair of them, and advises where to stop.
@@ -151,7 +153,8 @@ def climb(
         seed: random seed of the split, where one has to be made, and of training. With several
             seeds, each network is trained once per seed: the result is the first one's, and the standard deviation
             over all is reported.
-        callbacks: functions to call with rungs, epochs and steps.
+        progress: called with a `Step` as the work proceeds, whose ``result`` is the `Pixels`, each `Epoch`, each
+            `RungResult` and the `Run` with its advice, as soon as they are complete; True shows meters.
         options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``; and fields
             of `Loading`, ``size=32``, instead of ``loading``.
 
@@ -174,32 +177,32 @@ def climb(
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
     check_options(effort, given)
-    callbacks = callbacks or Callbacks()
-    pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=callbacks.on_decode)
-    if callbacks.on_load is not None:
-        callbacks.on_load(pixels)
-    training = training_set(pixels)
-    steps = _Climb(pixels, training, split, effort, seeds, given, callbacks)
-    run = _begun(chosen, steps)
+    with reported(progress) as report:
+        pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=report)
+        report(Step("decoding", len(pixels), len(pixels), result=pixels))
+        return _climbed(chosen, _Climb(pixels, training_set(pixels), split, effort, seeds, given, report), out)
+
+
+def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered | None) -> Run:
+    """The climb from its pixels to the evidence."""
+    run, report = _begun(chosen, steps), steps.report
     if out is not None:
         run = begin_run(run, out)
-    for rung in chosen:
+    for place, rung in enumerate(chosen, 1):
         if rung.name in run:
             result = run[rung.name]
         else:
             result = _step(rung, steps, run)
             run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
-        if steps.callbacks.on_rung is not None:
-            steps.callbacks.on_rung(result)
+        report(Step("climbing", place, len(chosen), "rungs", result))
     if not run.finished:
         seen = [result.predictions for result in run]
         compared = compare_all(seen)
         costs = {result.name: _cost(result) for result in run}
         run = end_run(run, compared, advise(seen, comparisons=compared, costs=costs))
-    if steps.callbacks.on_advice is not None:
-        steps.callbacks.on_advice(run)
+    report(Step("climbing", len(chosen), len(chosen), "rungs", run))
     if run.path is not None and not has_evidence(run):
-        write_evidence(run, gather(run, pixels, progress=steps.callbacks.on_look))
+        write_evidence(run, gather(run, steps.pixels, progress=report))
     return run
 
 
@@ -280,7 +283,7 @@ def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
 def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     """Fits and measures one rung with one seed."""
     pixels, training = climb.pixels, climb.training
-    setting = Setting(classes=pixels.classes, seed=seed, callbacks=climb.callbacks)
+    setting = Setting(classes=pixels.classes, seed=seed, callbacks=_callbacks(rung, climb.report))
     if rung.recipe:
         recipe = recipe_for(rung.recipe, climb.effort, climb.options)
         setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
@@ -300,6 +303,16 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
         outputs=InMemory(predictions, save(classifier), classifier.history),
         training=record,
     )
+
+
+def _callbacks(rung: Rung, report: Report) -> Callbacks:
+    """The steps and epochs of a training, reported."""
+    work = f"training {rung.name}"
+
+    def on_epoch(epoch: Epoch) -> None:
+        report(Step(work, epoch.epoch, epoch.epochs, "epochs", epoch))
+
+    return Callbacks(on_epoch, counted(report, work, "steps"))
 
 
 def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:

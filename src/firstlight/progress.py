@@ -1,18 +1,74 @@
-"""`Meter`: progress of long work on standard error, a bar on a terminal and a line now and then elsewhere."""
+"""`Step`: what long work reports, in one way everywhere; `Meter` and `Meters`: how it is shown on standard error."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from firstlight.characters import visible
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
 
 PATIENCE = 0.5  # seconds of silence before progress is shown
 LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+
+
+@dataclass(frozen=True)
+class Step:
+    """What long work reports to the function that was passed as ``progress``, from the thread that works.
+
+    Attributes:
+        work: what is under way, such as ``"decoding"`` or ``"training cnn"``.
+        done: how much of it is done.
+        total: how much there is; 0 where that is not known.
+        unit: what is counted: ``"images"``, ``"steps"``, ``"epochs"``, ``"rungs"``, ``"folds"`` or ``"bytes"``.
+        result: what has just become complete: the `Pixels`, each `Epoch`, each `RungResult`, at the end the `Run`; or
+            a remark, a sentence; else None.
+
+    Example:
+        >>> import firstlight as fl
+        >>> def show(step: fl.Step) -> None:
+        ...     if isinstance(step.result, fl.RungResult):
+        ...         print(step.done, "of", step.total, step.unit, step.result.name)
+        >>> run = fl.climb(digits, rungs=["prior", "ink"], progress=show)
+        1 of 2 rungs prior
+        2 of 2 rungs ink
+    """
+
+    work: str
+    done: int
+    total: int
+    unit: str = "images"
+    result: Any = None
+
+
+Report = Callable[[Step], None]
+Progress = Report | bool | None  # as it is passed: a function; True for meters on standard error
+Count = Callable[[int, int], None]  # (done, total) of one piece of work
+
+
+@contextmanager
+def reported(progress: Progress) -> Iterator[Report]:
+    """What long work reports to: the function that was passed, meters where ``progress=True``, else nobody."""
+    if progress is True:
+        with Meters() as meters:
+            yield meters
+    else:
+        yield progress or _unseen
+
+
+def counted(report: Report, work: str, unit: str = "images") -> Count:
+    """The counts of one piece of work, reported as steps."""
+    return lambda done, total: report(Step(work, done, total, unit))
+
+
+def _unseen(_: Step) -> None:
+    pass
 
 
 class Meter:
@@ -31,7 +87,7 @@ class Meter:
     def __init__(self, what: str, quiet: bool, unit: str = "images") -> None:
         self.what, self.quiet, self.unit = what, quiet, unit
         self.started = self.said = time.monotonic()
-        self.bar: Progress | None = None
+        self.bar: Bar | None = None
 
     def __enter__(self) -> Meter:
         return self
@@ -74,3 +130,37 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+
+class Meters:
+    """Shows steps as meters, one after the other, and remarks; what becomes complete is not shown.
+
+    Args:
+        quiet: say nothing at all.
+
+    Example:
+        >>> with Meters() as meters:
+        ...     meters(Step("decoding", 10, 100))  # nothing is said within the first half second
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.meter: Meter | None = None
+
+    def __enter__(self) -> Meters:
+        return self
+
+    def __call__(self, step: Step) -> None:
+        if isinstance(step.result, str) and not self.quiet:
+            print(visible(step.result), file=sys.stderr)
+        if step.result is not None:
+            return
+        if self.meter is None or self.meter.what != step.work:
+            self.__exit__()
+            self.meter = Meter(step.work, self.quiet, step.unit)
+        self.meter(step.done, step.total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.meter is not None:
+            self.meter.__exit__()
+            self.meter = None

@@ -12,7 +12,7 @@ from firstlight.auditing import audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
-from firstlight.progress import Meter
+from firstlight.progress import Meters
 from firstlight.wording import duration, plural
 
 SHOWN = 3  # groups of examples
@@ -29,7 +29,7 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
             raise ArgumentError(f"--strict {code} is not the code of a finding; choose from {', '.join(CODES)}.")
     started = time.perf_counter()
     table = scan(data)
-    with Meter("auditing", quiet) as meter:
+    with Meters(quiet) as meter:
         found = audit(table, labels=labels, progress=meter)
     seconds = time.perf_counter() - started
     broken = [code for code in strict if found.with_code(code)]

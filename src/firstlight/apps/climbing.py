@@ -19,8 +19,7 @@ from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.ladder import climb
-from firstlight.models.training.setting import Callbacks
-from firstlight.progress import Meter
+from firstlight.progress import Meters, Step
 from firstlight.reporting.report import report
 from firstlight.runs.evidence import read_evidence
 from firstlight.runs.growing import Numbered
@@ -68,15 +67,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
             loading=asked.loading,
             out=out,
             seed=asked.seeds,
-            callbacks=Callbacks(
-                on_rung=screen.rung,
-                on_epoch=screen.epoch,
-                on_step=screen.step,
-                on_advice=screen.advice,
-                on_look=screen.look,
-                on_decode=screen.decode,
-                on_load=screen.load,
-            ),
+            progress=screen,
             **asked.options,
         )
     page = report(run)
@@ -96,26 +87,31 @@ class _Screen:
         self.classes: Sequence[str] = ()
         self.ladder: LadderTable | None = None  # from the first rung on
         self.before: RungResult | None = None  # the last rung
-        self.meter: Meter | None = None  # of the decoding, the training or the audit under way
+        self.meters = Meters(asked.quiet)
 
     def __enter__(self) -> _Screen:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.meter is not None:
-            self.meter.__exit__()
-            self.meter = None
+    def __call__(self, step: Step) -> None:
+        match step.result:
+            case Pixels():
+                self.load(step.result)
+            case Epoch():
+                self.epoch(step.result)
+            case RungResult():
+                self.rung(step.result)
+            case Run():
+                self.advice(step.result)
+            case _:
+                self.meters(step)
 
-    def decode(self, done: int, total: int) -> None:
-        self._meter("decoding", done, total)
+    def __exit__(self, *_: object) -> None:
+        self.meters.__exit__()
 
     def load(self, pixels: Pixels) -> None:
         self.__exit__()
         self.classes = pixels.classes
         self.remark(*pixels.table.notes, *pixels.reasons, *unreadable_lines(pixels.unreadable), "")
-
-    def step(self, done: int, total: int) -> None:
-        self._meter("training", done, total, "steps")
 
     def rung(self, result: RungResult) -> None:
         self.__exit__()
@@ -137,14 +133,6 @@ class _Screen:
         if self.asked.as_json:
             return
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
-
-    def look(self, done: int, total: int) -> None:
-        self._meter("auditing the images", done, total)
-
-    def _meter(self, work: str, done: int, total: int, unit: str = "images") -> None:
-        if self.meter is None:
-            self.meter = Meter(work, self.asked.quiet, unit)
-        self.meter(done, total)
 
     def remark(self, *lines: str) -> None:
         if not self.asked.quiet:

@@ -17,7 +17,7 @@ from firstlight.evaluation.compare import Comparison, Comparisons, compare
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.simpson import simpson
 from firstlight.evaluation.slices import slices
-from firstlight.progress import Meter
+from firstlight.progress import Meters
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
 from firstlight.runs.results import Run
@@ -77,7 +77,7 @@ def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
     """The column of the evaluation images, in the order of the run's predictions."""
     if not run.rungs:
         raise ArgumentError(f"The run of {run.request.data} has no rung yet; repeat its climb.")
-    with Meter("decoding", quiet) as meter:
+    with Meters(quiet) as meter:
         images = own_images(run, progress=meter)
         places = images.places(run.rungs[0].predictions)
         if by in STATISTICS:

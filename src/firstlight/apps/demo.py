@@ -104,7 +104,7 @@ def _say(text: str) -> None:
 def _pair(folder: Path, quiet: bool) -> Path:
     """The chapter's 3s and 7s, or the embedded ones; where those were written once, no server is asked again."""
     embedded = folder / "threes-and-sevens"
-    found = at_hand(CHAPTER) if embedded.is_dir() else within_reach(CHAPTER, quiet=quiet)
+    found = at_hand(CHAPTER) if embedded.is_dir() else within_reach(CHAPTER, progress=not quiet)
     if found is None and not embedded.is_dir():
         write_digits(embedded, ("3", "7"))
     return found or embedded

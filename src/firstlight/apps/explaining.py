@@ -28,7 +28,7 @@ from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
-from firstlight.progress import Meter
+from firstlight.progress import Meters
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
 from firstlight.runs.readings import count_test_reading
@@ -137,7 +137,7 @@ def _load(table: Table, classifier: Classifier, quiet: bool) -> Pixels:
     """The images as the classifier sees them; unreadable ones are reported."""
     if not len(table):
         raise DataError(f"{table.root} has no images in this split; choose another --split.")
-    with Meter("decoding", quiet) as meter:
+    with Meters(quiet) as meter:
         pixels = load(table, loading=classifier.preprocessing.loading(allow_unreadable=True), progress=meter)
     if not quiet and len(pixels.unreadable):
         remark(*unreadable_lines(pixels.unreadable))
@@ -150,7 +150,7 @@ def _own(run: Run, quiet: bool) -> tuple[Pixels, Table]:
     Raises:
         RunError: where the images are gone or have changed.
     """
-    with Meter("decoding", quiet) as meter:
+    with Meters(quiet) as meter:
         images = own_images(run, progress=meter)
         return images.pixels(meter), images.source
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from firstlight.data.decoding.loading import Loading
-from firstlight.data.decoding.stack import Progress
 from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.splits import rest_to_train
 from firstlight.data.splits import split as split_table
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.progress import Progress
 
 
 def load_for(
@@ -23,7 +23,7 @@ def load_for(
     split: str,
     seed: int,
     loading: Loading | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Pixels:
     """The labelled pixels of the two splits that a climb needs, scanned, split and loaded where they are not yet.
 

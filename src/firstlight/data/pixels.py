@@ -14,10 +14,11 @@ from firstlight.data.decoding.align import Align, aligned
 from firstlight.data.decoding.cached import stack_through_cache
 from firstlight.data.decoding.loading import Loading, LoadingOptions, Preprocessing
 from firstlight.data.decoding.resize import Color, Resize
-from firstlight.data.decoding.stack import Progress, Stack, stack
+from firstlight.data.decoding.stack import Stack, stack
 from firstlight.data.given import table_of
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.progress import Progress, counted, reported
 from firstlight.wording import choose
 
 MOST_UNREADABLE = 0.05  # above this share the whole folder is suspect, not a few files
@@ -152,7 +153,7 @@ def load(
     *,
     loading: Loading | None = None,
     cache: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = None,
     **options: Unpack[LoadingOptions],
 ) -> Pixels:
     """Decodes the images of a table into one array, or maps the decoded images from the cache.
@@ -165,8 +166,8 @@ def load(
             not read.
         loading: size, color, resize, align and allow_unreadable in one value.
         cache: read decoded images from the cache, and write them into it.
-        progress: called with (images done, images in all) now and then while decoding; the first number goes
-            back when an image changes the choice of size or color.
+        progress: called with a `Step` now and then while decoding, whose ``done`` goes back when an image changes the
+            choice of size or color; True shows a meter.
         options: the fields of `Loading` by name, such as ``size=32``, instead of ``loading``.
 
     Returns:
@@ -201,10 +202,12 @@ def load(
 
     stacked: Stack | None = None
     reasons: tuple[str, ...] = ()
-    if cache:
-        stacked, reasons = stack_through_cache(usable, loading, checked, progress)
-    if stacked is None:
-        stacked = stack(usable, loading, progress=progress)
+    with reported(progress) as report:
+        count = counted(report, "decoding")
+        if cache:
+            stacked, reasons = stack_through_cache(usable, loading, checked, count)
+        if stacked is None:
+            stacked = stack(usable, loading, progress=count)
     table = checked(stacked.failures)
     unreadable = replace(table, rows=table.rows.slice(0, 0))
     if table.rows["problem"].null_count < len(table):

@@ -33,6 +33,12 @@ class Advice:
             more images could show it, so the more accurate rung is advised, as the best guess.
         smallest_shown: the smallest difference in accuracy that these images show with 80 % power, for the pair of
             rungs that decided; None where there is one rung only.
+
+    Example:
+        >>> import firstlight as fl
+        >>> advice = fl.climb(digits, rungs=["prior", "ink", "centroid-l2"]).advice
+        >>> advice.rung, len(advice.comparisons)
+        ('centroid-l2', 2)
     """
 
     rung: str

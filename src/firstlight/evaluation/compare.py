@@ -68,6 +68,13 @@ class Comparison:
         pairs: the number of comparisons that p and interval are corrected for; 1 for a comparison alone.
         verdict: ``"better"``, ``"worse"`` or ``"no difference shown"``.
         smallest_shown: the smallest difference that so many images show with 80 % power, see `smallest_shown`.
+
+    Example:
+        >>> import firstlight as fl
+        >>> run = fl.climb(digits, rungs=["prior", "ink"])
+        >>> found = fl.compare(run["ink"], against=run["prior"])
+        >>> found.difference > 0, found.verdict in ("better", "no difference shown")
+        (True, True)
     """
 
     name: str
@@ -141,6 +148,12 @@ class Comparisons:
     Attributes:
         against: the one that the others are compared with.
         rows: one comparison each.
+
+    Example:
+        >>> import firstlight as fl
+        >>> found = fl.compare(fl.climb(digits, rungs=["prior", "ink", "centroid-l2"]), against="prior")
+        >>> [row.name for row in found.rows]
+        ['ink', 'centroid-l2']
     """
 
     against: str

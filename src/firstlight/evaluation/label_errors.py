@@ -30,6 +30,12 @@ class LabelErrors:
         thresholds: (K,) mean probability of a class among the images with its label; NaN without any.
         joint: (K, K) int64, images by label (rows) and confident class (columns).
         share: estimated share of wrong labels, which includes confident errors of the model.
+
+    Example:
+        >>> import firstlight as fl
+        >>> found = fl.label_errors(fl.crossfit(digits, rung="centroid-l2"))
+        >>> len(found.keys) == len(found) > 0
+        True
     """
 
     rows: np.ndarray

@@ -71,6 +71,12 @@ class Evaluation:
         unreadable: images that could not be read and were skipped.
         mistakes: the confusions that occur, the most frequent first; of a thousand classes the whole matrix would be a
             million numbers.
+
+    Example:
+        >>> import firstlight as fl
+        >>> metrics = fl.climb(digits, rungs=["centroid-l2"])["centroid-l2"].metrics
+        >>> metrics.n, metrics.correct <= metrics.n, len(metrics.recall)
+        (357, True, 10)
     """
 
     name: str

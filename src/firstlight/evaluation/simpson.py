@@ -30,6 +30,12 @@ class Stratified:
         others: (correct, n) of the other in each slice.
         left_out: labelled images in slices where only one of the two has any; they are not compared.
         p: Mantel and Haenszel's test of the difference inside the slices, two-sided.
+
+    Example:
+        >>> both = ((81, 87), (192, 263)), ((234, 270), (55, 80))  # (right, n) of small stones, of large ones
+        >>> stones = Stratified("open", "closed", "stone", ("small", "large"), *both, left_out=0, p=0.06)
+        >>> stones.reversed  # kidney stones, Charig and others 1986
+        True
     """
 
     first: str

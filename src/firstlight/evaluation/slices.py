@@ -76,6 +76,11 @@ class Slices:
         parts: the slices.
         rungs: names.
         cells: for each rung one per slice.
+
+    Example:
+        >>> seen = Predictions("ink", list("abcd"), ("3", "7"), np.array([0, 0, 1, 1]), np.eye(2)[[0, 1, 1, 1]])
+        >>> slices(seen, by=[1.5, 1.5, 9.0, 9.0], name="size").frame()["n"].tolist()
+        [2, 2]
     """
 
     name: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.atomic import new_file
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import ArgumentError, RunError
 from firstlight.models.classifier import Classifier, Model
@@ -16,7 +19,7 @@ from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.runs.records import record
 from firstlight.runs.results import versions
 from firstlight.runs.seal import plain
-from firstlight.runs.tensors import SavedModel
+from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 from firstlight.runs.training import TrainingRecord
 
 if TYPE_CHECKING:
@@ -30,15 +33,35 @@ CLOSED_FORM: dict[str, Restore] = {
     Centroid.kind: Centroid.restored,
     Prototypes.kind: Prototypes.restored,
 }
+SUFFIX = ".safetensors"
 NETWORK = "network"  # the kind of `firstlight.models.training.network.Network`, which needs torch
 
 
-def save(classifier: Classifier) -> SavedModel:
-    """The classifier as JSON and arrays.
+def save(classifier: Classifier, path: str | os.PathLike[str] | None = None) -> SavedModel:
+    """The classifier as plain data, and as a file where a path is passed; `restore` reads both.
+
+    Args:
+        classifier: as `fit` returns it.
+        path: the file to write, ending in .safetensors: the arrays with a description, no code. An existing one is
+            replaced.
 
     Returns:
         A `SavedModel`, which a run folder writes as model.json and model.safetensors.
+
+    Raises:
+        ArgumentError: where the path has another ending.
+        RunError: where the file cannot be written.
+
+    Example:
+        >>> import firstlight as fl
+        >>> ideal = fl.fit("centroid", digits)
+        >>> saved = fl.save(ideal, f"{digits}.safetensors")
+        >>> fl.restore(f"{digits}.safetensors").name
+        'centroid-l1'
     """
+    target = None if path is None else Path(path)
+    if target is not None and target.suffix.lower() != SUFFIX:
+        raise ArgumentError(f"{target} does not end in {SUFFIX}; name a file with this ending.")
     config: dict[str, Any] = {
         "kind": classifier.model.kind,
         "name": classifier.name,
@@ -53,14 +76,27 @@ def save(classifier: Classifier) -> SavedModel:
         "training": plain(classifier.training),
         "calibrated_on": classifier.calibrated_on,
     }
-    return SavedModel(config, classifier.model.tensors())
+    saved = SavedModel(config, classifier.model.tensors())
+    if target is not None:
+        with new_file(target, RunError) as part:
+            part.write_bytes(pack_one(saved))
+    return saved
 
 
-def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier:
+def _read(path: str | os.PathLike[str]) -> SavedModel:
+    try:
+        return unpack_one(Path(path).read_bytes(), Path(path))
+    except OSError as error:
+        raise RunError(
+            f"{os.fspath(path)} cannot be read ({error.strerror or error}); name a file that save wrote."
+        ) from error
+
+
+def restore(saved: SavedModel | str | os.PathLike[str], *, module: nn.Module | None = None) -> Classifier:
     """The classifier of a model file.
 
     Args:
-        saved: as `save` returns it, or a model of a run: ``run["cnn"].model``.
+        saved: as `save` returns it, the file that it wrote, or a model of a run: ``run["cnn"].model``.
         module: for a network of your own class: a module of the same class and sizes, since a model file contains no
             code. Its copy gets the weights.
 
@@ -74,6 +110,7 @@ def restore(saved: SavedModel, *, module: nn.Module | None = None) -> Classifier
         >>> fl.restore(run["centroid-l2"].model).model.centres.shape  # ten mean images of 8 x 8 px
         (10, 64)
     """
+    saved = _read(saved) if isinstance(saved, str | os.PathLike) else saved
     config = saved.config
     try:
         classes, shape = tuple(map(str, config["classes"])), tuple(map(int, config["shape"]))

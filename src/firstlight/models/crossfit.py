@@ -15,13 +15,16 @@ from firstlight.evaluation.predictions import Predictions
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.rungs import named
 from firstlight.models.training.recipes import recipe_for
-from firstlight.models.training.setting import Setting
+from firstlight.models.training.setting import Callbacks, Setting
+from firstlight.progress import Count, Progress, Report, counted, reported
 from firstlight.seeds import seed_of
 
 FOLDS = 5
 
 
-def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0) -> Predictions:
+def crossfit(
+    data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0, progress: Progress = None
+) -> Predictions:
     """Scores every labelled image with a model that was fitted on the other folds (cross-validation).
 
     It uses all splits, the test split too: no model is chosen and no accuracy is reported, only labels that a person
@@ -32,6 +35,7 @@ def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: in
         rung: the rung's name; by default ``"cnn"`` with its quick recipe if torch is installed, else ``"centroid-l2"``.
         folds: the number of folds, stratified by class; equal files are in the same fold.
         seed: random seed of the folds and of training.
+        progress: called with a `Step` after each fold; True shows a meter.
 
     Returns:
         Logarithms of probabilities, with a temperature for each fold, in the order of the labelled rows.
@@ -46,7 +50,11 @@ def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: in
         (1797, 0.9)
     """
     seed = seed_of(seed)
-    pixels = data if isinstance(data, Pixels) else load(data)
+    with reported(progress) as report:
+        return _crossfit(data if isinstance(data, Pixels) else load(data, progress=report), rung, folds, seed, report)
+
+
+def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: Report) -> Predictions:
     known = pixels.select(pixels.labels >= 0)
     classes = np.unique(known.labels)
     if not isinstance(folds, int) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
@@ -57,10 +65,11 @@ def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: in
     chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`
     fold_of = _folds(known, folds, np.random.default_rng(seed))
     scores = np.empty((len(known), len(pixels.classes)))
+    count = counted(report, f"cross-validating {chosen.name}", "steps" if chosen.recipe else "folds")
     for fold in range(folds):
         inside = fold_of == fold
         training = TrainingSet(known.values[~inside], known.labels[~inside], len(pixels.classes))
-        setting = Setting(classes=pixels.classes, seed=seed)
+        setting = Setting(classes=pixels.classes, seed=seed, callbacks=Callbacks(on_step=_in_fold(fold, folds, count)))
         if chosen.recipe:
             validation, training = training.held_out, training.without_held_out
             setting = replace(setting, recipe=recipe_for(chosen.recipe, "quick", {}), validation=validation)
@@ -75,7 +84,14 @@ def crossfit(data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: in
             temperature=fitted.temperature,
         )
         scores[inside] = np.maximum(part.log_probabilities, -700)  # where float64 gives -inf
+        if not chosen.recipe:
+            count(fold + 1, folds)
     return Predictions(chosen.name, known.table.rows["key"], pixels.classes, known.labels, scores)
+
+
+def _in_fold(fold: int, folds: int, count: Count) -> Count:
+    """The steps of one fold as those of all."""
+    return lambda done, total: count(fold * total + done, folds * total)
 
 
 def _folds(known: Pixels, folds: int, generator: np.random.Generator) -> np.ndarray:

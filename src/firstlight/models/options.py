@@ -64,7 +64,7 @@ def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Ru
         raise ArgumentError(
             f"{type(rung).__name__} is no rung; pass the name of one, such as 'centroid' or 'cnn', or an nn.Module."
         )
-    check_options(effort, options if chosen.recipe else {})
+    check_options(effort, options if chosen.recipe else {}, chosen.recipe)
     if options and not chosen.recipe:
         name = next(iter(options))
         if name in OF_CENTROID:
@@ -73,13 +73,13 @@ def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Ru
     return chosen
 
 
-def check_options(effort: str, options: dict[str, Any]) -> None:
+def check_options(effort: str, options: dict[str, Any], recipe: str = "") -> None:
     """Checks an effort and the options of a recipe before anything is loaded.
 
     Raises:
         ArgumentError: where there is no such effort or option, or a value is not accepted.
     """
-    recipe_for("module", effort, options)
+    recipe_for(recipe or "module", effort, options)
 
 
 def seeds_from(seed: Any) -> tuple[int, ...]:

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from firstlight.arrow import to_numpy
 from firstlight.data.arrange import arrange, needed
 from firstlight.data.decoding.loading import Loading
-from firstlight.data.decoding.stack import Progress
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.errors import DataError, RunError
 from firstlight.evaluation.predictions import Predictions
+from firstlight.progress import Progress
 from firstlight.runs.results import Run
 
 
@@ -38,11 +38,11 @@ class OwnImages:
     loading: Loading
     loaded: Pixels | None = field(default=None, repr=False)
 
-    def pixels(self, progress: Progress | None = None) -> Pixels:
+    def pixels(self, progress: Progress = None) -> Pixels:
         """The pixels of `table`, as the run loaded them.
 
         Args:
-            progress: called with (images decoded, images in all).
+            progress: called with a `Step` now and then while decoding.
 
         Raises:
             RunError: where a file can no longer be read.
@@ -62,14 +62,14 @@ class OwnImages:
         return to_numpy(pc.index_in(seen.keys, self.table.rows["key"].combine_chunks()))
 
 
-def own_images(run: Run, *, progress: Progress | None = None) -> OwnImages:
+def own_images(run: Run, *, progress: Progress = None) -> OwnImages:
     """The images that a run was made from: its source scanned and split again, and loaded in the same way.
 
     Nothing is decoded before `OwnImages.pixels` is called, unless the run left out unreadable images.
 
     Args:
         run: of which the images are needed.
-        progress: called with (images decoded, images in all).
+        progress: called with a `Step` now and then while decoding.
 
     Returns:
         Tables and pixels whose fingerprint is the run's.

@@ -94,6 +94,12 @@ class RungResult:
         seconds: how long fitting and predicting took.
         outputs: predictions, model and history; those of a run that was read from its folder are loaded at first use.
         training: how it was trained; None for a rung that is computed in closed form.
+
+    Example:
+        >>> import firstlight as fl
+        >>> rung = fl.climb(digits, rungs=["centroid-l2"])["centroid-l2"]
+        >>> rung.metrics.n, rung.predictions.scores.shape, rung.classifier.shape
+        (357, (357, 10), (8, 8, 1))
     """
 
     name: str

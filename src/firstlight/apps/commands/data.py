@@ -55,7 +55,7 @@ def get(
             for one in DATASETS.values():
                 say(*hanging(f"{one.name:<15} ", one.about, width(sys.stdout)))
         return
-    path = fetch(name, folder=folder, sha256=sha256, quiet=quiet)
+    path = fetch(name, folder=folder, sha256=sha256, progress=not quiet)
     print_json({"path": str(path)}) if as_json else say(path)
 
 

@@ -6,19 +6,18 @@ import contextlib
 import hashlib
 import os
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from firstlight.atomic import new_file, new_folder, remove_abandoned, remove_tree, writing
-from firstlight.characters import visible
 from firstlight.data.fetching.catalog import DATASETS, Dataset, write_digits
 from firstlight.data.fetching.transfer import Transfer
 from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
 from firstlight.locks import alone
-from firstlight.progress import Meter
+from firstlight.progress import Progress, Report, Step, counted, reported
+from firstlight.wording import plural
 
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)
 UNSAFE = re.compile(r"[^\w. -]")  # what some system does not take in a file name, and more
@@ -29,7 +28,7 @@ def get(
     *,
     folder: str | os.PathLike[str] | None = None,
     sha256: str | None = None,
-    quiet: bool = False,
+    progress: Progress = True,
 ) -> Path:
     """Fetches, verifies and unpacks a dataset; what is there already is returned at once.
 
@@ -42,7 +41,7 @@ def get(
         folder: where the dataset's folder is put; None: below the environment variable ``FIRSTLIGHT_DATA``,
             else in the user's folder for data.
         sha256: what the archive must hash to; None: what is published, where anything is.
-        quiet: no progress on standard error.
+        progress: called with a `Step` as bytes arrive and are unpacked; True shows meters, False nothing.
 
     Returns:
         The folder of the images: where the archive holds a single folder, its content.
@@ -75,16 +74,20 @@ def get(
     if not _is_there(target, dataset, sha256):
         with writing(target, DownloadError):
             home.mkdir(parents=True, exist_ok=True)
-        with writing(target, DownloadError), alone(target.with_name(f".{target.name}.lock")):
+        with (
+            writing(target, DownloadError),
+            alone(target.with_name(f".{target.name}.lock")),
+            reported(progress) as report,
+        ):
             if _is_there(target, dataset, sha256):  # another process was there first
                 pass
             elif dataset.url is None:
                 write_digits(target, dataset.digits)
             elif local is not None:
                 _verify(local, dataset, "look where it came from")
-                _install(local, target, dataset, quiet)
+                _install(local, target, dataset, report)
             else:
-                _fetch_and_install(target, dataset, quiet)
+                _fetch_and_install(target, dataset, report)
     return target / dataset.images
 
 
@@ -172,16 +175,15 @@ def _is_there(target: Path, dataset: Dataset, sha256: str | None) -> bool:
     return True
 
 
-def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
+def _fetch_and_install(target: Path, dataset: Dataset, report: Report) -> None:
     # A folder for each address, since two addresses may end in the same name.
     address = hashlib.blake2b((dataset.url or "").encode(), digest_size=8).hexdigest()
     part = target.with_name(".downloads") / address / f"{dataset.name}.part"
     goes_on = False
     try:
-        with Meter(f"fetching {dataset.name}", quiet, "bytes") as meter:
-            archive = Transfer(dataset, part, meter).fetch()
+        archive = Transfer(dataset, part, counted(report, f"fetching {dataset.name}", "bytes")).fetch()
         _verify(archive, dataset, "it was deleted; get it again, or from elsewhere")
-        _install(archive, target, dataset, quiet)
+        _install(archive, target, dataset, report)
     except KeyboardInterrupt:
         goes_on = True
         raise
@@ -192,15 +194,16 @@ def _fetch_and_install(target: Path, dataset: Dataset, quiet: bool) -> None:
             part.parent.parent.rmdir()
 
 
-def _install(archive: Path, target: Path, dataset: Dataset, quiet: bool) -> None:
+def _install(archive: Path, target: Path, dataset: Dataset, report: Report) -> None:
     """Unpacks next to the target, labels, notes the source, and puts everything in place at once."""
     with new_folder(target, DownloadError) as part:
         unpacked = part / ".unpacked"
         unpacked.mkdir()
-        with Meter(f"unpacking {dataset.name}", quiet, "bytes") as meter:
-            links = unpack(archive, unpacked, progress=meter)
-        if links and not quiet:
-            print(f"{visible(dataset.name)}: {links:,} links inside the archive were left out", file=sys.stderr)
+        work, size = f"unpacking {dataset.name}", archive.stat().st_size
+        links = unpack(archive, unpacked, progress=counted(report, work, "bytes"))
+        if links:
+            left_out = f"{dataset.name}: {plural(links, 'link')} inside the archive left out"
+            report(Step(work, size, size, "bytes", left_out))
         for path in _single_folder(unpacked).iterdir():
             path.rename(part / path.name)
         remove_tree(unpacked)

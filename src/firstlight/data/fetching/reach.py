@@ -9,6 +9,7 @@ from pathlib import Path
 from firstlight.data.fetching.catalog import DATASETS
 from firstlight.data.fetching.download import data_folder, get
 from firstlight.errors import DownloadError
+from firstlight.progress import Progress
 
 
 def at_hand(name: str) -> Path | None:
@@ -24,13 +25,13 @@ def at_hand(name: str) -> Path | None:
     return folder / DATASETS[name].images if folder.is_dir() else None
 
 
-def within_reach(name: str, *, seconds: float = 5.0, quiet: bool = False) -> Path | None:
+def within_reach(name: str, *, seconds: float = 5.0, progress: Progress = True) -> Path | None:
     """The images of a dataset that was fetched before, or that its server gives now.
 
     Args:
         name: of the catalog.
         seconds: the server has to answer in this time, and nothing is said where it does not.
-        quiet: no progress on standard error.
+        progress: as for `get`.
 
     Returns:
         What `get` returns; None where the dataset is neither here nor to be had.
@@ -40,7 +41,7 @@ def within_reach(name: str, *, seconds: float = 5.0, quiet: bool = False) -> Pat
     if found is not None or url is None or not answers(url, seconds):
         return found
     try:
-        return get(name, quiet=quiet)
+        return get(name, progress=progress)
     except DownloadError:
         return None
 

@@ -43,6 +43,12 @@ class Explanation:
         occlusion: (H, W) float64, for networks: by how much the difference falls when the pixel is hidden; or None.
         neighbours: the nearest training images, the nearest first: key, distance, class.
         searched: which training images were searched, and by which distance, in words.
+
+    Example:
+        >>> import firstlight as fl
+        >>> (why,) = fl.explain(fl.fit("centroid", digits), digits, count=1)
+        >>> why.map.shape, why.predicted, bool(abs(why.map.sum() - why.difference) < 1e-9)
+        ((8, 8), '0', True)
     """
 
     rung: str

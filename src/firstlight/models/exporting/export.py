@@ -32,6 +32,12 @@ class Exported:
         rung: the name of the rung.
         bytes: its size.
         parity: how it differs from Python.
+
+    Example:
+        >>> import firstlight as fl
+        >>> exported = fl.export(fl.climb(digits, rungs=["prior"]), f"{digits}-prior.onnx")
+        >>> exported.path.suffix, exported.rung, exported.parity.labels
+        ('.onnx', 'prior', 0)
     """
 
     path: Path

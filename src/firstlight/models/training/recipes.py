@@ -220,7 +220,7 @@ def recipe_for(rung: str, effort: str, options: Mapping[str, Any]) -> Recipe:
     """
     if effort not in EFFORTS:
         raise ArgumentError(f"effort={effort!r} cannot be used; pass {choice(*EFFORTS).words}.")
-    options = _known(Recipe, rung, options)
+    options = _known(Recipe, "A network" if rung == "module" else rung, options)
     if options.keys() & {"epochs", "batch_size"}:
         options = {"min_steps": 0, **options}
     return replace(RECIPES[rung][effort], **options)

@@ -5,44 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from firstlight.data.pixels import Pixels
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.recipes import Recipe
+from firstlight.progress import Count
 from firstlight.runs.history import Epoch
-from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import TrainingRecord
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Functions to call as a climb proceeds, each from the thread that climbs.
+    """Functions to call as a training proceeds, from the thread that trains.
 
     Attributes:
-        on_rung: called with each rung's result, as soon as it is complete.
-        on_epoch: called with each epoch of a training.
-        on_step: called with (steps done, total steps) of a training, after every step.
-        on_advice: called with the run, as soon as its advice is complete.
-        on_look: called with (images done, total images), while the data is audited for the report.
-        on_decode: called with (images done, total images), while the images are decoded.
-        on_load: called with the pixels of the climb, as soon as they are loaded.
-
-    Example:
-        >>> import firstlight as fl
-        >>> callbacks = fl.Callbacks(on_rung=lambda rung: print(rung.name))
-        >>> run = fl.climb(digits, rungs=["prior", "ink"], callbacks=callbacks)
-        prior
-        ink
+        on_epoch: called with each epoch.
+        on_step: called with (steps done, total steps), after every step.
     """
 
-    on_rung: Callable[[RungResult], None] | None = None
     on_epoch: Callable[[Epoch], None] | None = None
-    on_step: Callable[[int, int], None] | None = None
-    on_advice: Callable[[Run], None] | None = None
-    on_look: Callable[[int, int], None] | None = None
-    on_decode: Callable[[int, int], None] | None = None
-    on_load: Callable[[Pixels], None] | None = None
+    on_step: Count | None = None
 
 
 @dataclass(frozen=True)
