@@ -16,6 +16,7 @@ from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
 from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
+from firstlight.data.auditing.shift import shift_findings
 from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
 from firstlight.data.table import Table
@@ -69,6 +70,7 @@ def _audited(table: Table, *, labels: bool, seed: int, report: Report) -> Findin
         *folder_findings(table),
         *file_findings(table, facts),
         *appearance_findings(table, facts),
+        *shift_findings(table, facts),
         *duplicates,
         *_shortcuts(table, facts, seed),
         *_telling_names(table),

@@ -30,6 +30,7 @@ AT_ONCE = 1 << 20  # bytes of files that a thread decodes before it measures; a 
 UNKNOWN = 1 << 14  # bytes that a file is taken to have where a table does not say
 PIECE = 1 << 16  # px that are measured at once
 LARGE = 1 << 16  # px of one image, from which on Pillow measures it faster than NumPy
+LINES = 32  # of an image, at most, in which color and sharpness are measured
 EXIF_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # of a PNG, in which an orientation may stand
 
 
@@ -50,6 +51,8 @@ class Facts:
         gray: (N,) bool, one channel, or three that are the same.
         brightness: (N,) float32, mean luma in [0, 1].
         contrast: (N,) float32, standard deviation of the luma.
+        color: (N,) float32, mean difference of a pixel's largest and smallest channel, in [0, 1].
+        sharpness: (N,) float32, mean difference of neighbouring pixels' luma in a row, over the contrast.
         thumbs: uint8 (N, 32, 32), the luma, squished with antialiasing.
     """
 
@@ -65,6 +68,8 @@ class Facts:
     gray: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
+    color: np.ndarray
+    sharpness: np.ndarray
     thumbs: np.ndarray
 
     @property
@@ -130,6 +135,8 @@ def _blank(count: int) -> Facts:
         gray=np.zeros(count, bool),
         brightness=np.zeros(count, np.float32),
         contrast=np.zeros(count, np.float32),
+        color=np.zeros(count, np.float32),
+        sharpness=np.zeros(count, np.float32),
         thumbs=np.zeros((count, SIDE, SIDE), np.uint8),
     )
 
@@ -169,6 +176,7 @@ def _measure(facts: Facts, rows: list[int], images: np.ndarray) -> None:
     luma -= mean[:, None, None]  # in place, since fresh memory costs as much as the arithmetic
     facts.brightness[rows] = mean / 255
     facts.contrast[rows] = np.sqrt(np.einsum("bij,bij->b", luma, luma) / (height * width)) / 255
+    _measure_lines(facts, rows, images, luma)
 
 
 def _measure_large(facts: Facts, row: int, image: np.ndarray) -> None:
@@ -184,6 +192,20 @@ def _measure_large(facts: Facts, row: int, image: np.ndarray) -> None:
     mean = counts @ levels
     facts.brightness[row], facts.contrast[row] = mean, np.sqrt(counts @ (levels - mean) ** 2)
     facts.thumbs[row] = to_shape(luma, size=(SIDE, SIDE), color="gray")[:, :, 0]
+    _measure_lines(facts, [row], image[None], luma[None, :, :, 0])
+
+
+def _measure_lines(facts: Facts, rows: list[int], images: np.ndarray, luma: np.ndarray) -> None:
+    """Fills in what some lines of images of one shape say, (B, H, W, C), with their luma (B, H, W)."""
+    step = -(-images.shape[1] // LINES)
+    luma, images = luma[:, ::step].astype(np.float32), images[:, ::step]
+    if images.shape[3] == 3 and not facts.gray[rows].all():
+        red, green, blue = (images[..., channel] for channel in range(3))
+        largest = np.maximum(np.maximum(red, green), blue)
+        facts.color[rows] = (largest - np.minimum(np.minimum(red, green), blue)).mean(axis=(1, 2)) / 255
+    if luma.shape[2] > 1:
+        steps = np.abs(luma[:, :, 1:] - luma[:, :, :-1]).mean(axis=(1, 2)) / 255
+        facts.sharpness[rows] = steps / np.maximum(facts.contrast[rows], 1 / 255)
 
 
 def _same_channels(images: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "FL103": ("warning", "class names that differ in case, spaces, signs or accents only"),
     "FL104": ("warning", "a class is missing from a split"),
     "FL105": ("warning", "images without a class"),
+    "FL106": ("warning", "splits whose class shares differ"),
     "FL201": ("error", "the same image in two splits"),
     "FL202": ("error", "nearly the same image in two splits"),
     "FL203": ("error", "the same image in two classes"),
@@ -41,6 +42,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "FL407": ("warning", "gray and color images mixed"),
     "FL408": ("warning", "images that are inverted compared with their class"),
     "FL409": ("note", "images with very few pixels"),
+    "FL410": ("warning", "splits whose images differ"),
     "FL501": ("warning", "one number alone separates a class from the others"),
     "FL502": ("note", "file names or their order give the class away"),
     "FL503": ("warning", "likely label errors"),
@@ -55,7 +57,7 @@ class Finding:
     Attributes:
         code: a key of `CODES`.
         message: one sentence with the count, such as ``"12 images occur in train and validation."``
-        count: images (for FL102 to FL104, FL401 and FL402 classes) that it concerns.
+        count: images (for FL102 to FL104, FL106, FL401 and FL402 classes, for FL410 differences) that it concerns.
         advice: what to do, one sentence.
         examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
         facts: numbers for machines, JSON values only.
