@@ -31,10 +31,12 @@ BENCHMARKS: Mapping[str, str] = {  # by name, the module and its function
     "predict-one": "predicting.one_image",
     "serve": "service.load",
     "serve-memory": "service.memory",
+    "serve-attacks": "hostile.attacks",
+    "decode-hostile": "hostile.decoding",
     "cnn-share": "share.of_products",
     "cnn-99": "mnist_example.to_99",
 }
-WHERE_NAMED = ("cnn-99",)  # takes many minutes, so it is run only where it is named
+WHERE_NAMED = ("cnn-99", "serve-attacks")  # take many minutes, so they are run only where they are named
 
 
 def main(

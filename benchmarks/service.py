@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -71,11 +71,11 @@ class Server:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def a_run() -> tuple[Path, bytes]:
-    """A run with both rungs, and an image of a seven."""
+def a_run(rungs: Sequence[str] = RUNGS) -> tuple[Path, bytes]:
+    """A run with these rungs, and an image of a seven."""
     data = folder("mnist_sample")
     out = Path(tempfile.mkdtemp()) / "run"
-    fl.climb(data, rungs=list(RUNGS), effort="quick", out=out)
+    fl.climb(data, rungs=list(rungs), effort="quick", out=out)
     return out, Path(next(path for path in files(data / "valid") if "/7/" in path)).read_bytes()
 
 

@@ -86,6 +86,8 @@ TARGETS: Mapping[str, Targets] = {
     "sgd-mlp": fastai(times=2.0, accuracy=0.980),
     "predict-one": Targets(bounds=(Bound("firstlight predict, *", at_most=1.0),)),
     "serve-memory": Targets(bounds=(Bound("firstlight *, growth from * requests", at_most=5.0),)),
+    "serve-attacks": Targets(bounds=(Bound("slowest answer, *", at_most=1.0),)),
+    "decode-hostile": Targets(bounds=(Bound("*, *", at_most=3.0),)),
     "cnn-share": Targets(bounds=(Bound("*, share of the product's rate", at_least=0.4),)),
     "cnn-99": Targets(
         (

@@ -31,10 +31,10 @@ def runtime() -> Path:
 
 
 @contextmanager
-def served(session: Session, **options: Any) -> Iterator[str]:
+def served(session: Session, *, protocol: Any = "auto", **options: Any) -> Iterator[str]:
     """The address of the service, run by uvicorn on a free port of this computer."""
-    config = uvicorn.Config(application(session, **options), port=0, log_level="warning", server_header=False)
-    server = uvicorn.Server(config)
+    app = application(session, **options)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=protocol, log_level="warning", server_header=False))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import math
 import re
 import secrets
 import socket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 LEAST = 16  # characters of a token that other computers could try to guess
 DIFFERENT = 6  # of them at least
+MINUTE = 60  # seconds
 GRACE = 30  # seconds; as long as a request may take
 
 
@@ -76,8 +78,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
     """
     place = place or Place()
     with require("serve", purpose="Services of models"):
-        import uvicorn
-
+        from firstlight.apps.web.connections import Server
         from firstlight.apps.web.server import application
     from firstlight.models.exporting.session import Session
 
@@ -97,15 +98,24 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         _log(quiet)
         _announce(session.about["name"], address, token, place.phone)
         with suppress(KeyboardInterrupt):  # which uvicorn raises again when all is closed
-            uvicorn.Server(configured(app, place.prefix)).run(sockets=[bound])
+            Server(configured(app, place.prefix)).run(sockets=[bound])
 
 
 def configured(app: FastAPI, prefix: str = "") -> uvicorn.Config:
     """How uvicorn shows an application: without its own log, under the path that a proxy takes away."""
     import uvicorn
 
+    from firstlight.apps.web.connections import BoundedProtocol, allowed
+
+    connections, backlog = allowed()
+
+    class Connections(BoundedProtocol):
+        most = connections
+
     return uvicorn.Config(
         app,
+        http=Connections,
+        backlog=backlog,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -167,6 +177,32 @@ def _announce(name: str, address: str, token: str | None, phone: bool) -> None:
         segno.make(link, error="l").terminal(out=colored(sys.stderr), compact=True)
 
 
+class OncePerMinute(logging.Filter):
+    """Passes the first of equal warnings, and after a minute the next with the number of those in between.
+
+    What strangers send can cause any number of warnings. The lines of requests pass; each has its own number.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, tuple[float, int]] = {}  # by message: when the last one passed, how many since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged."""
+        if record.name == "firstlight.serve":
+            return True
+        message = str(record.msg).partition("\n")[0][:80]
+        passed, since = self._passed.get(message, (-math.inf, 0))
+        if record.created - passed < MINUTE:
+            self._passed[message] = passed, since + 1
+            return False
+        self._passed[message] = record.created, 0
+        if since:
+            record.msg = f"{record.getMessage()} ({since} more since the last such line)"
+            record.args = None
+        return True
+
+
 class _Lines(logging.Formatter):
     """One JSON document per line: our own records are JSON already, uvicorn's are converted."""
 
@@ -178,7 +214,9 @@ class _Lines(logging.Formatter):
 def _log(quiet: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines())
-    for name, level in (("firstlight.serve", logging.WARNING if quiet else logging.INFO), ("uvicorn", logging.WARNING)):
+    handler.addFilter(OncePerMinute())
+    own = logging.WARNING if quiet else logging.INFO
+    for name, level in (("firstlight.serve", own), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

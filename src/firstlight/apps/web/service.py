@@ -19,7 +19,7 @@ from fastapi.responses import FileResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from firstlight.apps.web.callers import refuse_foreign_page
-from firstlight.apps.web.limits import Gate, Limits
+from firstlight.apps.web.limits import FULL, Gate, Limits, busy
 from firstlight.apps.web.metrics import Metrics
 from firstlight.apps.web.openapi import BODY, METRICS, NOT_READY, refusals
 from firstlight.apps.web.predictions import predictions
@@ -99,13 +99,17 @@ class Service:
     async def predict(self, request: Request) -> Predictions:
         """Classifies each image."""
         seconds = self.limits.seconds
-        with self.gate.admitted() as visit:
+        with self.gate.visited() as visit:
             until = time.monotonic() + seconds
             sent, found = None, list[Prediction]()
             with anyio.move_on_after(seconds) as timeout:
+                visit.scope = timeout
                 sent = await images_of(request, visit)
-                work = partial(predictions, self.session, sent, pixels=self.limits.pixels, until=until)
-                found = await anyio.to_thread.run_sync(work, limiter=self._workers)
+                with visit.turn():
+                    work = partial(predictions, self.session, sent, pixels=self.limits.pixels, until=until)
+                    found = await anyio.to_thread.run_sync(work, limiter=self._workers)
+            if visit.gives_way:
+                raise busy(FULL)
             if timeout.cancelled_caught and sent is None:
                 sentence = f"The body was incomplete after {seconds:g} s; send fewer or smaller images."
                 raise HTTPException(408, sentence, {"Connection": "close"})
