@@ -80,7 +80,7 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
         unreadable=2,
         rungs=tuple(results),
         comparisons=tuple(Comparison(name, "prior", n, 0.1, (0.05, 0.15), 3, 2, 1e-17) for name in rungs[1:]),
-        advice=Advice("centroid-l1", "Stop at centroid-l1: the rungs after it show no gain."),
+        advice=Advice(rungs[-1], f"Stop at {rungs[-1]}: the rungs after it show no gain."),
     )
 
 

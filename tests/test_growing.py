@@ -27,7 +27,7 @@ assert ADVICE is not None
 
 
 def begun() -> Run:
-    return replace(made(), rungs=(), advice=None)
+    return replace(made(), rungs=(), comparisons=(), advice=None)
 
 
 def test_a_run_grows_rung_by_rung_and_can_be_read_in_between(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_files_of_two_rungs_that_were_swapped_are_noticed(tmp_path: Path) -> Non
         (lambda c: c["rungs"][0].pop("name"), "name"),
         (lambda c: c["rungs"][0].update(name="../../x"), "'../../x'"),
         (lambda c: c["rungs"][0].update(name="prior\n"), "prior"),
-        (lambda c: c["rungs"][0].update(name="elsewhere"), "rungs/elsewhere/predictions.parquet"),
+        (lambda c: c["rungs"][0].update(name="elsewhere"), "elsewhere"),
         (lambda c: c["rungs"][0].update(name="Centroid-L1"), "case"),
         (lambda c: c["rungs"][0]["metrics"].update(accuracy="0.9"), "accuracy"),
         (lambda c: c["rungs"][0]["metrics"].update(accuracy=None), "accuracy"),
@@ -158,7 +158,7 @@ def test_a_run_of_version_1_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"another version .*firstlight run 1.*firstlight run 2.*climb again") as caught:
         read_run(tmp_path / "run")
     assert str(tmp_path / "run") in sentence(caught)
-    begun = begin_run(replace(made(), rungs=(), advice=None), Numbered(tmp_path / "run"))
+    begun = begin_run(replace(made(), rungs=(), comparisons=(), advice=None), Numbered(tmp_path / "run"))
     assert tmp_path / "run-2" == begun.path
     assert VERSION_1 == (tmp_path / "run" / "run.json").read_text()
 

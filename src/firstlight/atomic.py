@@ -116,13 +116,11 @@ def remove_abandoned(folder: Path, name: str | None = None) -> None:
     """
     pattern = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[0-9a-f]{{8}}\.part", re.DOTALL)
     with contextlib.suppress(OSError), os.scandir(folder) as found:
-        for entry in [entry for entry in found if pattern.fullmatch(entry.name)]:
-            if entry.is_symlink() or not abandoned(Path(entry.path)):
-                continue
-            if entry.is_dir():
-                remove_tree(Path(entry.path))
-            else:
-                with contextlib.suppress(OSError):
+        for entry in [entry for entry in found if pattern.fullmatch(entry.name) and not entry.is_symlink()]:
+            with abandoned(Path(entry.path)) as gone, contextlib.suppress(OSError):
+                if gone and entry.is_dir():
+                    remove_tree(Path(entry.path))
+                elif gone:
                     Path(entry.path).unlink()
 
 

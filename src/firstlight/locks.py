@@ -63,21 +63,26 @@ def held(path: Path) -> Iterator[bool]:
             os.close(handle)
 
 
-def abandoned(path: Path) -> bool:
-    """Whether the process that began to write a file or folder with `held` is gone."""
+@contextlib.contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Whether the process that began to write a file or folder with `held` is gone; it stays so inside the block."""
+    handle = None
     try:
         if sys.platform == "win32":
-            return time.time() - path.stat().st_mtime > DAY
-        import fcntl
+            gone = time.time() - path.stat().st_mtime > DAY
+        else:
+            import fcntl
 
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(handle)
+            gone = True
     except OSError:  # locked, gone, or on a disk that knows no locks
-        return False
-    return True
+        gone = False
+    try:
+        yield gone
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _wait(handle: int) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight.data.table import SPLITS
 from firstlight.errors import RunError
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.metrics import Evaluation
+from firstlight.runs.checks import Doubt, of_comparison, of_evaluation, sound
 from firstlight.runs.files import AGAIN, FileRecord
 from firstlight.runs.records import record
 from firstlight.runs.results import Request, Run, Seconds
@@ -107,7 +109,29 @@ def _checked(content: dict[str, Any], path: Path) -> RunDocument:
         named = {name for mistake in rung.metrics.mistakes for name in (mistake.label, mistake.predicted)}
         if tuple(recall) != document.classes or not named <= recall.keys():
             raise RunError(f"{path} has other classes for {rung.name} than for the run; {AGAIN}.")
+    sound(document, path, AGAIN, _doubts(document))
     return document
+
+
+def _doubts(document: RunDocument) -> Iterator[Doubt]:
+    """What does not fit together."""
+    names = [rung.name for rung in document.rungs]
+    for place, rung in enumerate(document.rungs):
+        where = f"$.rungs[{place}]"
+        yield from of_evaluation(rung.metrics, f"{where}.metrics")
+        if rung.metrics.name != rung.name:
+            yield Doubt(f"{where}.metrics.name", rung.metrics.name, rung.name)
+        if rung.metrics.split != document.split:
+            yield Doubt(f"{where}.metrics.split", rung.metrics.split, document.split)
+    for place, one in enumerate(document.comparisons):
+        yield from of_comparison(one, f"$.comparisons[{place}]", names)
+    if document.split not in SPLITS:
+        yield Doubt("$.split", document.split, f"one of {', '.join(SPLITS)}")
+    if document.advice is not None:
+        if document.advice.rung not in names:
+            yield Doubt("$.advice.rung", document.advice.rung, "the name of a rung")
+        for place, one in enumerate(document.advice.comparisons):
+            yield from of_comparison(one, f"$.advice.comparisons[{place}]", names)
 
 
 def _infinite(content: dict[str, Any]) -> None:

@@ -35,5 +35,5 @@ def record(kind: type[Record], values: Any, where: Path | str, remedy: str) -> R
 
     try:
         return msgspec.convert(values, kind)
-    except (msgspec.ValidationError, FirstlightError) as error:
+    except (msgspec.ValidationError, FirstlightError, UnicodeError) as error:
         raise RunError(f"{where} is not as expected ({str(error).rstrip('.')}); {remedy}.") from error

@@ -21,7 +21,7 @@ from firstlight.atomic import new_folder, remove_abandoned, remove_tree
 from firstlight.data.decoding.threads import cores, in_order
 from firstlight.data.table import Table
 from firstlight.errors import FirstlightError
-from firstlight.locks import DAY, abandoned
+from firstlight.locks import DAY
 from firstlight.parsing import parsed
 
 # Counted up whenever the same file and options would give other pixels or another about.json.
@@ -194,9 +194,12 @@ def clear() -> tuple[int, int]:
         How many entries were removed, and how many bytes became free.
     """
     count = freed = 0
-    for path in [*_ours(ENTRY), *filter(abandoned, _ours(UNFINISHED))]:
+    for path in [*_ours(ENTRY), *_ours(UNFINISHED)]:
         size = _bytes(path)
-        remove_tree(path)
+        if ENTRY.fullmatch(path.name):
+            remove_tree(path)
+        else:
+            remove_abandoned(path.parent, path.name[1:33])
         if not path.exists():
             count += ENTRY.fullmatch(path.name) is not None
             freed += size
