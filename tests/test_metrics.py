@@ -115,6 +115,34 @@ def test_intervals_are_wilsons() -> None:
         assert pytest.approx((expected.low, expected.high), rel=1e-12) == part.interval
 
 
+def test_every_metric_is_inside_its_interval_and_more_images_narrow_it() -> None:
+    """Balanced accuracy, log loss and calibration error of 400 and of 6,400 images: a quarter of the width."""
+    few, many = evaluate(made(400)), evaluate(made(6400))
+    for name in ("balanced_accuracy", "log_loss", "calibration_error"):
+        widths = []
+        for one in (few, many):
+            low, high = getattr(one, f"{name}_interval")
+            assert 0 <= low <= getattr(one, name) <= high
+            widths.append(high - low)
+        assert 2.5 < widths[0] / widths[1] < 6
+
+
+def test_the_balanced_accuracy_of_one_class_has_wilsons_interval() -> None:
+    """The mean of a single recall is that recall."""
+    one = Predictions("x", list("abcd"), "37", np.zeros(4, int), np.eye(2)[[0, 0, 1, 0]])
+    assert pytest.approx(evaluate(one).interval) == evaluate(one).balanced_accuracy_interval
+
+
+def test_an_infinite_log_loss_has_no_interval_and_a_sure_classifier_still_one_of_calibration() -> None:
+    """One image is wrong with certainty; of ten right ones with certainty the calibration is not known exactly."""
+    wrong = Predictions("a", "ab", "37", np.array([0, 0]), 1e306 * np.eye(2), 1e-9)
+    assert evaluate(wrong).log_loss_interval is None
+    right = evaluate(Predictions("a", "abcdefghij", "37", np.arange(10) % 2, 1e6 * np.eye(2)[np.arange(10) % 2]))
+    low, high = right.calibration_error_interval
+    assert (0.0, 0.0) == (right.calibration_error, low)
+    assert 0.1 < high < 0.4
+
+
 def test_a_class_without_images_has_no_recall() -> None:
     """It stands in the list with n = 0 and an open interval, and does not count in the balanced accuracy."""
     seen = Predictions("a", "ab", "379", np.array([0, 1]), np.eye(3)[:2])

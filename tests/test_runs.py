@@ -61,6 +61,11 @@ def test_the_document_is_strict_json_with_the_promised_keys() -> None:
     expected = {
         **{"name": "prior", "split": "validation", "n": 12, "correct": 5, "accuracy": 5 / 12, "interval": [0.1, 0.7]},
         **{"balanced_accuracy": 0.4375, "log_loss": None, "calibration_error": 0.1, "majority_share": 8 / 12},
+        **{
+            "balanced_accuracy_interval": [0.2, 0.7],
+            "log_loss_interval": None,
+            "calibration_error_interval": [0.0, 0.3],
+        },
         **{"unreadable": 2, "mistakes": [["7", "3", 5], ["3", "ä ö", 2]]},
         **{"against_previous": None, "seconds": {"fit": 0.25, "predict": 1e-6}, "training": {}},
     }

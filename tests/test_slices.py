@@ -74,6 +74,16 @@ def test_cells_have_counts_interval_and_corrected_test() -> None:
     assert ["ink is worse where place is south: 0.450 [0.258, 0.658], elsewhere 0.900 (p = 0.011)."] == found.worse
 
 
+def test_a_rung_that_always_predicts_the_same_class_is_left_out() -> None:
+    """Its accuracy in a slice is the share of that class there, and nothing to conclude from."""
+    same = replace(made("prior", RIGHT), scores=np.tile([1.0, 0.0], (40, 1)), labels=(~RIGHT).astype(int))
+    found = fl.slices([Rung(same), Rung(made("ink", RIGHT))], by=PLACE, name="place")
+    assert ("ink",) == found.rungs
+    assert found == fl.slices(made("ink", RIGHT), by=PLACE, name="place")
+    with pytest.raises(ArgumentError, match="prior"):
+        fl.slices([Rung(same)], by=PLACE, name="place")
+
+
 def test_rungs_of_a_run_share_the_correction() -> None:
     """Holm over all rungs and slices: four tests here, of which the second rung's are those of the first."""
     alone = fl.slices(made("a", RIGHT), by=PLACE, name="place")
@@ -406,20 +416,20 @@ def test_the_command_tells_slices(run: Path, by: str, capsys: pytest.CaptureFixt
     found = json.loads(compared(capsys, run, by=by, as_json=True))["slices"]
     n = fl.read_run(run)["prior"].metrics.n
     assert n == sum(part["n"] for part in found["slices"])
-    assert ["prior", "centroid-l2"] == [rung["name"] for rung in found["rungs"]]
+    assert ["centroid-l2"] == [rung["name"] for rung in found["rungs"]]
     total = fl.read_run(run)["centroid-l2"].metrics.correct
-    assert total == sum(cell["correct"] for cell in found["rungs"][1]["cells"])
+    assert total == sum(cell["correct"] for cell in found["rungs"][0]["cells"])
 
 
 def test_the_command_prints_a_table_for_each_rung_and_what_is_worse(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By folder, which is the class here, the prior is right in one of them alone."""
+    """By folder, which is the class here, each has its recall; nothing is concluded of the prior."""
     lines = compared(capsys, run, by="folder").splitlines()
     assert "folder" in lines[0] and "Fisher" in lines[0]
-    assert ["prior", "centroid-l2"] == [line for line in lines[1:23] if not line.startswith(" ")]
-    prior = [line.split()[1] for line in lines[2:12]]
-    assert (9, 1) == (prior.count("0.000"), prior.count("1.000"))
+    assert ["centroid-l2"] == [line for line in lines[1:12] if not line.startswith(" ")]
+    recall = fl.read_run(run)["centroid-l2"].metrics.recall.values()
+    assert sorted(f"{one.recall:.3f}" for one in recall) == sorted(line.split()[1] for line in lines[2:12])
     assert "No rung is shown to be worse" in compared(capsys, run, by="hand")
 
 

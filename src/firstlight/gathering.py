@@ -218,7 +218,9 @@ def _without(run: Run, findings: Findings) -> WithoutLeaked | None:
 
 def _slices(run: Run, measured: Pixels) -> tuple[Slices, ...]:
     """Accuracy by slices of the data, by each column that distinguishes images."""
-    found = []
+    found: list[Slices] = []
+    if all(rung.predictions.constant for rung in run):  # nothing but the share of a class could be said of a slice
+        return ()
     for name in SLICED_BY:
         values = column(measured.table, name, measured)
         known = set(zip(values.tolist(), measured.labels.tolist(), strict=True))

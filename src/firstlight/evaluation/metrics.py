@@ -9,7 +9,7 @@ import numpy as np
 
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
-from firstlight.evaluation.uncertainty import wilson
+from firstlight.evaluation.uncertainty import mean_of_shares, mean_of_values, sum_of_gaps, wilson
 
 if TYPE_CHECKING:
     import pandas
@@ -64,9 +64,13 @@ class Evaluation:
         interval: Wilson's 95 % interval of the accuracy.
         recall: by class.
         balanced_accuracy: the mean recall of the classes that have images.
+        balanced_accuracy_interval: its 95 % interval, see `mean_of_shares`.
         log_loss: minus the mean natural logarithm of the probability of the true class.
+        log_loss_interval: its 95 % interval, see `mean_of_values`; None where the log loss is infinite, or of one
+            image.
         calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017). This and the log
             loss are of temperatures that were not fitted on the image (`Predictions.unseen_log_probabilities`).
+        calibration_error_interval: its 95 % interval, see `sum_of_gaps`.
         majority_share: the share of the most frequent class among these images.
         unreadable: images that could not be read and were skipped.
         mistakes: the confusions that occur, the most frequent first; of a thousand classes the whole matrix would be a
@@ -87,8 +91,11 @@ class Evaluation:
     interval: tuple[float, float]
     recall: dict[str, Recall]
     balanced_accuracy: float
+    balanced_accuracy_interval: tuple[float, float]
     log_loss: float
+    log_loss_interval: tuple[float, float] | None
     calibration_error: float
+    calibration_error_interval: tuple[float, float]
     majority_share: float
     unreadable: int
     mistakes: tuple[Mistake, ...]
@@ -117,7 +124,8 @@ class Evaluation:
             for name, one in self.recall.items()
         }
         mistakes = [list(one) for one in self.mistakes]
-        return vars(self) | {"interval": list(self.interval), "recall": recall, "mistakes": mistakes}
+        intervals = {name: list(value) for name, value in vars(self).items() if name.endswith("interval") and value}
+        return vars(self) | intervals | {"recall": recall, "mistakes": mistakes}
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""
@@ -164,6 +172,8 @@ def evaluate(predictions: Predictions) -> Evaluation:
     found, of = confusion.diagonal(), confusion.sum(axis=1)
     correct = int(found.sum())
     low, high = wilson(np.append(found, correct), np.append(of, n))
+    losses = -seen.unseen_log_probabilities[np.arange(n), seen.labels]
+    calibration, calibration_interval = _calibration_error(seen)
     return Evaluation(
         name=seen.name,
         split=seen.split,
@@ -176,8 +186,11 @@ def evaluate(predictions: Predictions) -> Evaluation:
             for c, name in enumerate(seen.classes)
         },
         balanced_accuracy=float((found[of > 0] / of[of > 0]).mean()),
-        log_loss=float(-seen.unseen_log_probabilities[np.arange(n), seen.labels].mean()),
-        calibration_error=_calibration_error(seen),
+        balanced_accuracy_interval=mean_of_shares(found[of > 0], of[of > 0]),
+        log_loss=float(losses.mean()),
+        log_loss_interval=mean_of_values(losses),
+        calibration_error=calibration,
+        calibration_error_interval=calibration_interval,
         majority_share=float(of.max() / n),
         unreadable=predictions.unreadable,
         mistakes=_mistakes(confusion, seen.classes),
@@ -191,10 +204,17 @@ def _mistakes(confusion: np.ndarray, classes: tuple[str, ...]) -> tuple[Mistake,
     return tuple(Mistake(classes[rows[at]], classes[columns[at]], int(wrong[rows[at], columns[at]])) for at in order)
 
 
-def _calibration_error(seen: Predictions) -> float:
-    """sum over bins of |right - confidence| / n, the confidence being the predicted class's probability."""
+def _calibration_error(seen: Predictions) -> tuple[float, tuple[float, float]]:
+    """sum over bins of |right - confidence| / n, the confidence being the predicted class's probability; its interval.
+
+    What is uncertain of a bin is the share of right images. Its standard deviation is that of Agresti and Coull 1998,
+    with two more right and two more wrong images, so that a bin without a wrong image has one.
+    """
     confidence = np.exp(seen.unseen_log_probabilities.max(axis=1))  # (N,)
     # Bin m is ((m - 1) / 15, m / 15], as in the paper.
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gap = np.bincount(bins, weights=seen.correct - confidence, minlength=BINS)
-    return float(np.abs(gap).sum() / len(seen))
+    gap = np.bincount(bins, weights=seen.correct - confidence, minlength=BINS) / len(seen)
+    right, of = np.bincount(bins[seen.correct], minlength=BINS), np.bincount(bins, minlength=BINS)
+    share = (right + 2) / (of + 4)
+    deviation = np.sqrt(share * (1 - share) / (of + 4)) * of / len(seen)
+    return float(np.abs(gap).sum()), sum_of_gaps(gap, deviation)

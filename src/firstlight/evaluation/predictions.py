@@ -99,6 +99,11 @@ class Predictions:
         """(N,) int32: the class of the highest score; of equal ones the first."""
         return self.scores.argmax(axis=1).astype(np.int32)
 
+    @property
+    def constant(self) -> bool:
+        """Whether every image gets the same class, as by the prior."""
+        return len(self) > 0 and bool((self.predicted == self.predicted[0]).all())
+
     @cached_property
     def correct(self) -> np.ndarray:
         """(N,) bool: whether the predicted class is the true one; False where that is not known."""

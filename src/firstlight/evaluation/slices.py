@@ -141,7 +141,8 @@ def slices(
     """Accuracy in slices of the data, for one classifier or every rung of a run.
 
     Numbers are cut into thirds of about as many images, into fewer slices where most are equal. Each word is a slice;
-    beyond twelve words the rarest form one slice.
+    beyond twelve words the rarest form one slice. A rung that always predicts the same class, such as the prior, is
+    left out: its accuracy in a slice is the share of that class there.
 
     Args:
         predictions: of one classifier, or a run; all on the same images in the same order.
@@ -152,7 +153,7 @@ def slices(
         Accuracy, interval and test for each rung and slice that has labelled images.
 
     Raises:
-        ArgumentError: where the lengths or the images differ, or no image is labelled.
+        ArgumentError: where the lengths or the images differ, no image is labelled, or no rung predicts two classes.
 
     Example:
         >>> seen = Predictions("ink", list("abcd"), ("3", "7"), np.array([0, 0, 1, 1]), np.eye(2)[[0, 1, 1, 1]])
@@ -160,10 +161,16 @@ def slices(
         >>> [(part.name, cell.correct, cell.n) for part, cell in zip(found.parts, found.cells[0])]
         [('north', 1, 2), ('south', 2, 2)]
     """
-    rungs = _every(predictions)
+    every = _every(predictions)
     values = np.asarray(by)
-    if not rungs:
+    if not every:
         raise ArgumentError("The run has no rung yet; pass a finished run.")
+    rungs = [one for one in every if not one.constant]
+    if not rungs:
+        raise ArgumentError(
+            f"{every[0].name} always predicts the same class, so its accuracy in a slice is the share of that class; "
+            "pass another rung."
+        )
     for one in rungs:
         if values.shape != (len(one),):
             raise ArgumentError(f"{name} has values {values.shape} for {len(one):,} images; pass one value per image.")

@@ -1,7 +1,8 @@
-"""Uncertainty of numbers: Wilson's interval, the exact McNemar test, Holm's correction; arrays in, arrays out."""
+"""Uncertainty of numbers: Wilson's interval and others, the exact McNemar test, Holm's correction; arrays in."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -37,6 +38,96 @@ def wilson(correct: int | np.ndarray, n: int | np.ndarray, *, level: float = 0.9
     low = np.where((n == 0) | (share == 0), 0.0, np.maximum(centre - half, 0))
     high = np.where((n == 0) | (share == 1), 1.0, np.minimum(centre + half, 1))
     return low, high
+
+
+def mean_of_shares(correct: np.ndarray, n: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval of the mean of several shares, such as the recalls of all classes.
+
+    Recovers the variances at the ends from Wilson's intervals of the shares: Zou, Huang and Zhang 2009, "A note on
+    confidence interval estimation for a linear function of binomial proportions", equation 4.
+
+    Args:
+        correct: (K,) successes of each share.
+        n: (K,) trials of each, at least 1.
+        level: how often such intervals contain the true mean.
+
+    Returns:
+        Lower and upper end, in [0, 1].
+
+    Example:
+        >>> low, high = mean_of_shares(np.array([9, 40]), np.array([10, 50]))
+        >>> print(f"{low:.3f} {high:.3f}")
+        0.685 0.910
+    """
+    share, (low, high) = correct / n, wilson(correct, n, level=level)
+    mean, k = float(share.mean()), len(share)
+    below, above = (math.sqrt(((end - share) ** 2).sum()) / k for end in (low, high))
+    return max(mean - below, 0.0), min(mean + above, 1.0)
+
+
+def mean_of_values(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float] | None:
+    """The interval of the mean of a skewed quantity that is not negative, such as the losses of images.
+
+    Hall 1992, "On the removal of skewness by transformation", section 2: the studentized mean becomes nearly normal.
+    With few values the plain interval of a skewed mean misses the truth far more often than it promises.
+
+    Args:
+        values: (N,) at least 0.
+        level: how often such intervals contain the true mean.
+
+    Returns:
+        Lower and upper end; None for fewer than two values, or where one is infinite. Without width where all values
+        are equal.
+
+    Example:
+        >>> low, high = mean_of_values(np.array([0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 2.0]))
+        >>> print(f"{low:.3f} {high:.3f}")
+        0.056 2.375
+    """
+    n = len(values)
+    if n < 2 or not np.isfinite(values).all():
+        return None
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    if not deviation:
+        return mean, mean
+    skewness = float(((values - mean) ** 3).mean()) / float(values.std()) ** 3
+    t = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n)
+    low, high = (mean - deviation * _unskewed(end - skewness / (6 * n), skewness) for end in (t, -t))
+    return max(low, 0.0), high
+
+
+def _unskewed(shift: float, skewness: float) -> float:
+    """The root w of w + g w^2 / 3 + g^2 w^3 / 27 = shift, Hall's transformation, which is a cube."""
+    if abs(skewness) < 1e-6:
+        return shift
+    return float(3 / skewness * (np.cbrt(1 + skewness * shift) - 1))
+
+
+def sum_of_gaps(gaps: np.ndarray, deviations: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a sum of absolute gaps that were each measured with an error, such as a calibration error.
+
+    The measured sum is too large on average, since errors do not cancel; where all true gaps are 0 it is the sum of
+    the absolute errors. It exceeds the true sum by at most that, whose mean and variance for normal errors are
+    sqrt(2 / pi) and 1 - 2 / pi times the sums of the deviations and of their squares: so far reaches the interval
+    below. Above, it reaches as far as for gaps that keep their sign.
+
+    Args:
+        gaps: (B,) measured.
+        deviations: (B,) their standard deviations.
+        level: how often such intervals contain the true sum, at least about.
+
+    Returns:
+        Lower and upper end, at least 0.
+
+    Example:
+        >>> low, high = sum_of_gaps(np.array([0.02, -0.01]), np.array([0.01, 0.01]))
+        >>> print(f"{low:.3f} {high:.3f}")
+        0.000 0.058
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    total, root = float(np.abs(gaps).sum()), math.sqrt((deviations**2).sum())
+    noise = math.sqrt(2 / math.pi) * float(deviations.sum()) + z * math.sqrt(1 - 2 / math.pi) * root
+    return max(total - noise, 0.0), total + z * root
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.evaluation.compare import ALPHA, Comparison
+from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
@@ -58,6 +59,7 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "classes": _classes(run, best, evidence),
         "mistakes": _gravest(evidence),
         "open": _open(len(run.classes)),
+        "measured": [(name, value, ends) for name, value, ends in _measured(best.metrics) if isfinite(value)],
         "confusion": charts.confusion(best),
         "reliability": charts.reliability(best),
         "data": None if evidence is None else _data(evidence),
@@ -99,6 +101,7 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
                 "gain": None if before is None else before.difference,
                 "p": "" if before is None else p_value(before.p),
                 "shown": before is not None and before.p < ALPHA,
+                "log_loss_interval": metrics.log_loss_interval,
                 "log_loss": metrics.log_loss if isfinite(metrics.log_loss) else None,
                 "fit": rung.seconds.fit,
                 "fit_text": rough(rung.seconds.fit),
@@ -109,6 +112,15 @@ def _ladder(run: Run, evidence: Evidence | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _measured(metrics: Evaluation) -> list[tuple[str, float, tuple[float, float] | None]]:
+    """The metrics besides the accuracy, each with its interval."""
+    return [
+        ("balanced accuracy", metrics.balanced_accuracy, metrics.balanced_accuracy_interval),
+        ("log loss", metrics.log_loss, metrics.log_loss_interval),
+        ("calibration error", metrics.calibration_error, metrics.calibration_error_interval),
+    ]
 
 
 def _compared(one: Comparison) -> dict[str, Any]:

@@ -25,9 +25,11 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
         f"{run.split} images. Always predicting their most frequent class gives {metrics.majority_share:.4f}."
     )
     loss = f"{metrics.log_loss:.4f}" if isfinite(metrics.log_loss) else "infinite"
+    loss += "" if metrics.log_loss_interval is None else _ends(metrics.log_loss_interval)
     yield (
-        f"Balanced accuracy {metrics.balanced_accuracy:.4f}, log loss {loss}, expected calibration error "
-        f"{metrics.calibration_error:.4f} (15 bins)."
+        f"Balanced accuracy {metrics.balanced_accuracy:.4f}{_ends(metrics.balanced_accuracy_interval)}, log loss "
+        f"{loss}, expected calibration error {metrics.calibration_error:.4f}"
+        f"{_ends(metrics.calibration_error_interval)} with 15 bins; in brackets 95 % intervals."
     )
     if rung.predictions.calibrated_here:
         yield (
@@ -64,6 +66,10 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
             f"The {len(run)} models of this run were evaluated on the same images; if this one was chosen for its "
             "accuracy, that figure is slightly too high."
         )
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    return f" ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
 def _compared(row: Comparison) -> str:
