@@ -198,3 +198,33 @@ def test_no_function_takes_more_than_six_arguments() -> None:
                 if len(names) > MOST_ARGUMENTS.get(node.name, 7):
                     found.append(f"{file.relative_to(PACKAGE)}: {node.name}")
     assert [] == found
+
+
+THREADED = {"read", "read_table", "read_csv", "open_csv", "read_json", "read_row_group", "read_row_groups", "to_table"}
+
+
+def threaded_reads(source: str) -> list[int]:
+    """The lines that read by Arrow with its own threads, in a file that imports a reader of Arrow's."""
+    tree = ast.parse(source)
+    names = [one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    if not {"pyarrow.parquet", "pyarrow.csv", "pyarrow.json", "pyarrow.dataset", "pyarrow.feather"} & set(names):
+        return []
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    return [
+        call.lineno
+        for call in calls
+        if call.func.attr in THREADED  # type: ignore[attr-defined]
+        and not any(one.arg == "use_threads" and ast.unparse(one.value) == "False" for one in call.keywords)
+    ]
+
+
+def test_arrow_reads_without_threads_of_its_own() -> None:
+    """A reader's thread that outlives the interpreter ends it with status 134; so no file may start one."""
+    found = {
+        str(path): threaded_reads(path.read_text(encoding="utf-8"))
+        for path in Path(firstlight.__file__).parent.rglob("*.py")
+    }
+    assert {} == {path: lines for path, lines in found.items() if lines}
+    assert [2] == threaded_reads("import pyarrow.csv\npyarrow.csv.read_csv('x')")
+    assert [] == threaded_reads("import pyarrow.parquet as p\np.read_table('x', use_threads=False)")

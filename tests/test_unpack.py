@@ -116,9 +116,9 @@ def test_a_name_that_leads_outside_a_tar_is_refused(name: str, kind: bytes, tmp_
     assert "leads outside" in refusal(tar_of(tmp_path / "a.tar", member(name, kind, target="x")))
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("name", [*(name for name in OUTSIDE if name != "a\\x"), "..\\x", "a\\..\\..\\x"])
 def test_a_name_that_leads_outside_a_zip_is_refused(name: str, tmp_path: Path) -> None:
-    """The same names are refused in a zip."""
+    """The same names are refused in a zip, where a backslash only separates folders."""
     assert "leads outside" in refusal(zip_of(tmp_path / "a.zip", {name: b"x"}))
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 # are those of Japanese keyboards. Apostrophes before it count too, so that guarding can be undone.
 FIRST = "[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]"
 FORMULA, GUARDED = f"^'*{FIRST}", f"^'('*{FIRST})"
-NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?$"
+HARMLESS = r"^[+-]?([0-9]+([.,][0-9]+)?)?$"  # a number, or a sign alone
 
 
 def guarded_cells(cells: pa.StringArray) -> pa.StringArray:
@@ -20,7 +20,7 @@ def guarded_cells(cells: pa.StringArray) -> pa.StringArray:
         >>> guarded_cells(strings(["cat", "=1+2", "-0.5", "'=x"])).to_pylist()
         ['cat', "'=1+2", '-0.5', "''=x"]
     """
-    risky = pc.and_(pc.match_substring_regex(cells, FORMULA), pc.invert(pc.match_substring_regex(cells, NUMBER)))
+    risky = pc.and_(pc.match_substring_regex(cells, FORMULA), pc.invert(pc.match_substring_regex(cells, HARMLESS)))
     return pc.if_else(risky, pc.binary_replace_slice(cells, 0, 0, "'"), cells)
 
 

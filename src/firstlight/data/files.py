@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from firstlight.data.table import Table
+from firstlight.data.zip_names import member_name
 from firstlight.errors import DataError
 
 # Four bytes for each of the 89,478,485 pixels up to which Pillow decodes without an objection
@@ -181,20 +182,21 @@ def _rest(handle: int, key: str) -> bytes:
 
 def _zip_reader(path: str) -> Read:
     archive = open_zip(path)
+    members = {member_name(info): info for info in archive.infolist()}
     # Opening and closing a member changes a counter in ZipFile that nothing guards; reading is guarded
     # by a lock inside zipfile, and unpacking runs in parallel.
     lock = threading.Lock()
 
     def read(key: str) -> bytes:
         try:
-            size = archive.getinfo(key).file_size
+            info = members[key]
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, "no such member of the zip", key) from None
-        if size > MAX_BYTES:
-            raise _too_large(key, size)
+        if info.file_size > MAX_BYTES:
+            raise _too_large(key, info.file_size)
         try:
             with lock:
-                member = archive.open(key)
+                member = archive.open(info)
             try:
                 return member.read()  # never more than file_size, whatever the packed bytes unfold to
             finally:

@@ -233,7 +233,8 @@ class Table:
         import pyarrow.parquet as parquet
 
         try:
-            rows = parquet.read_table(path)
+            with parquet.ParquetFile(path) as file:  # one file: no folder, no column from its path
+                rows = file.read(use_threads=False)
             about = parsed((rows.schema.metadata or {})[b"firstlight.table"])
             rows = rows.replace_schema_metadata(None).cast(SCHEMA)
             classes = tuple(about["classes"])
@@ -262,9 +263,8 @@ class Table:
         """
         import pyarrow.csv as csv
 
-        rows = guarded_table(self.rows.drop_columns(["modified"]))
-        roots = dictionary(np.zeros(len(rows), np.int8), [self.root])
-        rows = guarded_table(rows.append_column("root", roots))
+        roots = dictionary(np.zeros(len(self), np.int8), [self.root])
+        rows = guarded_table(self.rows.drop_columns(["modified"]).append_column("root", roots))
         with new_file(Path(path), DataError) as part:
             csv.write_csv(rows, part)
 

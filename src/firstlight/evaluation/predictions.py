@@ -175,7 +175,7 @@ class Predictions:
 
         try:
             with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column from its path
-                rows = file.read()
+                rows = file.read(use_threads=False)
             about: dict[str, Any] = parsed((rows.schema.metadata or {})[b"firstlight.predictions"])
             classes = tuple(about["classes"])
             kinds = {"key": pa.string(), "label": pa.string(), "scores": pa.list_(pa.float64(), len(classes))}

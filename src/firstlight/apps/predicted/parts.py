@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.rows import Columns
 from firstlight.atomic import new_file
+from firstlight.cells import guarded_table
 from firstlight.errors import RunError
 from firstlight.parsing import parsed
 
@@ -124,7 +125,7 @@ class Parts:
         path = self._path(first, last)
         try:
             with parquet.ParquetFile(path) as file:  # one file: no folder, no column out of its path
-                rows = file.read().cast(self.columns.schema)
+                rows = file.read(use_threads=False).cast(self.columns.schema)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{path} is damaged; delete it, and run the same command again.") from error
         if len(rows) != last - first:
@@ -147,7 +148,7 @@ def _csv(out: Path, columns: Columns) -> Iterator[Write]:
     import pyarrow.csv as csv
 
     with new_file(out, RunError) as part, csv.CSVWriter(part, columns.schema) as writer:
-        yield writer.write_table
+        yield lambda rows: writer.write_table(guarded_table(rows))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Any, TypeVar, cast
 
 from firstlight.data.files import refuse_other_count
+from firstlight.data.zip_names import member_name
 from firstlight.errors import DownloadError
 
 CHUNK = 2**18
@@ -135,14 +136,15 @@ def _zip_entries(raw: IO[bytes], archive: str) -> Iterator[Entry]:
                 raise DownloadError(
                     f"{archive} is encrypted; unpack it with a tool that asks for the password and pass the folder."
                 )
-            kind, target = "folder" if info.is_dir() else "file", ""
+            name = member_name(info)
+            kind, target = "folder" if name.endswith("/") else "file", ""
             mode = stat.S_IFMT(info.external_attr >> 16)
             if mode == stat.S_IFLNK:
                 with file.open(info) as content:
                     kind, target = "link", content.read(LONGEST_HEADER).decode()
             elif mode not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "device"
-            yield Entry(info.filename, kind, info.file_size, lambda info=info: file.open(info), target)  # type: ignore[misc]
+            yield Entry(name, kind, info.file_size, lambda info=info: file.open(info), target)  # type: ignore[misc]
 
 
 def chunks(opener: Callable[[], IO[bytes]]) -> Iterator[bytes]:

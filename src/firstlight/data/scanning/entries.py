@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import open_zip
 from firstlight.data.scanning.folder_names import MACOSX, is_system
+from firstlight.data.zip_names import member_name
 
 # Case counts for nothing. Extensions that the decoder may refuse are here too: what is refused is named.
 IMAGES = frozenset(
@@ -34,6 +35,7 @@ LINK_BROKEN = "link that leads nowhere"
 NO_UTF8 = "name that is not UTF-8"
 NO_FILE = "neither file nor folder"
 DENIED = "folder that cannot be read"
+TWICE = "member of the zip with the name of a later one"
 OUTSIDE = "name that leads out of the zip"
 
 
@@ -91,10 +93,12 @@ def entries_of_zip(path: str) -> Entries:
     rows: list[tuple[str, int, int, int]] = []
     lists: list[str] = []
     with open_zip(path) as archive:
-        members = {info.filename: info for info in archive.infolist()}  # of equal names the last, as in reading
+        listed = archive.infolist()
+        members = {member_name(info): info for info in listed}  # of equal names the last, as in reading
+    skipped[TWICE] += len(listed) - len(members)
     for name, info in members.items():
         parts = name.rstrip("/").split("/")
-        inside = len(parts) - (not info.is_dir())  # of the parts, those that are folders
+        inside = len(parts) - (not name.endswith("/"))  # of the parts, those that are folders
         barred = next((at for at, part in enumerate(parts) if _barred(part, at < inside)), None)
         if barred is not None:
             stem = "/".join(parts[: barred + 1])  # the contents of a skipped folder is not counted again
@@ -104,7 +108,7 @@ def entries_of_zip(path: str) -> Entries:
             continue
         for depth in range(1, inside + 1):
             folders.setdefault("/".join(parts[:depth]), len(folders))
-        if info.is_dir():
+        if name.endswith("/"):
             continue
         extension = name[name.rfind(".") :].lower()
         if stat.S_ISLNK(info.external_attr >> 16):
@@ -123,7 +127,7 @@ def entries_of_zip(path: str) -> Entries:
         [numbers[:, 0], numbers[:, 1], numbers[:, 2].astype(np.int32)],
         folders=tuple(folders),
         lists=strings(sorted(lists)),
-        skipped=skipped,
+        skipped=+skipped,
     )
 
 
