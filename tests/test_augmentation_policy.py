@@ -7,6 +7,7 @@ import pytest
 
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.augmentation_policy import augmentation_for, keeps_class
+from firstlight.models.training.kinds import kind_of, separability
 
 LEFT = np.array(
     [
@@ -102,11 +103,57 @@ def test_five_images_are_too_few_to_ask() -> None:
     assert keeps_class(some, ["hither", "yonder"])[1].startswith("No mirror images: too few images")
 
 
-def test_six_images_are_enough_to_ask() -> None:
-    """Of 15 arrows a class, 3 of each are asked, and 6 against none is McNemar's 2 / 2^6."""
+def test_six_images_are_enough_to_say_no_and_too_few_to_say_yes() -> None:
+    """Of 15 arrows a class 3 each are asked, and 6 against none is McNemar's 2 / 2^6; discs and bars show nothing."""
     answer, told = keeps_class(drawn(LEFT, RIGHT, each=15), ["hither", "yonder"])
     assert answer is False and "0.000 of their mirror images (p = 0.031" in told
-    assert keeps_class(drawn(DISC, BARS, each=15), ["disc", "bars"])[0] is True
+
+    for each, expected in ((15, False), (45, False), (50, True)):  # 6, 18 and 20 images, all right from both sides
+        answer, told = keeps_class(drawn(DISC, BARS, each=each), ["disc", "bars"])
+        assert (answer, expected or "too few images" in told) == (expected, True)
+
+
+def colored(each: int) -> TrainingSet:
+    """Photos: random smooth pictures in color, whose classes cannot be told apart."""
+    generator, count = np.random.default_rng(1), 2 * each
+    coarse = generator.integers(0, 256, (count, 4, 4, 3)).astype(float)
+    images = np.repeat(np.repeat(coarse, 4, axis=1), 4, axis=2) + generator.normal(0, 8, (count, 16, 16, 3))
+    return TrainingSet(np.clip(images, 0, 255).astype(np.uint8), np.arange(count) % 2, 2)
+
+
+@pytest.mark.parametrize("each", [2, 15, 100])
+def test_photos_in_color_are_mirrored_unless_the_images_object(each: int) -> None:
+    """Few images show nothing, so the kind of image decides."""
+    answer, told = keeps_class(colored(each), ["ants", "bees"])
+    assert answer is True and "photos in color" in told
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("each", [15, 200])
+def test_gray_images_are_never_mirrored(channels: int, each: int) -> None:
+    """However alike they are from both sides, and also where gray is saved in three channels."""
+    gray = drawn(DISC, BARS, each=each, channels=1)
+    training = TrainingSet(np.repeat(gray.images, channels, axis=3), gray.labels, 2)
+    answer, told = keeps_class(training, ["disc", "bars"])
+    assert answer is False and "gray" in told
+    assert augmentation_for(training, ["disc", "bars"])[0].mirror is False
+
+
+def test_kinds_of_images() -> None:
+    """Otsu's separability is that of the best threshold, tried one by one; flat icons and two tones are drawings."""
+    assert "photo" == kind_of(colored(10).images)
+    assert "drawing" == kind_of(SYMMETRIC.images)
+    icon = np.zeros((3, 8, 8, 3), np.uint8)
+    icon[:, 2:5, 2:6] = (200, 30, 30)
+    assert "drawing" == kind_of(icon)
+    values = np.random.default_rng(0).integers(0, 256, 500).astype(np.uint8)
+    best = max(
+        (values <= cut).mean()
+        * (values > cut).mean()
+        * (values[values <= cut].mean() - values[values > cut].mean()) ** 2
+        for cut in range(values.min(), values.max())
+    )
+    assert best / values.var() == pytest.approx(separability(values))
 
 
 def test_classes_of_four_images_are_not_asked() -> None:
