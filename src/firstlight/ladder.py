@@ -26,7 +26,15 @@ from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.inference import predict
-from firstlight.models.options import ClimbOptions, FitOptions, check_options, loading_from, rung_from, seeds_from
+from firstlight.models.options import (
+    ClimbOptions,
+    FitOptions,
+    check_options,
+    loading_from,
+    options_for,
+    rung_from,
+    seeds_from,
+)
 from firstlight.models.rungs import Rung, climbed, named
 from firstlight.models.timing import MOST, seconds_per_image
 from firstlight.models.training.monitoring import labelled, monitored, training_set_of
@@ -34,7 +42,16 @@ from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.progress import Progress, Report, Step, counted, reported
 from firstlight.runs.evidence import has_evidence, write_evidence
-from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
+from firstlight.runs.growing import (
+    Numbered,
+    add_rung,
+    already,
+    begin_run,
+    end_run,
+    load_checkpoint,
+    refuse_other,
+    save_checkpoint,
+)
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
 from firstlight.runs.tensors import SavedModel
@@ -176,7 +193,11 @@ def climb(
     chosen = named(climbed() if rungs is None else rungs)
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
-    check_options(effort, given)
+    check_options(effort, given, chosen)
+    if len(seeds) > 1 and not any(rung.recipe for rung in chosen):
+        raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
+    if out is not None:
+        refuse_other(out)
     with reported(progress) as report:
         pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
@@ -188,6 +209,8 @@ def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered |
     run, report = _begun(chosen, steps), steps.report
     if out is not None:
         run = begin_run(run, out)
+        if there := already(run):
+            report(Step("climbing", len(run), len(chosen), "rungs", there))
     for place, rung in enumerate(chosen, 1):
         if rung.name in run:
             result = run[rung.name]
@@ -285,7 +308,7 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     pixels, training = climb.pixels, climb.training
     setting = Setting(classes=pixels.classes, seed=seed, callbacks=_callbacks(rung, climb.report))
     if rung.recipe:
-        recipe = recipe_for(rung.recipe, climb.effort, climb.options)
+        recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
         setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
         training, setting = _monitored(pixels, training, setting, climb.options, test=climb.split == "test")
     started = time.perf_counter()

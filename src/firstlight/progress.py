@@ -122,7 +122,9 @@ class Meter:
 
             counted = DownloadColumn() if self.unit == "bytes" else MofNCompleteColumn()
             columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn())
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.bar = Progress(
+                *columns, console=Console(file=getattr(sys.stderr, "colored", sys.stderr)), transient=True
+            )
             self.bar.add_task(escape(visible(self.what)), total=total or None)
             self.bar.start()
         self.bar.update(self.bar.task_ids[0], completed=done, total=total or None)

@@ -16,6 +16,7 @@ from firstlight.progress import Meters
 from firstlight.wording import duration, plural
 
 SHOWN = 3  # groups of examples
+LABELS = "FL503"  # the one code that needs a model
 
 
 def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool, quiet: bool) -> bool:
@@ -27,6 +28,8 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
     for code in strict:
         if code not in CODES:
             raise ArgumentError(f"--strict {code} is not the code of a finding; choose from {', '.join(CODES)}.")
+    if LABELS in strict and not labels:
+        raise ArgumentError(f"--strict {LABELS} is found by --labels only; add it.")
     started = time.perf_counter()
     table = scan(data)
     with Meters(quiet) as meter:

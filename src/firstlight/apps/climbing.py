@@ -102,6 +102,8 @@ class _Screen:
                 self.rung(step.result)
             case Run():
                 self.advice(step.result)
+            case str():
+                self.remark(step.result, "")
             case _:
                 self.meters(step)
 

@@ -21,18 +21,25 @@ from firstlight.progress import Meters
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
 from firstlight.runs.results import Run
+from firstlight.wording import shortlist
 
 
-def show_comparison(run: Path, other: Path | None, *, against: str, by: str | None, as_json: bool, quiet: bool) -> None:
+def show_comparison(
+    run: Path, other: Path | None, *, against: str | None, by: str | None, as_json: bool, quiet: bool
+) -> None:
     """Compares and prints.
 
     Raises:
-        ArgumentError: where two runs without ``by`` were not measured on the same images, or there is no such column.
+        ArgumentError: where a run is not finished, an option has no effect, there is no such column, or two runs
+            without ``by`` were not measured on the same images.
         RunError: where slices are requested and the images are no longer where the run was climbed from.
     """
-    first = read_run(run)
+    if against is not None and (by is not None or other is not None):
+        instead = "--by" if by is not None else "a second run"
+        raise ArgumentError(f"--against {against} has no effect with {instead}; omit one of the two.")
+    first = _finished(run)
     if by is None:
-        found = compare(first, against=against) if other is None else _with_other(first, run, other)
+        found = compare(first, against=against or _default(first)) if other is None else _with_other(first, run, other)
         print_json(found.to_dict()) if as_json else _show(found)
         return
     values = _values(first, by, quiet)
@@ -40,7 +47,7 @@ def show_comparison(run: Path, other: Path | None, *, against: str, by: str | No
     document: dict[str, Any] = {"slices": sliced.to_dict()}
     lines = [str(sliced), "", *(sliced.worse or ["No rung is shown to be worse in one slice than in the others."])]
     if other is not None:
-        second = read_run(other)
+        second = _finished(other)
         one, two = _advised(first, run), _advised(second, other)
         paradox = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
         document["simpson"] = paradox.to_dict()
@@ -57,8 +64,9 @@ def _show(found: Comparison | Comparisons) -> None:
 
 def _with_other(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
     """Each rung of a run compared with the rung of the same name in another run."""
+    second = _finished(other)
     try:
-        return compare(first, against=read_run(other))
+        return compare(first, against=second)
     except ArgumentError as error:
         raise ArgumentError(
             f"{run} and {other} cannot be compared image by image ({str(error).rstrip('.')}); "
@@ -66,9 +74,26 @@ def _with_other(first: Run, run: Path, other: Path) -> Comparison | Comparisons:
         ) from error
 
 
-def _advised(run: Run, folder: Path) -> Predictions:
+def _finished(folder: Path) -> Run:
+    """The run; an unfinished one has no p-values, which are corrected for the comparisons of all its rungs."""
+    run = read_run(folder)
     if not run.finished:
-        raise ArgumentError(f"{folder} is not finished; repeat its climb.")
+        there = shortlist([rung.name for rung in run], len(run)) or "none"
+        missing = shortlist([name for name in run.request.rungs if name not in run], len(run.request.rungs))
+        raise ArgumentError(
+            f"{folder} is not finished (complete: {there}; missing: {missing or 'the advice'}); repeat its climb, "
+            "which resumes."
+        )
+    return run
+
+
+def _default(run: Run) -> str:
+    """The rung that the others are compared with: the centroid where there is one, else the simplest."""
+    names = [rung.name for rung in run]
+    return "centroid" if any(name.startswith("centroid") for name in names) else names[0]
+
+
+def _advised(run: Run, folder: Path) -> Predictions:
     seen = run.chosen().predictions
     return replace(seen, name=f"{folder.name}/{seen.name}")
 

@@ -14,6 +14,7 @@ from firstlight.runs.folder import read_run
 from firstlight.runs.readings import count_test_reading
 
 FORMS = {"onnx": "model.onnx", "safetensors": "model", "page": "page", "space": "space"}  # and the default path
+USED = {"onnx": ("int8",), "safetensors": ("license",), "page": ("runtime",), "space": ("license", "runtime")}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
     """Exports, and prints what was written."""
     if wanted.to not in FORMS:
         raise ArgumentError(f"--to {wanted.to} is not a format; choose from {', '.join(FORMS)}.")
-    if wanted.int8 and wanted.to != "onnx":
-        raise ArgumentError(f"--int8 is for --to onnx only, not for {wanted.to}; omit it.")
+    for option, value in {"int8": wanted.int8, "license": wanted.license, "runtime": wanted.runtime}.items():
+        if value and option not in USED[wanted.to]:
+            formats = " or ".join(one for one in FORMS if option in USED[one])
+            raise ArgumentError(f"--{option} is for --to {formats}, not for {wanted.to}; omit it.")
     out = wanted.out or Path(FORMS[wanted.to])
     exported = _exported(run, out, wanted)
     if as_json:

@@ -140,6 +140,8 @@ def _write(work: _Work, mark: str, wanted: Wanted) -> Tally:
     options = f"top {wanted.top}, probabilities {wanted.probabilities}, split {wanted.split}"
     about = {"model": mark, "options": options, "images": mark_of(work.found)}
     with Parts(wanted.out, work.columns, about) as parts, Meter("predicting", wanted.quiet) as meter:
+        if parts.done and not wanted.quiet:
+            remark(f"Resumed: {plural(parts.done, 'row is', 'rows are')} there already.")
         for rows in work.rows(meter, parts.done):
             parts.add(rows)
         parts.finish(work.total, tally.add)

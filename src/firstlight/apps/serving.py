@@ -51,6 +51,8 @@ class Place:
     prefix: str = ""
 
     def __post_init__(self) -> None:
+        if self.phone and self.host != Place.host:
+            raise ArgumentError(f"--phone serves at the address of the local network; omit --host {self.host}.")
         if self.token and not TOKEN.fullmatch(self.token):
             raise ArgumentError("A --token may only have letters, digits and ._~+/-, since a header contains it.")
         if self.token and (self.phone or not _is_loopback(self.host)) and not _is_strong(self.token):

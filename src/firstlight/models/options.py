@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ from firstlight.data.decoding.loading import Loading, LoadingOptions
 from firstlight.data.pixels import Pixels, loading_of
 from firstlight.errors import ArgumentError
 from firstlight.models.rungs import Rung, centroid_name, named, own
-from firstlight.models.training.recipes import Options, recipe_for
+from firstlight.models.training.recipes import RECIPES, Options, recipe_for
 from firstlight.seeds import seed_of
+from firstlight.wording import choose, shortlist
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +65,7 @@ def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Ru
         raise ArgumentError(
             f"{type(rung).__name__} is no rung; pass the name of one, such as 'centroid' or 'cnn', or an nn.Module."
         )
-    check_options(effort, options if chosen.recipe else {}, chosen.recipe)
+    check_options(effort, options if chosen.recipe else {}, (chosen,))
     if options and not chosen.recipe:
         name = next(iter(options))
         if name in OF_CENTROID:
@@ -73,13 +74,46 @@ def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Ru
     return chosen
 
 
-def check_options(effort: str, options: dict[str, Any], recipe: str = "") -> None:
+def check_options(effort: str, options: dict[str, Any], rungs: Sequence[Rung] = ()) -> None:
     """Checks an effort and the options of a recipe before anything is loaded.
 
+    Args:
+        effort: the effort.
+        options: the fields of `Recipe` that were passed.
+        rungs: those that the options are for; none where that is not known yet.
+
     Raises:
-        ArgumentError: where there is no such effort or option, or a value is not accepted.
+        ArgumentError: where there is no such effort or option, a value is not accepted, or no rung would use it.
     """
-    recipe_for(recipe or "module", effort, options)
+    only = rungs[0].recipe if len(rungs) == 1 else ""
+    recipe_for(only or "module", effort, options)
+    if not rungs or not options:
+        return
+    if not any(rung.recipe for rung in rungs):
+        names = shortlist([rung.name for rung in rungs])
+        raise ArgumentError(
+            f"{names} {'is' if len(rungs) == 1 else 'are'} not trained, so {next(iter(options))!r} has no effect; "
+            "omit it, or name a rung that is trained, such as cnn."
+        )
+    for size in options.get("sizes", {}):
+        known = {one for rung in rungs for one in _sizes(rung)}
+        if size not in known and not any(rung.recipe == "module" for rung in rungs):
+            names = shortlist([rung.name for rung in rungs if rung.recipe])
+            raise ArgumentError(f"sizes={size!r} is none of {names}; {choose(size, sorted(known))}, or omit it.")
+
+
+def options_for(rung: Rung, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a climb that a rung uses: of the sizes only its own network's."""
+    if rung.recipe == "module" or "sizes" not in options:
+        return dict(options)
+    sizes = {name: value for name, value in options["sizes"].items() if name in _sizes(rung)}
+    rest = {name: value for name, value in options.items() if name != "sizes"}
+    return rest | {"sizes": sizes} if sizes else rest
+
+
+def _sizes(rung: Rung) -> set[str]:
+    """The sizes that its recipes name."""
+    return {name for recipe in RECIPES.get(rung.recipe, {}).values() for name in recipe.sizes}
 
 
 def seeds_from(seed: Any) -> tuple[int, ...]:

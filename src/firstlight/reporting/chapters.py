@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import PurePath
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.decoding.loading import Loading
 from firstlight.evaluation.compare import ALPHA, Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
 from firstlight.reporting.images import address, signed
+from firstlight.reporting.reproducing import reproducing
 from firstlight.reporting.summary import summary
 from firstlight.runs.evidence import Evidence, ShownImage
 from firstlight.runs.results import Run, RungResult
@@ -241,27 +240,8 @@ def _augmented(augment: Mapping[str, Any]) -> str:
     return f"augmentation: {', '.join(words)}" if words else "no augmentation"
 
 
-def _loading_options(loading: Loading) -> list[str]:
-    """Options of the command line; it has none for images that are not square."""
-    height, width = loading.sides or (0, 1)
-    return [
-        *(["--size", str(height)] if height == width else []),
-        *["--color", loading.color],
-        *(["--resize", loading.resize] if loading.resize != "squish" else []),
-        *(["--align", loading.align] if loading.align != "none" else []),
-        *(["--allow-unreadable"] if loading.allow_unreadable else []),
-    ]
-
-
 def _reproduce(run: Run) -> dict[str, Any]:
     """How to reproduce the run."""
-    request = run.request
-    parts = ["firstlight", "climb", request.data, "--rungs", ",".join(request.rungs)]
-    parts += ["--split", run.split] if run.split != "validation" else []
-    parts += ["--effort", request.effort] if request.effort not in (None, "standard") else []
-    parts += ["--seed", str(run.seed)] if run.seed else []
-    parts += ["--seeds", str(len(request.seeds))] if len(request.seeds) > 1 else []
-    parts += _loading_options(request.loading)
-    rows = [("seed", ", ".join(map(str, request.seeds))), ("fingerprint of the images", run.fingerprint)]
+    rows = [("seed", ", ".join(map(str, run.request.seeds))), ("fingerprint of the images", run.fingerprint)]
     rows += [(name, str(version)) for name, version in run.versions.items()]
-    return {"command": shlex.join(parts), "rows": rows, "options": dict(request.options)}
+    return {"command": reproducing(run.request), "rows": rows}

@@ -19,6 +19,7 @@ from firstlight.runs.outputs import write_outputs
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
+from firstlight.wording import plural, shortlist
 
 CHECKPOINT = "training-{seed}.safetensors"  # in the folder of a rung, until the rung is complete
 SAME = ("request", "versions", "seed", "fingerprint", "classes", "split")  # what makes two climbs the same
@@ -57,6 +58,28 @@ def begin_run(run: Run, folder: str | Path | Numbered) -> Run:
         raise RunError(f"{folder} holds a run with other {differs} and is not overwritten; pass another --out.")
     refuse_taken(folder)
     return write_run(run, folder)
+
+
+def refuse_other(folder: str | Path | Numbered) -> None:
+    """Checks before any work that the place of a run holds nothing else; whose run it is, is checked later.
+
+    Raises:
+        RunError: where something else of that name exists.
+    """
+    if not isinstance(folder, Numbered) and not (Path(folder) / RUN).is_file():
+        refuse_taken(folder)
+
+
+def already(run: Run) -> str:
+    """What an earlier climb left in the folder of a run, as a sentence; empty where nothing."""
+    assert run.path is not None
+    if run.finished:
+        return f"This climb is finished already; these are the results in {run.path}."
+    checkpoints = (run.path / RUNGS).glob(f"*/{CHECKPOINT.format(seed='*')}")
+    training = sorted({path.parent.name for path in checkpoints})
+    there = [f"{plural(len(run), 'rung is', 'rungs are')} complete"] if len(run) else []
+    there += [f"{shortlist(training)} from a checkpoint"] if training else []
+    return f"Resumed in {run.path}: {', '.join(there)}." if there else ""
 
 
 def add_rung(run: Run, rung: RungResult) -> Run:

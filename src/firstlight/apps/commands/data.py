@@ -15,6 +15,7 @@ from firstlight.apps.command import command
 from firstlight.apps.options import Data, Json, Quiet, Seed
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import JOINT, hanging, say, width
+from firstlight.errors import ArgumentError
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def get(
     from firstlight.data.fetching.download import get as fetch
 
     if name is None:
+        ignored = {"--folder": folder, "--sha256": sha256}
+        for option, value in ignored.items():
+            if value is not None:
+                raise ArgumentError(f"{option} {value} has no effect without a name; name what to get.")
         known = {one.name: {"about": one.about, "licence": one.licence, "url": one.url} for one in DATASETS.values()}
         if as_json:
             print_json(known)

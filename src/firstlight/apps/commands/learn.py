@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 def fit(
     data: Data,
     rung: Annotated[str, typer.Option(help="Rung to fit: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
-    distance: Annotated[str, typer.Option(help="Distance of the centroid: l1, l2 or cosine.")] = "l1",
-    centre: Annotated[str, typer.Option(help="Centre of each class: mean or median.")] = "mean",
+    distance: Annotated[
+        str | None, typer.Option(help="Distance of the centroid: l1, l2 or cosine; by default l1.")
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="Centre of each class of the centroid: mean or median; by default mean.")
+    ] = None,
     effort: Effort = "standard",
     hidden: Hidden = None,
     size: Size = "auto",
@@ -53,18 +57,23 @@ def fit(
 ) -> None:
     """Fit one rung, measure it on validation images and save the run."""
     from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.errors import ArgumentError
     from firstlight.models.rungs import centroid_name
 
     if hidden is not None:
         options["sizes"] = {"hidden": hidden}
-    name = centroid_name(distance, centre) if rung == "centroid" else rung
+    of_centroid = {"--distance": distance, "--centre": centre}
+    ignored = [option for option, value in of_centroid.items() if value is not None and rung != "centroid"]
+    if ignored:
+        raise ArgumentError(f"{ignored[0]} belongs to --rung centroid, not to {rung}; omit it.")
+    name = centroid_name(distance or "l1", centre or "mean") if rung == "centroid" else rung
     loading = _loading(size, color, resize, align, allow_unreadable)
     from_seed = range(seed, seed + seeds)
     show_climb(data, Asked((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet))
 
 
 @command("firstlight climb photos/ --effort quick")
-@training_options("device")
+@training_options()
 def climb(
     data: Data,
     rungs: Annotated[
@@ -72,6 +81,7 @@ def climb(
         typer.Option(help="Rungs, separated by commas; centroid means all three distances. Default: all."),
     ] = None,
     effort: Effort = "standard",
+    hidden: Hidden = None,
     split: Split = "validation",
     size: Size = "auto",
     color: Color = "auto",
@@ -92,6 +102,8 @@ def climb(
     """
     from firstlight.apps.climbing import Asked, show_climb
 
+    if hidden is not None:
+        options["sizes"] = {"hidden": hidden}
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     loading = _loading(size, color, resize, align, allow_unreadable)
     from_seed = range(seed, seed + seeds)
@@ -102,15 +114,25 @@ def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: b
     """The options of loading, which says what is wrong with them."""
     from firstlight.data.decoding.loading import Loading
 
-    chosen: Any = {"size": int(size) if size.isdecimal() else size, "color": color, "resize": resize, "align": align}
+    chosen: Any = {"size": _size(size), "color": color, "resize": resize, "align": align}
     return Loading(**chosen, allow_unreadable=allow_unreadable)
+
+
+def _size(text: str) -> int | tuple[int, ...] | str:
+    """``32``, ``24x32`` as height and width, or a word."""
+    sides = text.lower().split("x")
+    if not all(side.isdecimal() for side in sides):
+        return text
+    return int(text) if len(sides) == 1 else tuple(map(int, sides))
 
 
 @command("firstlight compare runs/photos --against centroid")
 def compare(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     other: Annotated[Path | None, typer.Argument(help="A second run folder, compared rung by rung.")] = None,
-    against: Annotated[str, typer.Option(help="Rung to compare the others with.")] = "centroid",
+    against: Annotated[
+        str | None, typer.Option(help="Rung to compare the others with; by default the centroid, if there is one.")
+    ] = None,
     by: Annotated[
         str | None,
         typer.Option(

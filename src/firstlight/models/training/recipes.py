@@ -98,19 +98,21 @@ class Recipe:
     epochs: Annotated[int, whole(1), "Number of epochs."] = 10
     batch_size: Annotated[int, whole(1), "Batch size."] = 256
     loss: Annotated[str | Loss, LOSS, "Loss function: l1, mse, bce or cross_entropy."] = "cross_entropy"
-    label_smoothing: Annotated[float, number(0, 1, inclusive="left")] = 0.0
+    label_smoothing: Annotated[float, number(0, 1, inclusive="left"), "Label smoothing, 0 to below 1."] = 0.0
     class_weights: Annotated[Literal["balanced", "none"], WEIGHTS, "Class weights: balanced or none."] = "none"
     optimizer: Annotated[Literal["sgd", "adamw"], choice(*OPTIMIZERS), "Optimizer: sgd or adamw."] = "sgd"
     lr: Annotated[float | Literal["auto"], RATE, "Learning rate: a number, or auto for a range test."] = 0.1
     momentum: Annotated[float, number(0, 1, inclusive="left"), "Momentum of sgd, or the first beta of adamw."] = 0.9
     weight_decay: Annotated[float, number(0, 1e3, inclusive="left"), "Weight decay; biases have none."] = 0.0
     schedule: Annotated[Literal["constant", "one_cycle"], SCHEDULE, "Schedule: constant or one_cycle."] = "one_cycle"
-    clip: Annotated[float, number(0, 1e9, inclusive="left")] = 0.0
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], choice(*PRECISIONS)] = "float32"
+    clip: Annotated[float, number(0, 1e9, inclusive="left"), "Largest norm of the gradient; 0: no limit."] = 0.0
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], choice(*PRECISIONS), "Precision: auto, float32 or bfloat16."
+    ] = "float32"
     normalize: Annotated[bool, FLAG, "(pixels - mean) / standard deviation; else pixels / 255."] = True
     patience: Annotated[int, whole(0), "Stop after this many epochs without a lower validation loss."] = 0
     augment: Annotated[Augmentation | Literal["auto", "none"], AUGMENT, "Data augmentation: auto or none."] = "none"
-    min_steps: Annotated[int, whole(0)] = 0
+    min_steps: Annotated[int, whole(0), "With few images, train until there are this many steps."] = 0
     tta: Annotated[bool, FLAG, "Test-time augmentation: mean over moved and mirrored images."] = False
     sizes: Annotated[Mapping[str, Any], SIZES] = field(default_factory=dict)
     device: Annotated[str, DEVICE, "Device for networks: auto, cpu, cuda or mps."] = "auto"
