@@ -48,9 +48,10 @@ def test_the_highest_score_is_predicted_and_of_equal_ones_the_first() -> None:
     assert np.int32 == made().predicted.dtype
 
 
-def test_an_image_without_a_known_class_is_not_correct() -> None:
-    """The tie of the second image is lost, the third has no label."""
-    assert [True, False, False, True] == made().correct.tolist()
+def test_an_image_without_a_known_class_is_neither_right_nor_wrong() -> None:
+    """The tie of the second image is lost, the third has no label and is masked."""
+    assert [True, False, None, True] == made().correct.tolist()
+    assert 2 / 3 == made().correct.mean()
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.5, 1.0, 40.0])
@@ -202,7 +203,7 @@ def test_the_frame_has_a_row_an_image() -> None:
     frame = made().frame()
     assert ["key", "label", "predicted", "probability", "correct"] == list(frame.columns)
     assert ["3", "7", "3", "7"] == frame["predicted"].tolist()
-    assert [True, False, False, True] == frame["correct"].tolist()
+    assert [True, False, None, True] == frame["correct"].astype(object).where(frame["correct"].notna(), None).tolist()
     expected = softmax(SCORES / 0.5, axis=1).max(axis=1)
     np.testing.assert_allclose(expected, frame["probability"], rtol=1e-12)
     assert [False, False, True, False] == frame["label"].isna().tolist()

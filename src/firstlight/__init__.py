@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firstlight.evaluation.label_errors import label_errors as label_errors
     from firstlight.evaluation.metrics import Evaluation as Evaluation
     from firstlight.evaluation.metrics import evaluate as evaluate
+    from firstlight.evaluation.predictions import Prediction as Prediction
     from firstlight.evaluation.predictions import Predictions as Predictions
     from firstlight.evaluation.simpson import Stratified as Stratified
     from firstlight.evaluation.simpson import simpson as simpson
@@ -75,6 +76,7 @@ _ROOMS = {
     "Loading": "data.decoding.loading",
     "Numbers": "data.numbers",
     "Pixels": "data.pixels",
+    "Prediction": "evaluation.predictions",
     "Predictions": "evaluation.predictions",
     "Recipe": "models.training.recipes",
     "Run": "runs.results",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pyarrow.compute as pc
@@ -18,14 +18,18 @@ from firstlight.data.decoding.stack import Stack, stack
 from firstlight.data.given import table_of
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.notebook import Shown, View
 from firstlight.progress import Progress, counted, reported
-from firstlight.wording import choose
+from firstlight.wording import choose, plural
+
+if TYPE_CHECKING:
+    import pandas
 
 MOST_UNREADABLE = 0.05  # above this share the whole folder is suspect, not a few files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pixels:
+class Pixels(Shown):
     """The images of a table in one size and color, each row aligned with the table's.
 
     Made by `load`. ``values`` is read-only: other processes may map the same file.
@@ -66,7 +70,14 @@ class Pixels:
     def __repr__(self) -> str:
         height, width = self.size
         left_out = f", {len(self.unreadable):,} unreadable" if len(self.unreadable) else ""
-        return f"<Pixels: {len(self):,} images of {height} x {width} px, {self.color}{left_out}>"
+        return f"<Pixels: {plural(len(self), 'image')} of {height} x {width} px, {self.color}{left_out}>"
+
+    def _view(self) -> View:
+        return replace(self.table._view(), title=repr(self), remarks=self.reasons)
+
+    def frame(self) -> pandas.DataFrame:
+        """One row an image, as `Table.frame`; row n describes ``values[n]``."""
+        return self.table.frame()
 
     @property
     def preprocessing(self) -> Preprocessing:

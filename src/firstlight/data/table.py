@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +18,13 @@ from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.cells import guarded_table
 from firstlight.characters import visible
-from firstlight.errors import ArgumentError, DataError
+from firstlight.errors import ArgumentError, DataError, require
+from firstlight.notebook import Shown, View
 from firstlight.parsing import parsed
 from firstlight.wording import plural
+
+if TYPE_CHECKING:
+    import pandas
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,8 +41,8 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Shown):
     """One row per image of a folder, zip or list, with nothing decoded.
 
     Made by `scan`; passed on to `split` and `load`. The rows are an Arrow table, so that a million
@@ -281,6 +285,23 @@ class Table:
                 f"{path} ends in neither .parquet nor .csv, the kinds in which a table is saved; rename it."
             )
         writers[kind](path)
+
+    def frame(self) -> pandas.DataFrame:
+        """One row an image: key, label, split, size in bytes, modified (UTC), digest, problem."""
+        with require("pandas", purpose="Data frames"):
+            import pandas
+        frame = self.rows.to_pandas()
+        return frame.assign(modified=pandas.to_datetime(frame["modified"], unit="ns", utc=True))
+
+    def __repr__(self) -> str:
+        classes = plural(len(self.classes), "class", "classes")
+        return visible(f"<Table: {plural(len(self), 'image')} of {classes} in {self.root or 'memory'} ({self.layout})>")
+
+    def _view(self) -> View:
+        counts = self.counts()
+        rows = ((name, *(each[name] for each in counts.values())) for name in self.classes)
+        skipped = [f"{count:,} skipped: {reason}" for reason, count in self.skipped.items()]
+        return View(repr(self), ("class", *counts), rows, len(self.classes), [*skipped, *self.notes])
 
     def __str__(self) -> str:
         counted = f"{plural(len(self), 'image')} of {plural(len(self.classes), 'class', 'classes')}"

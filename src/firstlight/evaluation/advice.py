@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import ALPHA, Comparison, Comparisons, compare_all, with_one
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
+from firstlight.notebook import Shown, View
 from firstlight.wording import p_value, rough
+
+if TYPE_CHECKING:
+    import pandas
 
 # Accuracies that differ by less are equal in practice: the region of practical equivalence of Benavoli, Corani, Demsar
 # and Zaffalon 2017, "Time for a change", Journal of Machine Learning Research 18, section 4.
@@ -20,8 +25,8 @@ MARGIN = 0.01
 PRIOR = "prior"
 
 
-@dataclass(frozen=True)
-class Advice:
+@dataclass(frozen=True, repr=False)
+class Advice(Shown):
     """Where to stop on the ladder.
 
     Attributes:
@@ -46,6 +51,16 @@ class Advice:
     comparisons: tuple[Comparison, ...] = field(default=())
     enough: bool = True
     smallest_shown: float | None = None
+
+    def __repr__(self) -> str:
+        return visible(f"<Advice: {self.rung}>")
+
+    def _view(self) -> View:
+        return replace(self.compared._view(), title=self.sentence)
+
+    def frame(self) -> pandas.DataFrame:
+        """One row for every other rung: its comparison with the advised one."""
+        return self.compared.frame()
 
     def __str__(self) -> str:
         return self.sentence

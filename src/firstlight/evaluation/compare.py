@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.paired import paired_interval, smallest_shown
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm_factors, mcnemar
+from firstlight.notebook import Shown, View
 from firstlight.tabular import Column, text_table
-from firstlight.wording import p_number, p_value, signed
+from firstlight.wording import p_number, p_value, plural, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -49,8 +51,8 @@ class Counts(NamedTuple):
     only_other: int
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """One classifier compared with another on the same images.
 
     The interval excludes 0 exactly where p is below 0.05: where p is corrected, so is the interval.
@@ -124,6 +126,12 @@ class Comparison:
             only_other=self.only_this,
         )
 
+    def __repr__(self) -> str:
+        return visible(f"<Comparison: {self}>")
+
+    def _view(self) -> View:
+        return replace(Comparisons(self.against, (self,))._view(), title=repr(self))
+
     def __str__(self) -> str:
         low, high = self.interval
         return (
@@ -141,8 +149,8 @@ class Comparison:
         return Comparisons(self.against, (self,)).frame()
 
 
-@dataclass(frozen=True)
-class Comparisons:
+@dataclass(frozen=True, repr=False)
+class Comparisons(Shown):
     """Several classifiers compared with one.
 
     Attributes:
@@ -158,6 +166,15 @@ class Comparisons:
 
     against: str
     rows: tuple[Comparison, ...]
+
+    def __repr__(self) -> str:
+        return visible(f"<Comparisons of {plural(len(self.rows), 'classifier')} with {self.against}>")
+
+    def _view(self) -> View:
+        cells = [(*vars(row).values(), row.verdict) for row in self.rows]
+        columns = [*(vars(self.rows[0]) if self.rows else ()), "verdict"]
+        rows = [[f"[{one[0]:+.3f}, {one[1]:+.3f}]" if isinstance(one, tuple) else one for one in row] for row in cells]
+        return View(repr(self), columns, rows, remarks=self.legend)
 
     def __str__(self) -> str:
         return "\n".join([*self.legend, "", *self.table()])

@@ -11,13 +11,15 @@ import pyarrow as pa
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
+from firstlight.notebook import Shown, View
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     import pandas
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LabelErrors:
+class LabelErrors(Shown):
     """Images whose label may be wrong, the most likely errors first.
 
     Attributes:
@@ -50,6 +52,14 @@ class LabelErrors:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<LabelErrors: {plural(len(self), 'label')} to check>"
+
+    def _view(self) -> View:
+        names = np.array(self.classes, object)
+        rows = zip(self.keys, names[self.labels], names[self.suggested], self.margins.tolist(), strict=True)
+        return View(repr(self), ("key", "label", "suggested", "margin"), rows, len(self))
 
     def frame(self) -> pandas.DataFrame:
         """One row an image: key, label, suggested, margin."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import mean_of_shares, mean_of_values, sum_of_gaps, wilson
+from firstlight.notebook import Shown, View
 
 if TYPE_CHECKING:
     import pandas
@@ -51,8 +53,8 @@ class Mistake(NamedTuple):
     images: int
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """The metrics of one rung on one split.
 
     Attributes:
@@ -108,6 +110,13 @@ class Evaluation:
         for one in self.mistakes:
             matrix[place[one.label], place[one.predicted]] = one.images
         return matrix
+
+    def __repr__(self) -> str:
+        return visible(f"<Evaluation of {self.name}: {self}>")
+
+    def _view(self) -> View:
+        rows = ((name, one.n, one.correct, one.recall, *one.interval) for name, one in self.recall.items())
+        return View(repr(self), ("class", "n", "correct", "recall", "low", "high"), rows, len(self.recall))
 
     def __str__(self) -> str:
         low, high = self.interval

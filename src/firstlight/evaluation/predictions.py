@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,13 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
+from firstlight.characters import visible
 from firstlight.errors import ArgumentError, RunError, require
 from firstlight.evaluation.calibration import crossfit_temperatures
+from firstlight.notebook import MOST_ROWS, Shown, View
 from firstlight.parsing import parsed
+from firstlight.tabular import Column, text_table
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     import pandas
@@ -26,9 +31,32 @@ if TYPE_CHECKING:
 NOT_WHOLE = (LookupError, TypeError, ValueError, OverflowError, RecursionError)
 
 
+class Prediction(NamedTuple):
+    """The prediction for one image.
+
+    Attributes:
+        key: the image's path or name.
+        predicted: the class with the highest score.
+        probability: of this class.
+        label: the true class; None where it is not known.
+        correct: whether both are the same; None where the true class is not known.
+
+    Example:
+        >>> seen = Predictions("ink", ["a.png"], ("3", "7"), np.array([-1]), np.array([[2.0, 0.0]]))
+        >>> seen[0].key, seen[0].predicted, seen[0].correct
+        ('a.png', '3', None)
+    """
+
+    key: str
+    predicted: str
+    probability: float
+    label: str | None
+    correct: bool | None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Predictions:
-    """The scores of N images for K classes.
+class Predictions(Shown):
+    """The scores of N images for K classes; ``for one in predictions`` gives a `Prediction` for each image.
 
     Attributes:
         name: of the rung.
@@ -91,8 +119,35 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, row: int) -> Prediction:
+        """The prediction for one image; loops over the predictions use it, too."""
+        if not isinstance(row, Integral):
+            raise ArgumentError(f"{row!r} is not the number of an image; pass one, or rows to select().")
+        label, predicted = int(self.labels[row]), int(self.predicted[row])
+        return Prediction(
+            key=self.keys[int(row) % len(self)].as_py(),
+            predicted=self.classes[predicted],
+            probability=float(np.exp(log_softmax(self.scores[[row]], self.temperature)).max()),
+            label=self.classes[label] if label >= 0 else None,
+            correct=label == predicted if label >= 0 else None,
+        )
+
     def __repr__(self) -> str:
-        return f"<Predictions of {self.name}: {len(self):,} images, {len(self.classes)} classes>"
+        classes = plural(len(self.classes), "class", "classes")
+        return visible(f"<Predictions of {self.name}: {plural(len(self), 'image')}, {classes}>")
+
+    def __str__(self) -> str:
+        most = min(len(self), MOST_ROWS)
+        columns = [Column("key"), Column("predicted"), Column("probability", right=True), Column("label")]
+        rows = [
+            (one.key, one.predicted, f"{one.probability:.3f}", one.label or "")
+            for one in map(self.__getitem__, range(most))
+        ]
+        more = [f"and {len(self) - most:,} more"] if len(self) > most else []
+        return "\n".join([*text_table(columns, rows), *more])
+
+    def _view(self) -> View:
+        return View(repr(self), Prediction._fields, map(self.__getitem__, range(len(self))), len(self))
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -106,8 +161,9 @@ class Predictions:
 
     @cached_property
     def correct(self) -> np.ndarray:
-        """(N,) bool: whether the predicted class is the true one; False where that is not known."""
-        return self.predicted == self.labels
+        """(N,) bool: whether the predicted class is the true one; masked where the true class is not known."""
+        right, known = self.predicted == self.labels, self.labels >= 0
+        return right if known.all() else np.ma.masked_array(right, ~known)
 
     @cached_property
     def log_probabilities(self) -> np.ndarray:
@@ -135,7 +191,10 @@ class Predictions:
         return replace(self, keys=keys, labels=self.labels[rows], scores=self.scores[rows])
 
     def frame(self) -> pandas.DataFrame:
-        """One row an image: key, label, predicted, probability of the predicted class, correct."""
+        """One row an image: key, label, predicted, probability of the predicted class, correct.
+
+        Label and correct are missing where the true class is not known.
+        """
         with require("pandas", purpose="Data frames"):
             import pandas
         names = np.array([*self.classes, None], object)  # -1 is the last: unknown
@@ -144,7 +203,7 @@ class Predictions:
             "label": names[self.labels],
             "predicted": names[self.predicted],
             "probability": self.probabilities.max(axis=1),
-            "correct": self.correct,
+            "correct": pandas.arrays.BooleanArray(self.predicted == self.labels, self.labels < 0),
         }
         return pandas.DataFrame(columns)
 

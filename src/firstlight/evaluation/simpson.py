@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from firstlight.characters import columns_of, padded, visible
-from firstlight.errors import ArgumentError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
+from firstlight.notebook import Shown, View
 from firstlight.wording import p_value
 
+if TYPE_CHECKING:
+    import pandas
 
-@dataclass(frozen=True)
-class Stratified:
+
+@dataclass(frozen=True, repr=False)
+class Stratified(Shown):
     """Two classifiers, measured on different images, slice by slice.
 
     Attributes:
@@ -74,6 +78,28 @@ class Stratified:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"reversed": self.reversed, "warning": self.warning}
+
+    def __repr__(self) -> str:
+        return visible(f"<Stratified: {self.first} and {self.other} by {self.name}>")
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        pairs = zip(self.parts, self._pairs(), strict=True)
+        return [(part, *a, *b, a[0] / a[1] - b[0] / b[1]) for part, (a, b) in pairs]
+
+    def _view(self) -> View:
+        remarks = [self.warning] if self.reversed else []
+        return View(repr(self), self._columns, self._rows(), len(self.parts), remarks)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        names = (f"{what} of {name}" for name in (self.first, self.other) for what in ("correct", "n"))
+        return (self.name, *names, "difference")
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a slice: correct and n of both, and the difference of the accuracies."""
+        with require("pandas", purpose="Data frames"):
+            import pandas
+        return pandas.DataFrame(self._rows(), columns=self._columns)
 
     def __str__(self) -> str:
         head = f"{self.first} compared with {self.other} by {self.name}, each on its own images"

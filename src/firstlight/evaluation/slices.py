@@ -15,7 +15,8 @@ from firstlight.evaluation.compare import ALPHA, Holder
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.uncertainty import holm, wilson
-from firstlight.wording import p_value
+from firstlight.notebook import Shown, View
+from firstlight.wording import p_value, plural
 
 if TYPE_CHECKING:
     import pandas
@@ -67,8 +68,8 @@ class Cell:
         return asdict(self) | {"accuracy": self.accuracy, "worse": self.worse}
 
 
-@dataclass(frozen=True)
-class Slices:
+@dataclass(frozen=True, repr=False)
+class Slices(Shown):
     """Accuracy by slices.
 
     Attributes:
@@ -117,6 +118,19 @@ class Slices:
             for part, cell in zip(self.parts, cells, strict=True)
         ]
         return pandas.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        of = f"{plural(len(self.rungs), 'rung')} in {plural(len(self.parts), 'slice')}"
+        return visible(f"<Slices by {self.name}: {of}>")
+
+    def _view(self) -> View:
+        rows = (
+            (rung, part.name, cell.n, cell.correct, cell.accuracy, *cell.interval, cell.p)
+            for rung, cells in zip(self.rungs, self.cells, strict=True)
+            for part, cell in zip(self.parts, cells, strict=True)
+        )
+        columns = ("rung", self.name, "n", "correct", "accuracy", "low", "high", "p")
+        return View(repr(self), columns, rows, len(self.rungs) * len(self.parts), self.worse)
 
     def __str__(self) -> str:
         wide = max(columns_of(visible(name)) for name in [*(part.name for part in self.parts), self.name])

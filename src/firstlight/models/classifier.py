@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.data.decoding.loading import Preprocessing
+from firstlight.errors import require
 from firstlight.models.attribution import Attribution
+from firstlight.notebook import Shown, View
 from firstlight.runs.history import Epoch
 from firstlight.runs.training import TrainingRecord
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
+    import pandas
+
     from firstlight.evaluation.predictions import Predictions
 
 
@@ -74,8 +80,8 @@ class Model(Protocol):
         return None
 
 
-@dataclass(frozen=True)
-class Classifier:
+@dataclass(frozen=True, eq=False, repr=False)
+class Classifier(Shown):
     """A fitted rung.
 
     Attributes:
@@ -110,6 +116,25 @@ class Classifier:
     training: TrainingRecord | None = None
     history: tuple[Epoch, ...] = ()
     calibrated_on: str = ""
+
+    def __repr__(self) -> str:
+        height, width = self.preprocessing.size
+        of = f"{plural(len(self.classes), 'class', 'classes')}, {height} x {width} px, {self.preprocessing.color}"
+        return visible(f"<Classifier {self.name}: {of}>")
+
+    def _facts(self) -> dict[str, Any]:
+        how = self.preprocessing.to_dict() | {"align": self.preprocessing.align}
+        about = {"name": self.name, "kind": self.model.kind, "classes": ", ".join(self.classes)} | how
+        return about | {"temperature": self.temperature, "seed": self.seed, "fingerprint": self.fingerprint}
+
+    def _view(self) -> View:
+        return View(repr(self), ("what", "value"), list(self._facts().items()))
+
+    def frame(self) -> pandas.DataFrame:
+        """One row: name, kind, classes, preprocessing, temperature, seed, fingerprint of the table."""
+        with require("pandas", purpose="Data frames"):
+            import pandas
+        return pandas.DataFrame([self._facts()])
 
     def predict(self, images: Any, *, split: str | None = None) -> Predictions:
         """Scores images, as `firstlight.predict` does.

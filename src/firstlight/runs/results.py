@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firstlight.data.decoding.loading import Loading
-from firstlight.errors import ArgumentError
+from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.predictions import Predictions
+from firstlight.notebook import Shown, View
 from firstlight.runs.history import Epoch
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
@@ -23,6 +24,8 @@ from firstlight.runs.training import TrainingRecord
 from firstlight.wording import choose
 
 if TYPE_CHECKING:
+    import pandas
+
     from firstlight.models.classifier import Classifier
 
 WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
@@ -85,7 +88,7 @@ class InMemory:
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class RungResult:
+class RungResult(Shown):
     """The result of one rung of a run.
 
     Attributes:
@@ -142,6 +145,13 @@ class RungResult:
     def __repr__(self) -> str:
         return self.row()
 
+    def _view(self) -> View:
+        return View(self.name, LADDER, [_ladder_row(self)])
+
+    def frame(self) -> pandas.DataFrame:
+        """One row, as `Run.frame`."""
+        return _frame([self])
+
     def row(self, width: int = 0) -> str:
         """Its name, padded to a width, with its accuracy, interval and n."""
         metrics, (low, high) = self.metrics, self.metrics.interval
@@ -149,7 +159,7 @@ class RungResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run:
+class Run(Shown):
     """One climb: what was requested, what was decided and why, and the result of every rung.
 
     Made by `climb`, or by `read_run` from its folder. ``run["centroid-l1"]`` is one rung; iteration goes
@@ -290,9 +300,37 @@ class Run:
         longest = max((len(rung.name) for rung in self.rungs), default=0)
         return "\n".join([head, *(f"  {rung.row(longest)}" for rung in self.rungs)])
 
+    def _view(self) -> View:
+        head, *_ = repr(self).splitlines()
+        advice = [] if self.advice is None else [self.advice.sentence]
+        return View(head, LADDER, map(_ladder_row, self.rungs), len(self), advice)
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a rung: n, correct, accuracy with its interval, the other metrics, seconds to fit and predict."""
+        return _frame(self.rungs)
+
     def __str__(self) -> str:
         advice = "" if self.advice is None else textwrap.fill(self.advice.sentence, WIDTH)
         return "\n".join(filter(None, [repr(self), advice]))
+
+
+LADDER = (
+    *("rung", "n", "correct", "accuracy", "low", "high", "balanced_accuracy", "log_loss", "calibration_error"),
+    *("seconds_to_fit", "seconds_to_predict"),
+)
+
+
+def _ladder_row(rung: RungResult) -> tuple[object, ...]:
+    """The columns of `LADDER`."""
+    seen, (low, high) = rung.metrics, rung.metrics.interval
+    of = (rung.name, seen.n, seen.correct, seen.accuracy, low, high)
+    return (*of, seen.balanced_accuracy, seen.log_loss, seen.calibration_error, rung.seconds.fit, rung.seconds.predict)
+
+
+def _frame(rungs: Sequence[RungResult]) -> pandas.DataFrame:
+    with require("pandas", purpose="Data frames"):
+        import pandas
+    return pandas.DataFrame(map(_ladder_row, rungs), columns=LADDER)
 
 
 @cache

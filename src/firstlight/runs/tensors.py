@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.errors import RunError
 from firstlight.parsing import parsed
 from firstlight.runs.seal import digest, seal, unseal
@@ -39,6 +40,9 @@ class SavedModel:
 
     config: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray] = field(repr=False)
+
+    def __repr__(self) -> str:
+        return visible(f"<SavedModel: {self}>")
 
     def __str__(self) -> str:
         parts = [f"{name} {array.dtype} {array.shape}" for name, array in self.tensors.items()]

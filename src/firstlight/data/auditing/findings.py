@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
+from firstlight.notebook import Shown, View
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     import pandas
@@ -94,8 +96,8 @@ class Finding:
         return visible(f"{self.code} {self.severity:<8} {self.message} {self.advice}")
 
 
-@dataclass(frozen=True)
-class Findings(Sequence[Finding]):
+@dataclass(frozen=True, repr=False)
+class Findings(Shown, Sequence[Finding]):
     """What `audit` found, the gravest first.
 
     Attributes:
@@ -125,6 +127,14 @@ class Findings(Sequence[Finding]):
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.found)
+
+    def __repr__(self) -> str:
+        return f"<Findings: {len(self):,} in {plural(self.images, 'image')}>"
+
+    def _view(self) -> View:
+        rows = ((one.code, one.severity, one.count, one.message, one.advice) for one in self.found)
+        columns = ("code", "severity", "count", "message", "advice")
+        return View(repr(self), columns, rows, len(self), self.remarks)
 
     def with_code(self, code: str) -> Finding | None:
         """The finding of this code; None where there is none."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstlight.errors import ArgumentError
+from firstlight.wording import plural
 
 ROWS = 4096  # images summed at a time: bounds the memory, and 4096 * 255 is far below 2**32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassSums:
     """The number of images of each class, and their sum, pixel by pixel.
 
@@ -34,6 +35,11 @@ class ClassSums:
 
     counts: np.ndarray  # (K,)
     sums: np.ndarray  # (K, P)
+
+    def __repr__(self) -> str:
+        return (
+            f"<ClassSums: {plural(int(self.counts.sum()), 'image')} of {plural(len(self.counts), 'class', 'classes')}>"
+        )
 
     def __add__(self, other: ClassSums) -> ClassSums:
         return ClassSums(self.counts + other.counts, self.sums + other.sums)

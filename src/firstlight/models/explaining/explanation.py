@@ -10,6 +10,7 @@ import numpy as np
 from firstlight.characters import visible
 from firstlight.errors import require
 from firstlight.models.explaining.neighbours import Neighbour
+from firstlight.notebook import Shown, View
 from firstlight.runs.seal import plain
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ VERTICAL, HORIZONTAL = ("top", "", "bottom"), ("left", "", "right")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+class Explanation(Shown):
     """Why a rung predicts one class of an image and not another.
 
     ``difference == baseline + map.sum() + remainder``: what no pixel adds is reported, too.
@@ -79,6 +80,14 @@ class Explanation:
         """The difference minus baseline and map: rounding, the completeness error of integrated gradients, or the
         whole difference if no pixel contributes."""
         return self.difference - self.baseline - float(self.map.sum())
+
+    def __repr__(self) -> str:
+        return visible(f"<Explanation of {self.key}: {self.rung} predicts {self.predicted}, not {self.against}>")
+
+    def _view(self) -> View:
+        near = ((one.key, one.label, one.distance) for one in self.neighbours)
+        columns = ("nearest training image", "class", "distance") if self.neighbours else ()
+        return View(repr(self), columns, near, remarks=str(self).splitlines())
 
     def __str__(self) -> str:
         lines = [f"{self.key}: {self._verdict()}", f"  {self._account()}.", f"  Method: {self.method}."]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from firstlight.characters import visible
 from firstlight.data.decoding.align import aligned
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.errors import RunError, require
@@ -21,6 +22,7 @@ from firstlight.parsing import parsed
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA, SavedModel
+from firstlight.wording import plural
 
 ALWAYS = ("labels", "probabilities", "pixels")  # arrays that every answer has
 
@@ -91,6 +93,9 @@ class Session:
             raise RunError(f"The description of {about['name']} is not whole ({error}); export it anew.") from error
         self.ideal = engine.ideal()
         self._engine = engine
+
+    def __repr__(self) -> str:
+        return visible(f"<Session of {self.about['name']}: {plural(len(self.classes), 'class', 'classes')}>")
 
     @classmethod
     def of(cls, source: Run | str | Path, rung: str | None = None) -> Session:
