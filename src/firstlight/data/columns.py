@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
-from firstlight.data.files import open_root
+from firstlight.data.files import Read, open_root
 from firstlight.data.pixels import Pixels
 from firstlight.data.scanning.entries import entries_of_zip
 from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.data.scanning.headings import naming_column
-from firstlight.data.scanning.lists import METADATA, LabelList, names_below, read_sheet
+from firstlight.data.scanning.lists import LISTS, METADATA, LabelList, names_below, read_sheet
 from firstlight.data.scanning.matching import match
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
@@ -89,8 +89,7 @@ def _listed(table: Table, by: str) -> np.ndarray:
     names: list[pa.StringArray] = []
     values: list[pa.StringArray] = []
     damaged: list[DataError] = []
-    read = open_root(table.root)
-    for key in _lists(table):
+    for read, key in _lists(table):
         try:
             sheet = read_sheet(read, key)
         except DataError as error:  # perhaps some other file
@@ -115,14 +114,25 @@ def _listed(table: Table, by: str) -> np.ndarray:
     raise ArgumentError(f"There is no column {by!r} in {table.root}; choose from {', '.join(KNOWN)}{more}.")
 
 
-def _lists(table: Table) -> list[str]:
-    """The lists next to the images: CSV files in the root, Hugging Face's metadata in any folder of images."""
+def _lists(table: Table) -> list[tuple[Read, str]]:
+    """The list that was passed itself, wherever it is; then those next to the images."""
+    read, source = open_root(table.root), Path(table.source)
+    next_to = [(read, key) for key in _keys_of_lists(table)]
+    if source.suffix.lower() in LISTS and source.parent != Path(table.root) and source.is_file():
+        return [(open_root(str(source.parent)), source.name), *next_to]
+    return next_to
+
+
+def _keys_of_lists(table: Table) -> list[str]:
+    """CSV and TSV files in the root, and Hugging Face's metadata in any folder of images."""
     root = Path(table.root)
     if not root.is_dir():
-        return [str(key) for key in entries_of_zip(table.root).lists.to_pylist() if str(key).lower().endswith(".csv")]
+        return [
+            key for key in map(str, entries_of_zip(table.root).lists.to_pylist()) if Path(key).suffix.lower() in LISTS
+        ]
     folders = sorted({key.rpartition("/")[0] for key in table.keys} | {""})
     metadata = [f"{folder}/{name}" for folder in folders if folder for name in METADATA]
-    in_root = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv" or path.name in METADATA)
+    in_root = sorted(path.name for path in root.iterdir() if path.suffix.lower() in LISTS[:2] or path.name in METADATA)
     return in_root + [key for key in metadata if (root / key).is_file()]
 
 

@@ -9,22 +9,28 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.compute as pc
 
-from firstlight.arrow import booleans, strings, to_numpy
+from firstlight.arrow import booleans
 from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
-from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.data.scanning.frames import Rows, list_of_rows
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement
 from firstlight.data.scanning.layout import Layout, understand
 from firstlight.data.scanning.listed import Listed, locate, saved
-from firstlight.data.scanning.lists import METADATA, LabelList, joined, passed_list, read_lists, without_forms
+from firstlight.data.scanning.lists import (
+    LISTS,
+    METADATA,
+    joined,
+    passed_list,
+    read_lists,
+    split_by_name,
+    without_forms,
+)
 from firstlight.data.scanning.matching import match
 from firstlight.data.scanning.walk import entries_of_folder
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.wording import shortlist
 
-LISTS = (".csv", ".tsv", ".jsonl")
 LOOSE = "image next to the class folders"
 UNNAMED = "image that the list does not name"
 
@@ -111,9 +117,7 @@ def _table(root: str, entries: Entries, *, archive: bool = False) -> Table:
         raise _without_images(root, entries)
     layout = _layout(entries, archive=archive)
     found, used = _labels(root, entries, layout)
-    table = _built(root, entries, found, used=used, left=LOOSE)
-    denied = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()]
-    return replace(table, notes=(*denied, *table.notes))
+    return _built(root, entries, found, used=used, left=LOOSE)
 
 
 def _layout(entries: Entries, *, archive: bool) -> Layout:
@@ -144,7 +148,8 @@ def _built(root: str, entries: Entries, found: Labels, *, used: int, left: str) 
         layout=found.layout,
         skipped=dict(+skipped),
     )
-    return replace(table, notes=(*found.notes, *_about_classes(table)))
+    denied = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()]
+    return replace(table, notes=(*denied, *found.notes, *_about_classes(table)))
 
 
 def _labels(root: str, entries: Entries, layout: Layout) -> tuple[Labels, int]:
@@ -159,10 +164,13 @@ def _labels(root: str, entries: Entries, layout: Layout) -> tuple[Labels, int]:
     lists, forms = without_forms(lists)
     notes += forms
     if lists:
-        listed = joined([_split_by_name(each) for each in lists])
-        matched = match(lists, entries.keys)
+        lists = [split_by_name(each) for each in lists]
+        listed = joined(lists)
+        matched = match(lists, entries.keys, layout.splits[entries.folder_of])
         any_named = bool(matched.found.any())
         if any_named and not in_folders:
+            if len(lists) > 1 or forms:
+                notes.append(f"The labels are those of {shortlist(each.source for each in lists)}.")
             return _noted(by_list(entries, layout, listed, matched), notes), len(lists)
         if any_named:
             notes += disagreement(entries, layout, listed, matched)
@@ -183,14 +191,6 @@ def _may_hold_labels(key: str, base: str) -> bool:
     """Whether a file may be a list: a CSV in the root, or Hugging Face's metadata in any folder."""
     folder, _, name = key.rpartition("/")
     return name.lower() in METADATA or (name.lower().endswith((".csv", ".tsv")) and folder in ("", base))
-
-
-def _split_by_name(found: LabelList) -> LabelList:
-    """A list without splits, but called train.csv or the like, is that split as a whole."""
-    word = os.path.splitext(os.path.basename(found.source))[0].lower()  # noqa: PTH119, PTH122
-    if word not in SPLIT_WORDS or (to_numpy(pc.binary_length(found.splits)) > 0).any():
-        return found
-    return replace(found, splits=strings([word] * len(found.names)))
 
 
 def _without_images(root: str, entries: Entries) -> DataError:

@@ -21,7 +21,7 @@ from firstlight.characters import visible
 from firstlight.errors import ArgumentError, DataError, require
 from firstlight.notebook import Shown, View
 from firstlight.parsing import parsed
-from firstlight.wording import plural
+from firstlight.wording import plural, shortened
 
 if TYPE_CHECKING:
     import pandas
@@ -307,7 +307,7 @@ class Table(Shown):
         counted = f"{plural(len(self), 'image')} of {plural(len(self.classes), 'class', 'classes')}"
         lines = [f"{counted} in {visible(self.root)} ({self.layout})"]
         for split, counts in self.counts().items():
-            shown = "  ".join(f"{visible(name)} {count:,}" for name, count in list(counts.items())[:10])
+            shown = "  ".join(f"{shortened(visible(name), 40)} {count:,}" for name, count in list(counts.items())[:10])
             more = f"  and {len(counts) - 10} more classes" if len(counts) > 10 else ""
             lines.append(f"  {split:<11}{sum(counts.values()):>8,}   {shown}{more}")
         lines += [f"  skipped    {count:>8,}   {visible(reason)}" for reason, count in self.skipped.items()]

@@ -24,7 +24,7 @@ from firstlight.errors import ArgumentError, DataError
 
 STANDARD_INPUT = "-"
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-LISTS = (".csv", ".parquet")
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 WITHOUT_CLASS = (LOOSE, UNNAMED)  # reasons why `scan` skips an image that can be predicted all the same
 
 
@@ -103,9 +103,10 @@ def _understood(path: str, stack: ExitStack) -> _File | Source:
         except OSError as error:
             raise DataError(f"{path} cannot be unpacked ({error.strerror}); pass the unpacked folder.") from error
         return Source(_whole(folder, path), os.path.join(path, ""), origin=path)  # noqa: PTH118
-    if lower.endswith(LISTS):
+    if lower.endswith(TABLES):
         table = scan(path)
-        shown = table.root if lower.endswith(".parquet") else os.path.dirname(path)  # noqa: PTH120
+        home = os.path.dirname(path)  # noqa: PTH120 - a path is shown as it was typed, where it begins so
+        shown = home if table.root == os.path.abspath(home) else table.root  # noqa: PTH100
         return Source(table, os.path.join(shown, "") if shown else "")  # noqa: PTH118
     return _File(path, path)
 

@@ -19,9 +19,11 @@ from firstlight.data.scanning.entries import IMAGES
 from firstlight.errors import DataError
 
 SAMPLE = 1000  # rows by which the meaning of a column is decided
+FIRST_LINES = 20  # by which the delimiter is known
 AT_ONCE = 1 << 15  # rows that are Python strings at a time
 DELIMITERS = ",;\t|"
 LAST = "\0"  # follows the last line; a reader that does not give it back was inside a quotation
+OPEN = "a quotation mark is opened and never closed"
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
@@ -99,13 +101,14 @@ def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
     lines, delimiter = _lines(text), ""
     if found := re.match(r'\s*"?sep=(.)"?[ \t]*(?=[\r\n])', text):  # Excel's own first line
         delimiter, lines = found[1], _lines(text[found.end() :])
-    first = list(islice((line for line in lines if line.strip()), 2))
-    delimiter = delimiter or max(DELIMITERS, key=lambda each: len(next(_parsed(first, each), [])))
+    delimiter = delimiter or _delimiter(list(islice((line for line in lines if line.strip()), FIRST_LINES)))
 
     def rows() -> Iterator[list[str]]:
         return (row for row in _parsed(_lines(text[found.end() :] if found else text), delimiter) if any(row))
 
     top = tuple(cell.strip() for cell in next(rows(), []))
+    if any(LAST in cell for cell in top) and LAST not in text:
+        raise ValueError(OPEN)
     bare = any(is_image_name(cell) for cell in top)  # a heading does not end in .png: it is a row
     headings = ("",) * len(top) if bare else top
 
@@ -121,6 +124,16 @@ def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
             raise _damaged(key, str(error)) from error
 
     return Sheet(headings, sample, columns, notes)
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The one by which the first lines have the same number of cells, and that the first of them has most of."""
+
+    def fit(delimiter: str) -> tuple[bool, float, int]:
+        lengths = [len(next(_till_damage(_parsed([line], delimiter)), [])) for line in lines]
+        return lengths[0] > 1, lengths.count(lengths[0]) / len(lengths), lengths[0]
+
+    return max(DELIMITERS, key=fit) if lines else DELIMITERS[0]
 
 
 def is_image_name(cell: str) -> bool:
@@ -141,7 +154,7 @@ def _parsed(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
         elif row:
             yield row
     if not whole:
-        raise ValueError("a quotation mark is opened and never closed")
+        raise ValueError(OPEN)
 
 
 def _till_damage(rows: Iterator[list[str]]) -> Iterator[list[str]]:

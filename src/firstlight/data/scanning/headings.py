@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstlight.data.scanning.delimited import Sheet, is_image_name
-from firstlight.data.scanning.folder_names import SPLIT_WORDS
+from firstlight.data.scanning.folder_names import SPLIT_WORDS, is_split, split_in
 from firstlight.wording import shortlist
 
 # Words of headings, the surest first; "Image_ID", "imageId" and "image ids" have the same two words.
@@ -18,6 +18,7 @@ LABELS = (
     *("classification", "tag", "genre", "kind", "variety", "cultivar"),
 )
 WITH_LABELS = frozenset({"name", "id", "code", "index", "idx", "text", "true", "truth", "ground", "gt", "image"})
+NUMBERS = frozenset({"id", "code", "index", "idx"})  # a column of names tells more
 SPLITS = ("split", "set", "subset", "fold", "partition", "phase", "usage", "dataset")
 YES, NO = frozenset({"1", "1.0", "true", "yes", "t", "y"}), frozenset({"0", "0.0", "false", "no", "f", "n"})
 FEW = 8  # rows from which on names have to differ and labels to repeat
@@ -127,9 +128,9 @@ def _singular(word: str) -> str:
 def _labels(words: Sequence[list[str]], rest: Sequence[int]) -> list[int]:
     """The columns that may hold labels, the surest first."""
 
-    def rank(at: int) -> tuple[int, int]:
+    def rank(at: int) -> tuple[int, bool, int]:
         mine = [word for word in words[at] if word in LABELS]
-        return len(words[at]), LABELS.index(mine[0])
+        return len(words[at]), bool(NUMBERS & set(words[at])), LABELS.index(mine[0])
 
     sure = [at for at in rest if set(words[at]) & set(LABELS) and set(words[at]) <= {*LABELS, *WITH_LABELS}]
     likely = [at for at in rest if words[at] and words[at][-1] in LABELS]
@@ -140,9 +141,9 @@ def _split(sheet: Sheet, words: Sequence[list[str]]) -> tuple[int | None, str]:
     """The column of splits, and the split that it is a flag of."""
     for at, mine in enumerate(words):
         cells = {row[at].strip().lower() for row in sheet.sample} - {""}
-        if mine == ["split"] or (set(mine) & set(SPLITS) and any(cell in SPLIT_WORDS for cell in cells)):
+        if mine == ["split"] or (set(mine) & set(SPLITS) and any(map(split_in, cells))):
             return at, ""
-        if not any(words) and cells and all(cell in SPLIT_WORDS for cell in cells):
+        if not any(words) and cells and all(map(is_split, cells)):
             return at, ""
         known = [word for word in mine if word in SPLIT_WORDS]
         if len(known) == 1 and set(mine) <= {"is", "in", "set", "image", known[0]} and cells and cells <= YES | NO:
@@ -150,9 +151,14 @@ def _split(sheet: Sheet, words: Sequence[list[str]]) -> tuple[int | None, str]:
     return None, ""
 
 
+def flags_of(sheet: Sheet, rest: Sequence[int]) -> list[int]:
+    """The columns whose cells are all 0 or 1."""
+    return [at for at in rest if sheet.sample and {row[at].strip().lower() for row in sheet.sample} <= {"", *YES, *NO}]
+
+
 def _one_hot(sheet: Sheet, rest: Sequence[int]) -> tuple[int, ...]:
     """The columns whose cells are all 0 or 1, if most rows have a single 1 among them."""
-    flags = [at for at in rest if sheet.sample and {row[at].strip().lower() for row in sheet.sample} <= {"", *YES, *NO}]
+    flags = flags_of(sheet, rest)
     single = sum(sum(row[at].strip().lower() in YES for at in flags) == 1 for row in sheet.sample)
     return tuple(flags) if len(flags) > 1 and single * 2 > len(sheet.sample) else ()
 

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans, strings, to_numpy
 from firstlight.data.files import Read
 from firstlight.data.scanning.entries import Entries
-from firstlight.data.scanning.folder_names import SPLIT_WORDS
 from firstlight.data.scanning.layout import Layout
-from firstlight.data.scanning.lists import METADATA, LabelList, read_voc
+from firstlight.data.scanning.lists import METADATA, LabelList, read_voc, split_codes
 from firstlight.data.scanning.matching import Match
 from firstlight.wording import plural, shortened, shortlist
 
@@ -75,10 +74,7 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
     mine = found.labels.filter(booleans(matched.found))
     classes = tuple(sorted(name for name in pc.unique(mine).to_pylist() if name))
     codes = to_numpy(pc.index_in(found.labels, strings(classes)))
-    words = found.splits.dictionary_encode()
-    spelt = [str(word) for word in words.dictionary.to_pylist()]
-    known = [SPLIT_WORDS.get(word.lower(), -1) for word in spelt]
-    listed = np.array([*known, -1])[to_numpy(words.indices)]
+    listed = split_codes(found.splits)
     splits = _pick(listed, matched.rows)
     splits = np.where(splits >= 0, splits, layout.splits[entries.folder_of])
     labels = _pick(codes, matched.rows)
@@ -104,7 +100,8 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
     if twice := int(np.count_nonzero(matched.contradicted)):
         example = _example(found.names, matched.contradicted)
         notes.append(f"{source} gives {twice:,} of its images a second, other label, which was not used, {example}.")
-    if strange := [word for word, code in zip(spelt, known, strict=True) if word and code < 0]:
+    unknown = pc.unique(found.splits.filter(booleans(listed < 0))).to_pylist()
+    if strange := [str(word) for word in unknown if word]:
         notes.append(f"{source} names splits that are none of train, validation and test: {shortlist(strange)}.")
     name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"
     kept = named_rows if alone else np.ones(len(entries), bool)

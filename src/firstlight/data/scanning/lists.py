@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,15 @@ import pyarrow.compute as pc
 from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import Read
 from firstlight.data.scanning.delimited import Sheet, open_sheet
-from firstlight.data.scanning.headings import NO, YES, Roles, naming_column, roles
+from firstlight.data.scanning.folder_names import split_in
+from firstlight.data.scanning.headings import NO, YES, Roles, flags_of, naming_column, roles
 from firstlight.data.table import SPLITS
 from firstlight.errors import DataError
 from firstlight.wording import plural, shortened, shortlist
 
+HALVES = frozenset({"public", "private"})  # as in FER-2013's PublicTest
+ABOUT_LISTS = frozenset({"label", "labels", "list", "class", "classes", "annotation", "annotations", "metadata", "gt"})
+LISTS = (".csv", ".tsv", ".jsonl")
 METADATA = ("metadata.csv", "metadata.jsonl")  # the names that Hugging Face's image folders use
 FORM = 5  # rows from which on a single label is no chance
 ABSOLUTE = r"^(/|\\|[A-Za-z]:[/\\]|(?i:file:))"
@@ -87,20 +91,29 @@ def passed_list(read: Read, key: str) -> LabelList:
 def unlabelled(sheet: Sheet, source: str) -> str:
     """Why a sheet is no list of labels: the beginning of a sentence."""
     headings = [heading for heading in sheet.headings if heading.strip()]
-    what = "names of images" if naming_column(sheet) is None else "labels"
+    name = naming_column(sheet)
+    flags = [sheet.headings[at] for at in flags_of(sheet, [at for at in range(len(sheet.headings)) if at != name])]
+    if name is not None and len(flags) > 1:
+        return f"{source} gives images several of the classes {shortlist(flags)}, where one each was expected"
+    what = "names of images" if name is None else "labels"
     has = f"its columns are {shortlist(headings, 6)}" if headings else "it has no line of headings"
     return f"{source} has no column of {what} ({has})"
 
 
 def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[str]]:
-    """The lists among some files, and a sentence for each that is damaged."""
-    lists, notes = [], []
+    """The lists among some files, and a sentence for each that is damaged, or where all lack labels."""
+    lists, notes, unused = [], [], []
     for key in keys:
         try:
-            lists += [each] if (each := read_list(read, key)) is not None else []
+            sheet = read_sheet(read, key)
+            meant = roles(sheet, key)
+            if meant.name is not None and meant.labels:
+                lists.append(list_of(sheet, meant, key))
+            elif meant.name is not None and sheet.sample:
+                unused.append(f"{unlabelled(sheet, key)}.")
         except DataError as error:
             notes.append(str(error))
-    return lists, notes
+    return lists, notes if lists else notes + unused
 
 
 def without_forms(lists: list[LabelList]) -> tuple[list[LabelList], list[str]]:
@@ -120,8 +133,6 @@ def without_forms(lists: list[LabelList]) -> tuple[list[LabelList], list[str]]:
             f"{each.source} gives {plural(len(each), 'image')} {given}, as a form for predictions does, so its labels "
             "were not used; pass the list itself to use them."
         )
-    if len(kept) > 1 or notes:
-        notes += [f"The labels are those of {shortlist(each.source for each in kept)}."] if kept else []
     return kept, notes
 
 
@@ -181,6 +192,27 @@ def _from_flag(cells: pa.StringArray, flag: str) -> pa.StringArray:
 
 def _is_in(cells: pa.StringArray, words: frozenset[str]) -> pa.BooleanArray:
     return pc.is_in(pc.utf8_lower(cells), strings(sorted(words)))
+
+
+def split_codes(splits: pa.StringArray) -> np.ndarray:
+    """(M,) the index into `SPLITS` of each word; -1 where it is none for a split."""
+    words = splits.dictionary_encode()
+    known = [split_of(str(word), HALVES) for word in words.dictionary.to_pylist()]
+    return np.array([*known, -1])[to_numpy(words.indices)]
+
+
+def split_of(name: str, others: frozenset[str]) -> int:
+    """The index into `SPLITS` of a name such as train, test_set or PublicTest, which may have these other words; -1."""
+    found = split_in(name)
+    return found[0] if found and others.issuperset(found[1]) else -1
+
+
+def split_by_name(found: LabelList) -> LabelList:
+    """A list without splits, but called train.csv or the like, is that split as a whole."""
+    code = split_of(re.sub(r"\.\w+$", "", found.source.rpartition("/")[2]), ABOUT_LISTS)
+    if code < 0 or (to_numpy(pc.binary_length(found.splits)) > 0).any():
+        return found
+    return replace(found, splits=strings([SPLITS[code]] * len(found)))
 
 
 def joined(lists: list[LabelList]) -> LabelList:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.arrow import strings, to_numpy
+from firstlight.arrow import numbers, strings, to_numpy
 from firstlight.data.scanning.entries import IMAGES
-from firstlight.data.scanning.lists import LabelList
+from firstlight.data.scanning.lists import LabelList, split_codes
 
 AMBIGUOUS = -2
 
@@ -44,7 +44,7 @@ class Match:
         return ~(self.missing | self.ambiguous)
 
 
-def match(lists: Sequence[LabelList], keys: pa.StringArray) -> Match:
+def match(lists: Sequence[LabelList], keys: pa.StringArray, splits: np.ndarray | None = None) -> Match:
     """Finds the images that lists name.
 
     A name is compared as it is written, then with its slashes, Unicode form and extension made equal, then in any
@@ -55,6 +55,8 @@ def match(lists: Sequence[LabelList], keys: pa.StringArray) -> Match:
     Args:
         lists: one or more; their rows are counted through.
         keys: (N,) the images' keys.
+        splits: (N,) the split of each image's folder, as an index into `SPLITS`, -1 without one. A name that several
+            images share, or that is not found, is searched among those of the split that its row gives.
 
     Returns:
         The row of each image; of several rows that name one image the first.
@@ -66,6 +68,9 @@ def match(lists: Sequence[LabelList], keys: pa.StringArray) -> Match:
         [1, 0]
     """
     places, renamed = zip(*(_places(each.names, keys) for each in lists), strict=True)
+    if splits is not None:
+        for at, each in zip(places, lists, strict=True):
+            _fill_by_split(at, each, keys, splits)
     at, labels = np.concatenate(places), pa.concat_arrays([each.labels for each in lists])
     rows = np.full(len(keys), -1, np.int64)
     named = np.flatnonzero(at >= 0)
@@ -91,6 +96,16 @@ def _places(names: pa.StringArray, keys: pa.StringArray) -> tuple[np.ndarray, bo
         return at, False
     at = _by_end(_stem(names), _stem(keys))
     return at, bool((at >= 0).any())
+
+
+def _fill_by_split(at: np.ndarray, found: LabelList, keys: pa.StringArray, splits: np.ndarray) -> None:
+    """Finds rows among the images of their own split, in place: train.csv names images in train."""
+    codes = split_codes(found.splits)
+    for code in np.unique(codes[(at < 0) & (codes >= 0)]):
+        rows, there = np.flatnonzero((at < 0) & (codes == code)), np.flatnonzero(splits == code)
+        if len(there):
+            mine, _ = _places(found.names.take(numbers(rows)), keys.take(numbers(there)))
+            at[rows] = np.where(mine >= 0, np.append(there, -1)[mine], at[rows])
 
 
 def _fill(
