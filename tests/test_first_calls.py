@@ -225,6 +225,37 @@ def test_a_run_predicts_by_its_advised_rung(photos: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("by", ["brightness", "contrast", "size", "folder"])
+@pytest.mark.parametrize("align", ["none", "box"])
+def test_a_run_is_sliced_by_name(photos: Path, by: str, align: Any) -> None:
+    """By the names of compare --by, also where the images were aligned; the slices hold every image once."""
+    run = fl.climb(photos, rungs=["ink"], align=align)
+    found = fl.slices(run, by=by)
+    assert by == found.name and run["ink"].metrics.n == sum(part.n for part in found.parts)
+    assert by == fl.simpson(run, run, by=by).name
+    with pytest.raises(fl.FirstlightError, match="only a run knows"):
+        fl.slices(run["ink"], by=by)
+    with pytest.raises(fl.FirstlightError, match="'brightnes'"):
+        fl.slices(run, by="brightnes")
+
+
+@pytest.mark.slow
+def test_a_classifier_is_saved_as_a_file(photos: Path, nearest: fl.Classifier, tmp_path: Path) -> None:
+    """And read back with the same scores; another ending, or a file of something else, is one sentence."""
+    fl.save(nearest, tmp_path / "model.safetensors")
+    again = fl.restore(tmp_path / "model.safetensors")
+    assert np.array_equal(nearest.predict(photos).scores, again.predict(photos).scores)
+    (tmp_path / "other.safetensors").write_bytes(b"nothing")
+    for call in (
+        lambda: fl.save(nearest, tmp_path / "model.pkl"),
+        lambda: fl.restore(tmp_path / "other.safetensors"),
+        lambda: fl.restore(tmp_path / "gone.safetensors"),
+    ):
+        with pytest.raises(fl.FirstlightError, match=r"model\.pkl|other|gone"):
+            call()
+
+
+@pytest.mark.slow
 def test_numbers_of_other_types_are_saved_as_plain_ones(photos: Path, tmp_path: Path) -> None:
     """NumPy's numbers and fractions train as Python's, and the run is read back equal."""
     options: Any = {"epochs": np.int64(2), "lr": Fraction(1, 10), "momentum": np.float32(0.5), "device": "cpu"}

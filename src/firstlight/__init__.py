@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from firstlight.evaluation.predictions import Prediction as Prediction
     from firstlight.evaluation.predictions import Predictions as Predictions
     from firstlight.evaluation.simpson import Stratified as Stratified
-    from firstlight.evaluation.simpson import simpson as simpson
     from firstlight.evaluation.slices import Slices as Slices
-    from firstlight.evaluation.slices import slices as slices
     from firstlight.ladder import climb as climb
     from firstlight.ladder import fit as fit
     from firstlight.models.checkpoint import restore as restore
@@ -56,6 +54,8 @@ if TYPE_CHECKING:
     from firstlight.runs.history import Epoch as Epoch
     from firstlight.runs.results import Run as Run
     from firstlight.runs.results import RungResult as RungResult
+    from firstlight.runs.slicing import simpson as simpson
+    from firstlight.runs.slicing import slices as slices
     from firstlight.runs.tensors import SavedModel as SavedModel
 
 _ROOMS = {
@@ -107,8 +107,8 @@ _ROOMS = {
     "restore": "models.checkpoint",
     "save": "models.checkpoint",
     "scan": "data.sources",
-    "simpson": "evaluation.simpson",
-    "slices": "evaluation.slices",
+    "simpson": "runs.slicing",
+    "slices": "runs.slicing",
     "split": "data.splits",
 }
 

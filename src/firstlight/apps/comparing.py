@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import say, width
-from firstlight.data.columns import STATISTICS, column
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import Comparison, Comparisons, compare
-from firstlight.evaluation.predictions import Predictions
-from firstlight.evaluation.simpson import simpson
-from firstlight.evaluation.slices import slices
-from firstlight.progress import Meters
 from firstlight.runs.folder import read_run
-from firstlight.runs.images import own_images
 from firstlight.runs.results import Run
+from firstlight.runs.slicing import simpson, slices
 from firstlight.wording import shortlist
 
 
@@ -42,14 +34,11 @@ def show_comparison(
         found = compare(first, against=against or _default(first)) if other is None else _with_other(first, run, other)
         print_json(found.to_dict()) if as_json else _show(found)
         return
-    values = _values(first, by, quiet)
-    sliced = slices(first, by=values, name=by)
+    sliced = slices(first, by=by, progress=not quiet)
     document: dict[str, Any] = {"slices": sliced.to_dict()}
     lines = [str(sliced), "", *(sliced.worse or ["No rung is shown to be worse in one slice than in the others."])]
     if other is not None:
-        second = _finished(other)
-        one, two = _advised(first, run), _advised(second, other)
-        paradox = simpson(one, two, by=(values, _values(second, by, quiet)), name=by)
+        paradox = simpson(first, _finished(other), by=by, progress=not quiet)
         document["simpson"] = paradox.to_dict()
         lines += ["", str(paradox)]
     print_json(document) if as_json else say(*"\n".join(lines).split("\n"))
@@ -91,21 +80,3 @@ def _default(run: Run) -> str:
     """The rung that the others are compared with: the centroid where there is one, else the simplest."""
     names = [rung.name for rung in run]
     return "centroid" if any(name.startswith("centroid") for name in names) else names[0]
-
-
-def _advised(run: Run, folder: Path) -> Predictions:
-    seen = run.chosen().predictions
-    return replace(seen, name=f"{folder.name}/{seen.name}")
-
-
-def _values(run: Run, by: str, quiet: bool) -> np.ndarray:
-    """The column of the evaluation images, in the order of the run's predictions."""
-    if not run.rungs:
-        raise ArgumentError(f"The run of {run.request.data} has no rung yet; repeat its climb.")
-    with Meters(quiet) as meter:
-        images = own_images(run, progress=meter)
-        places = images.places(run.rungs[0].predictions)
-        if by in STATISTICS:
-            measured = images.pixels(meter).select(places)
-            return column(measured.table, by, measured)
-    return column(images.table.select(places), by)
