@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tables import noise, write_images
 
+from firstlight.data.arrange import arrange, load_for
+from firstlight.data.auditing.folders import folder_findings
 from firstlight.data.pixels import load
 from firstlight.data.scanning import entries
 from firstlight.data.scanning.folder_names import SYSTEM, is_split
 from firstlight.data.scanning.layout import Layout, understand
+from firstlight.data.scanning.options import Scanning
 from firstlight.data.sources import scan
 from firstlight.data.splits import split
 from firstlight.data.table import SPLITS
-from firstlight.errors import DataError
+from firstlight.errors import ArgumentError, DataError
+from firstlight.ladder import climb
+from firstlight.reporting.report import report
+from firstlight.runs.folder import read_run
+from firstlight.runs.images import own_images
 
 
 def read(folders: str, classes_from: str = "auto") -> Layout:
@@ -170,6 +179,7 @@ def test_a_class_is_always_a_folder_of_the_path(folders: list[str], classes_from
 # What systems leave behind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [*sorted(SYSTEM), "@eaDir", "#Recycle", "System Volume Information", "found.000"])
 def test_folders_of_the_system_are_skipped_and_counted(tmp_path: Path, folder: str) -> None:
     """Thumbnails and trash of a NAS, Windows or a card are no classes and no images."""
@@ -202,3 +212,218 @@ def test_images_that_may_not_be_opened_are_counted_as_unreadable(
     with pytest.raises(DataError, match="8 of 40 images"):
         load(table, cache=False)
     assert 8 == len(load(table, cache=False, allow_unreadable=True).unreadable)
+
+
+# Masks
+
+
+def touch(root: Path, *keys: str) -> Path:
+    """Makes empty files; every key that has a * becomes ten."""
+    for key in keys:
+        for number in range(10 if "*" in key else 1):
+            path = root / key.replace("*", f"{number:02}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ("images/*.jpg masks/*.png", "images"),
+        ("JPEGImages/*.jpg SegmentationClass/*.png SegmentationObject/*.png", "JPEGImages"),
+        ("train/images/*.jpg train/masks/*_mask.png val/images/*.jpg val/masks/*_mask.png", "train/images val/images"),
+        ("train/*.jpg train_masks/*_mask.gif", "train"),
+        ("COVID/images/*.png COVID/masks/*.png Normal/images/*.png Normal/masks/*.png", "COVID/images Normal/images"),
+        ("benign/b~(*).png benign/b~(*)_mask.png normal/n~(*).png normal/n~(*)_mask.png", "benign normal"),
+        ("train/good/*.png test/cut/*.png ground_truth/cut/*_mask.png", "test/cut train/good"),
+        ("ISIC_Input/*.jpg ISIC_GroundTruth/*_segmentation.png", "ISIC_Input"),
+        ("images/*.jpg annotations/trimaps/*.png", "images"),
+        ("1/images/a.png 1/masks/*.png 2/images/b.png 2/masks/*.png", "1/images 2/images"),
+        ("mask/*.png no_mask/*.png", "mask no_mask"),
+        ("with_mask/*.png without_mask/*.png", "with_mask without_mask"),
+        ("hat/*.png mask/*.png", "hat mask"),
+        ("train/mask/*.png train/face/*.png", "train/face train/mask"),
+        ("cat/*.png cat/00_mask.png dog/*.png", "cat dog"),
+    ],
+)
+def test_masks_are_no_images_of_a_class(tmp_path: Path, keys: str, kept: str) -> None:
+    """Masks are skipped and counted where a pair of names says so; a class called mask stays one."""
+    table = scan(touch(tmp_path, *(key.replace("~", " ") for key in keys.split(" "))))
+    assert kept == " ".join(sorted({key.rpartition("/")[0] for key in table.keys}))
+    everything = sum(1 for path in tmp_path.rglob("*") if path.is_file())
+    assert everything == len(table) + table.skipped.get(entries.MASK, 0)
+
+
+@pytest.mark.slow
+def test_pascal_voc_has_the_classes_of_its_xml(tmp_path: Path) -> None:
+    """Also where masks are next to the images, and in a folder for each year."""
+    for year in ("VOC2007", "VOC2012"):
+        touch(tmp_path / year, "JPEGImages/c*.jpg", "JPEGImages/d*.jpg", "SegmentationClass/c*.png")
+        for path in (tmp_path / year / "JPEGImages").iterdir():
+            name = {"c": "cat", "d": "dog"}[path.stem[0]]
+            xml = tmp_path / year / "Annotations" / f"{path.stem}.xml"
+            xml.parent.mkdir(exist_ok=True)
+            xml.write_text(f"<annotation><object><name>{name}</name></object></annotation>")
+        table = scan(tmp_path)
+        assert ("Pascal VOC XML", ("cat", "dog")) == (table.layout, table.classes)
+        assert {label == 0 for key, label in zip(table.keys, table.labels, strict=True) if "/c" in f"/{key}"} <= {True}
+
+
+# Classes in file names, and what would give images classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("train/cat.*.jpg train/dog.*.jpg", "cat dog"),
+        ("images/Abyssinian_*.jpg images/great_pyrenees_*.jpg", "Abyssinian great_pyrenees"),
+        ("dog-*.png cat-*.png", "cat dog"),
+        ("3_00*.png 7_00*.png", "3 7"),
+        ("cat*.jpg dog*.jpg", "cat dog"),
+        ("benign~(*).png malign~(*).png", "benign malign"),
+        ("00*_cat.png 00*_dog.png", "cat dog"),
+        ("cat_*f.jpg dog_*f.jpg", "cat dog"),
+    ],
+)
+def test_the_option_that_would_take_classes_from_file_names_is_proposed(
+    tmp_path: Path, names: str, expected: str
+) -> None:
+    """The note has an expression in quotes, and with it the scan has the classes."""
+    touch(tmp_path / "photos", *(name.replace("~", " ") for name in names.split(" ")))
+    (note,) = [note for note in scan(tmp_path / "photos").notes if "--label-from" in note]
+    pattern = note.split("'")[1]
+    assert expected == " ".join(scan(tmp_path / "photos", label_from=pattern).classes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "names", ["IMG_00*.jpg", "DSC00*.JPG", "image_*.png", "*.png", "IMG_20190101_*.jpg PXL_2020*.jpg"]
+)
+def test_nothing_is_proposed_where_names_have_no_classes(tmp_path: Path, names: str) -> None:
+    """What a camera calls its images is no class."""
+    table = scan(touch(tmp_path / "photos", *names.split(" ")))
+    assert not any("--label-from" in note for note in table.notes)
+
+
+def test_the_class_is_the_group_called_label_or_the_first(tmp_path: Path) -> None:
+    """It is searched in the whole path; images without a match have no class, and that is said."""
+    touch(tmp_path, "a/7_cat.png", "a/8_dog.png", "b/x.png", "test/9_cat.png")
+    table = scan(tmp_path, label_from=r"(\d)_(?P<label>[a-z]+)")
+    assert (("cat", "dog"), [0, 1, -1, 0]) == (table.classes, table.labels.tolist())
+    assert ("7", "8", "9") == scan(tmp_path, label_from=r"(\d)_(?:[a-z]+)").classes
+    assert any("b/x.png" in note for note in table.notes)
+    assert SPLITS.index("test") == table.splits[3]
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a-z]+", "(?=a)(b)", r"(a)\1", "(?P<label>"])
+def test_an_expression_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path, pattern: str) -> None:
+    """No group, bad syntax, or more than a search in linear time can do."""
+    with pytest.raises(ArgumentError, match=re.escape(repr(pattern))):
+        scan(touch(tmp_path, "a.png"), label_from=pattern)
+
+
+def test_an_expression_that_matches_nothing_is_said_with_an_example(tmp_path: Path) -> None:
+    """The example shows what was searched."""
+    with pytest.raises(DataError, match=r"a/x\.png"):
+        scan(touch(tmp_path, "a/x.png"), label_from=r"(\d+)")
+
+
+def test_a_catastrophic_expression_takes_no_time(tmp_path: Path) -> None:
+    """One that Python's re would search for years: RE2's time is linear in the name."""
+    touch(tmp_path, f"{'a' * 60}.png")
+    started = time.perf_counter()
+    with pytest.raises(DataError):
+        scan(tmp_path, label_from="(a+)+$")
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("options", [{"classes_from": "leaf"}, {"label_from": "(a)"}])
+def test_a_list_has_its_classes_already(tmp_path: Path, options: dict[str, str]) -> None:
+    """A list or saved table and an option for folders contradict each other."""
+    touch(tmp_path, "a.png")
+    (tmp_path / "l.csv").write_text("path,label\na.png,cat\n")
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        scan(tmp_path / "l.csv", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"classes_from": "middle"}, {"classes_from": "top", "label_from": "(a)"}])
+def test_options_that_are_none_are_refused(tmp_path: Path, options: dict[str, str]) -> None:
+    """A level that does not exist, and two answers to one question."""
+    with pytest.raises(ArgumentError, match="classes_from"):
+        scan(touch(tmp_path, "a.png"), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "passed", "said"),
+    [
+        ("images/*.jpg masks/*.png", "", "segmentation set"),
+        ("images/train/*.jpg labels/train/*.txt", "", "labels"),
+        ("train/images/*.jpg train/labels/*.txt valid/images/*.jpg valid/labels/*.txt", "", "train/labels"),
+        ("train2017/*.jpg val2017/*.jpg annotations/a.json", "", "annotations"),
+        ("train/cat/IMG_*.jpg train/dog/IMG_*.jpg", "train/cat", "dog"),
+        ("cat/IMG_*.jpg", "", "folder of its own"),
+    ],
+)
+def test_images_without_classes_are_told_what_would_help(tmp_path: Path, keys: str, passed: str, said: str) -> None:
+    """Scan says it in a note, a climb in its one sentence, the audit in a finding."""
+    root = touch(tmp_path / "set", *keys.split(" ")) / passed
+    table = scan(root)
+    assert said in table.remedy
+    assert sum(table.remedy in note for note in table.notes) == 1
+    with pytest.raises(DataError, match=re.escape(table.remedy)):
+        load_for(root, split="validation", seed=0)
+    assert "FL107" in [one.code for one in folder_findings(table)]
+
+
+# Nothing to learn, nothing to measure
+
+
+def test_a_split_that_shares_no_class_with_train_stops_before_anything_is_decoded(tmp_path: Path) -> None:
+    """Accuracy would be 0 whatever was learnt."""
+    touch(tmp_path, "train/cat/*.png", "train/dog/*.png", "val/Katze/*.png", "val/Hund/*.png")
+    with pytest.raises(DataError, match=r"Hund and Katze.*cat and dog"):
+        load_for(tmp_path, split="validation", seed=0)
+
+
+def test_a_test_split_without_labels_cannot_be_measured(tmp_path: Path) -> None:
+    """Flat test folders of competitions have images and no answers."""
+    touch(tmp_path, "train/cat/*.png", "train/dog/*.png", "test/*.png")
+    with pytest.raises(DataError, match="test images"):
+        load_for(tmp_path, split="test", seed=0)
+
+
+def test_tiny_imagenets_flat_validation_is_replaced_by_training_images(tmp_path: Path) -> None:
+    """Its labels are in a file of its own form, so a fifth of train is set aside, and both are said."""
+    images = {f"train/{name}/images/{n}.png": noise(8, 8, seed=n) for name in ("n01", "n02") for n in range(20)}
+    images |= {f"val/images/{n}.png": noise(8, 8, seed=100 + n) for n in range(5)}
+    table = arrange(scan(write_images(tmp_path, images)))
+    counts = table.counts()
+    assert ("n01", "n02") == table.classes
+    assert 40 == sum(sum(each.values()) for each in counts.values())
+    assert min(counts["validation"].values()) > 0
+    assert any("validation split are not known" in note for note in table.notes)
+
+
+# The options travel with the run
+
+
+@pytest.mark.slow
+def test_a_run_reads_its_source_again_with_the_options_of_the_scan(tmp_path: Path) -> None:
+    """What compare --by and explain see is the table of the climb; the report's command has the option."""
+    images = {
+        f"{top}/{leaf}/{n}.png": noise(8, 8, seed=n + 10 * ord(leaf[1]) + 100 * ord(top))
+        for top in ("a", "b")
+        for leaf in ("s0", "s1")
+        for n in range(10)
+    }
+    root = write_images(tmp_path / "photos", images)
+    run = climb(scan(root, classes_from="leaf"), rungs=["prior"], out=tmp_path / "run")
+    again = read_run(tmp_path / "run")
+    assert ("s0", "s1") == again.classes
+    assert Scanning(classes_from="leaf") == again.request.scanning
+    assert run.fingerprint == own_images(again).table.fingerprint
+    assert "--classes-from leaf" in report(again).read_text()

@@ -268,6 +268,7 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
     pixels = climb.pixels
     request = Request(
         data=str(pixels.table.source or pixels.table.root),
+        scanning=pixels.table.scanning,
         rungs=tuple(rung.name for rung in chosen),
         split=climb.split,
         loading=pixels.loading,

@@ -10,6 +10,7 @@ from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import hanging, remark, say, width
 from firstlight.auditing import audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
+from firstlight.data.scanning.options import Scanning
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
 from firstlight.progress import Meters
@@ -19,7 +20,15 @@ SHOWN = 3  # groups of examples
 LABELS = "FL503"  # the one code that needs a model
 
 
-def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool, quiet: bool) -> bool:
+def show_audit(
+    data: str,
+    *,
+    labels: bool,
+    strict: Sequence[str],
+    as_json: bool,
+    quiet: bool,
+    scanning: Scanning | None = None,
+) -> bool:
     """Audits and prints; returns whether one of the strict codes was found.
 
     Raises:
@@ -31,7 +40,7 @@ def show_audit(data: str, *, labels: bool, strict: Sequence[str], as_json: bool,
     if LABELS in strict and not labels:
         raise ArgumentError(f"--strict {LABELS} is found by --labels only; add it.")
     started = time.perf_counter()
-    table = scan(data)
+    table = scan(data, **vars(scanning or Scanning()))
     with Meters(quiet) as meter:
         found = audit(table, labels=labels, progress=meter)
     seconds = time.perf_counter() - started

@@ -17,6 +17,8 @@ from firstlight.apps.screen import (
 from firstlight.apps.terminal import remark, say, width
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
+from firstlight.data.scanning.options import Scanning
+from firstlight.data.sources import scan
 from firstlight.data.table import Table
 from firstlight.ladder import climb
 from firstlight.progress import Meters, Step
@@ -42,6 +44,7 @@ class Asked:
         out: the run folder; None: runs/NAME, or runs/NAME-2 and so on if that is another climb's.
         as_json: one JSON document instead of the table.
         quiet: no progress and no remarks.
+        scanning: how the source is read.
     """
 
     rungs: Sequence[str] | None
@@ -53,6 +56,7 @@ class Asked:
     out: Path | Numbered | None = None
     as_json: bool = False
     quiet: bool = False
+    scanning: Scanning = field(default_factory=Scanning)
 
 
 def show_climb(data: str | Path, asked: Asked) -> Run:
@@ -60,7 +64,7 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
     out = asked.out or Numbered(Path("runs") / Path(data).absolute().stem)
     with _Screen(asked) as screen:
         run = climb(
-            data,
+            data if asked.scanning == Scanning() else scan(data, **vars(asked.scanning)),
             rungs=asked.rungs,
             effort=asked.effort,
             split=asked.split,

@@ -11,6 +11,13 @@ Data = Annotated[
     str,
     typer.Argument(help="A folder with one folder of images per class, a .zip of one, a CSV list, or a saved table."),
 ]
+ClassesFrom = Annotated[
+    str, typer.Option(help="Which of nested folders is the class: top, leaf or parent (of the leaf); auto decides.")
+]
+LabelFrom = Annotated[
+    str | None,
+    typer.Option(help="Take classes from file names: a regular expression whose group ( ) is the class."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no remarks.")]
 Seed = Annotated[int, typer.Option(help="Random seed.")]

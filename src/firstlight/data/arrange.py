@@ -15,6 +15,7 @@ from firstlight.data.splits import split as split_table
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.progress import Progress
+from firstlight.wording import plural, shortlist
 
 
 def load_for(
@@ -35,8 +36,10 @@ def load_for(
         if loading is not None:
             raise ArgumentError("The pixels are loaded already; pass their table to load them in another way.")
         table = arrange(data.table, split=split, seed=seed)
+        _refuse_unlearnable(table, split)
         return replace(data, table=table).select(needed(table, split))
     table = arrange(table_of(data), split=split, seed=seed)
+    _refuse_unlearnable(table, split)
     return load(table.select(needed(table, split)), loading=loading, progress=progress)
 
 
@@ -79,3 +82,30 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
 def needed(table: Table, split: str) -> np.ndarray:
     """(N,) bool: the labelled rows of train and of the split that is measured on."""
     return np.isin(table.splits, [SPLITS.index("train"), SPLITS.index(split)]) & (table.labels >= 0)
+
+
+def _refuse_unlearnable(table: Table, split: str) -> None:
+    """Raises before anything is decoded where nothing can be learnt, or nothing of it measured."""
+    labels, splits = table.labels, table.splits
+    train, measured = (np.unique(labels[(splits == SPLITS.index(name)) & (labels >= 0)]) for name in ("train", split))
+    remedy = table.remedy or "put the images of each class into a folder of its own"
+    if not table.classes:
+        raise DataError(f"Neither folders nor a list name the classes of the images in {table.root}; {remedy}.")
+    if len(train) < 2:
+        names = f" ({table.classes[train[0]]})" if len(train) else ""
+        raise DataError(
+            f"{table.root} has training images of {plural(len(train), 'class', 'classes')}{names}; telling classes "
+            f"apart needs at least two: {remedy}."
+        )
+    if not len(measured):
+        raise DataError(
+            f"The classes of the {split} images in {table.root} are not known, so nothing can be measured on them; put "
+            "them into folders called as the classes, or list them in a CSV file."
+        )
+    if not np.intersect1d(train, measured).size:
+        names, learnt = (shortlist(table.classes[code] for code in codes) for codes in (measured, train))
+        raise DataError(
+            f"None of the classes of the {split} images ({names}) is among those of the training images ({learnt}), so "
+            f"nothing could be measured; correct the folders of {table.root}, or choose the level of the class folders "
+            "by --classes-from (classes_from= in Python)."
+        )

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from firstlight.arrow import booleans
 from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
+from firstlight.data.scanning.file_names import by_file_name
+from firstlight.data.scanning.folder_names import is_mask_folder
 from firstlight.data.scanning.frames import Rows, list_of_rows
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement
 from firstlight.data.scanning.layout import Layout, understand
@@ -25,20 +27,29 @@ from firstlight.data.scanning.lists import (
     split_by_name,
     without_forms,
 )
+from firstlight.data.scanning.masks import without_masks
 from firstlight.data.scanning.matching import match
+from firstlight.data.scanning.options import Scanning
+from firstlight.data.scanning.remedy import remedy
 from firstlight.data.scanning.walk import entries_of_folder
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.wording import shortlist
 
 LOOSE = "image next to the class folders"
+VOC = "/JPEGImages"
 UNNAMED = "image that the list does not name"
 
 
 def scan(
-    data: str | os.PathLike[str] | Rows, *, root: str | os.PathLike[str] | None = None, follow_links: bool = False
+    data: str | os.PathLike[str] | Rows,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    follow_links: bool = False,
+    classes_from: str = "auto",
+    label_from: str | None = None,
 ) -> Table:
-    """Finds the images below a root, with their classes and splits.
+    r"""Finds the images below a root, with their classes and splits.
 
     This is where everything starts. Names, sizes and times are looked at, no image is opened. Understood
     are class folders (also nested, also inside train, validation and test folders), CSV files, Hugging
@@ -51,12 +62,17 @@ def scan(
         root: the folder or zip that the names of a list count from. Default: the folder of the list; of a DataFrame
             or pairs the working directory.
         follow_links: whether links to files and folders are followed.
+        classes_from: where every class folder has the form X/Y, the one that names the class: ``"top"`` (X),
+            ``"leaf"`` (Y), or ``"parent"`` (of the leaf). ``"auto"`` decides by the names, and a note says how.
+        label_from: takes the classes from file names instead: a regular expression, such as ``r"([a-z]+)_\d+"``,
+            that is searched in the path below the root. Its first group is the class, or the one called ``label``.
 
     Returns:
         One row per image in the order of the keys, by bytes. Skipped entries are counted in ``skipped``;
         ``notes`` has remarks on the folder.
 
     Raises:
+        ArgumentError: where an option has no such value, or a list has its classes already.
         DataError: where the root is missing, cannot be read, is none of these, or holds no images.
 
     Example:
@@ -71,33 +87,46 @@ def scan(
         (('cat', 'dog'), [0, 0, 1], {'no image by its extension': 1})
         >>> scan([("cat/1.png", "short"), ("dog/1.png", "long")], root=folder.name).classes
         ('long', 'short')
+        >>> scan(folder.name, label_from=r"/(\d)").classes
+        ('1', '2')
         >>> folder.cleanup()
     """
     base = None if root is None else os.path.abspath(root)  # noqa: PTH100
+    how = Scanning(root=base, follow_links=follow_links, classes_from=classes_from, label_from=label_from)
     if not isinstance(data, str | os.PathLike):
+        _refuse_levels(how, "a list in memory")
         listed = locate(list_of_rows(data), base or os.getcwd(), walk=base is not None, follow_links=follow_links)  # noqa: PTH109
-        return _of_list(listed)
+        return replace(_of_list(listed), scanning=how)
     path = os.path.abspath(data)  # noqa: PTH100 - a root that is a link keeps the name it was given
-    return replace(_scanned(path, str(data), base, follow_links), source=path)
+    return replace(_scanned(path, str(data), how), source=path, scanning=how)
 
 
-def _scanned(path: str, typed: str, base: str | None, follow_links: bool) -> Table:
-    kind = os.path.splitext(path)[1].lower()  # noqa: PTH122
+def _refuse_levels(how: Scanning, what: str) -> None:
+    """Raises where classes are to be taken from names, and the source has them already."""
+    for option, default in (("classes_from", "auto"), ("label_from", None)):
+        if getattr(how, option) != default:
+            raise ArgumentError(f"{what} has its classes already; omit {option}, or pass the folder of images.")
+
+
+def _scanned(path: str, typed: str, how: Scanning) -> Table:
+    base, kind = how.root, os.path.splitext(path)[1].lower()  # noqa: PTH122
     if base is not None and kind not in LISTS:
         raise ArgumentError(f"{typed} is no list, so it has no other root; omit root, or pass a .csv, .tsv or .jsonl.")
     if os.path.isdir(path):  # noqa: PTH112
-        return _table(path, entries_of_folder(path, follow_links=follow_links))
+        return _table(path, entries_of_folder(path, follow_links=how.follow_links), how)
     if not os.path.exists(path):  # noqa: PTH110
         raise DataError(f"{typed} does not exist; pass a folder of images, a .zip, a .csv or a .parquet.")
+    if kind in (".parquet", *LISTS):
+        _refuse_levels(how, typed)
     if kind == ".parquet":
         return Table.from_parquet(path)
     if kind == ".zip":
-        return _table(path, entries_of_zip(path), archive=True)
+        return _table(path, entries_of_zip(path), how, archive=True)
     if kind in LISTS:
         folder, name = os.path.split(path)
         found = passed_list(open_root(folder), name)
         listed = saved(found) if found.folder and base is None else None
-        return _of_list(listed or locate(found, base or folder, follow_links=follow_links))
+        return _of_list(listed or locate(found, base or folder, follow_links=how.follow_links))
     raise DataError(
         f"{typed} is a file, but a folder of images, a .zip, a .csv or a .parquet was expected; "
         "pass the folder that holds it."
@@ -111,18 +140,26 @@ def _of_list(listed: Listed) -> Table:
     return _built(listed.root, listed.entries, found, used=1, left=UNNAMED)
 
 
-def _table(root: str, entries: Entries, *, archive: bool = False) -> Table:
+def _table(root: str, entries: Entries, how: Scanning, *, archive: bool = False) -> Table:
     """The table of a folder or zip."""
     if not len(entries):
         raise _without_images(root, entries)
-    layout = _layout(entries, archive=archive)
-    found, used = _labels(root, entries, layout)
+    entries = without_masks(entries)
+    layout = _layout(entries, archive=archive, classes_from=how.classes_from)
+    found, used = _labels(root, entries, layout, how)
     return _built(root, entries, found, used=used, left=LOOSE)
 
 
-def _layout(entries: Entries, *, archive: bool) -> Layout:
+def _layout(entries: Entries, *, archive: bool, classes_from: str = "auto") -> Layout:
     holders = map(str, pc.unique(pc.replace_substring_regex(entries.lists, r"/?[^/]*$", "")).to_pylist())
-    return understand(entries.folders, entries.counts.tolist(), lists=set(holders), archive=archive)
+    annotated = (each for each in entries.folders if is_mask_folder(each.rpartition("/")[2]))
+    return understand(
+        entries.folders,
+        entries.counts.tolist(),
+        lists={*holders, *annotated},
+        archive=archive,
+        classes_from=classes_from,
+    )
 
 
 def _built(root: str, entries: Entries, found: Labels, *, used: int, left: str) -> Table:
@@ -148,17 +185,23 @@ def _built(root: str, entries: Entries, found: Labels, *, used: int, left: str) 
         layout=found.layout,
         skipped=dict(+skipped),
     )
+    if len(table.classes) < 2:
+        table = replace(table, remedy=remedy(root, entries))
     denied = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()]
     return replace(table, notes=(*denied, *found.notes, *_about_classes(table)))
 
 
-def _labels(root: str, entries: Entries, layout: Layout) -> tuple[Labels, int]:
+def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple[Labels, int]:
     """The labels; how many of the files that may hold labels were of use."""
+    if how.label_from is not None:
+        return by_file_name(root, entries, layout, how.label_from), 0
     if not len(entries.lists):
         return by_folder(entries, layout), 0
     is_voc = pc.match_substring_regex(entries.lists, r"(?i)\.xml$")
     annotations, tabular = entries.lists.filter(is_voc), entries.lists.filter(pc.invert(is_voc)).to_pylist()
-    read, in_folders = open_root(root), len(layout.classes) > 1
+    read, in_folders = open_root(root), len(layout.classes) > 1 or how.classes_from != "auto"
+    if how.classes_from == "auto" and len(annotations) and any(f"/{each}".endswith(VOC) for each in entries.folders):
+        in_folders = False  # the folders around JPEGImages are years, not classes
     lists, notes = read_lists(read, [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)])
     lists = [each for each in lists if not (in_folders and each.guessed)]
     lists, forms = without_forms(lists)
@@ -206,10 +249,12 @@ def _without_images(root: str, entries: Entries) -> DataError:
 def _about_classes(table: Table) -> list[str]:
     """What is to be said of the classes that a table has and that its splits lack."""
     if not table.classes:
-        return ["Neither folders nor a list name the classes of the images."]
+        return [f"Neither folders nor a list name the classes of the images; {table.remedy}."]
     notes = []
     if len(table.classes) == 1:
-        notes.append(f"All images are of one class, {table.classes[0]}; a classifier needs two or more.")
+        notes.append(
+            f"All images are of one class, {table.classes[0]}; a classifier needs two or more: {table.remedy}."
+        )
     for split, counts in table.counts().items():
         lacking = [name for name, count in counts.items() if not count]
         if split == "all" or not lacking:

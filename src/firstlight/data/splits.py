@@ -71,7 +71,7 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     seed = seed_of(seed)
     table = rest_to_train(table_of(table))
     labels, codes = table.labels, table.splits
-    own = [name for code, name in enumerate(SPLITS) if (codes == code).any()]
+    own = [name for code, name in enumerate(SPLITS) if ((codes == code) & (labels >= 0)).any()]
     if "train" in own and "validation" in own:
         if (validation, test) == (0.2, 0.0):
             return table

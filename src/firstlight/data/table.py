@@ -18,6 +18,7 @@ from firstlight.arrow import booleans, dictionary, numbers, strings, to_numpy
 from firstlight.atomic import new_file
 from firstlight.cells import guarded_table
 from firstlight.characters import visible
+from firstlight.data.scanning.options import Scanning
 from firstlight.errors import ArgumentError, DataError, require
 from firstlight.notebook import Shown, View
 from firstlight.parsing import parsed
@@ -58,6 +59,8 @@ class Table(Shown):
         skipped: the number of skipped entries, by reason.
         source: what `scan` was given, as an absolute path: the root, or the list or saved table in it. Empty where
             the table comes from elsewhere.
+        scanning: the options of `scan`, with which the source gives this table again.
+        remedy: what would give the images classes, as the end of a sentence; empty where they have two or more.
 
     Example:
         >>> import firstlight as fl
@@ -75,6 +78,8 @@ class Table(Shown):
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
+    scanning: Scanning = field(default_factory=Scanning)
+    remedy: str = ""
 
     @classmethod
     def build(

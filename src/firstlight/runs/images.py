@@ -86,7 +86,7 @@ def own_images(run: Run, *, progress: Progress = None) -> OwnImages:
     """
     data, loading = run.request.data, replace(run.request.loading, allow_unreadable=True)
     try:
-        source = arrange(scan(data), split=run.split, seed=run.seed)
+        source = arrange(scan(data, **vars(run.request.scanning)), split=run.split, seed=run.seed)
         table, loaded = source.select(needed(source, run.split)), None
         if run.unreadable:
             loaded = load(table, loading=loading, progress=progress)

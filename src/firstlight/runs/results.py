@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firstlight.data.decoding.loading import Loading
+from firstlight.data.scanning.options import Scanning
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
@@ -37,6 +38,7 @@ class Request:
 
     Attributes:
         data: the images' source as it was passed.
+        scanning: how it was read: the options of `scan`.
         rungs: the names of the rungs, simplest first.
         split: that is measured on.
         loading: how images are brought to one shape, with what was decided.
@@ -46,6 +48,7 @@ class Request:
     """
 
     data: str = ""
+    scanning: Scanning = field(default_factory=Scanning)
     rungs: tuple[str, ...] = ()
     split: str = "validation"
     loading: Loading = field(default_factory=Loading)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from firstlight.apps.command import command
-from firstlight.apps.options import Data, Json, Quiet, Seed
+from firstlight.apps.options import ClassesFrom, Data, Json, LabelFrom, Quiet, Seed
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import JOINT, hanging, say, width
 from firstlight.errors import ArgumentError
@@ -68,6 +68,8 @@ def get(
 def scan(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="Save the table to this .parquet or .csv file.")] = None,
+    classes_from: ClassesFrom = "auto",
+    label_from: LabelFrom = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -75,7 +77,8 @@ def scan(
     """Count the images of each class and split; nothing is decoded."""
     from firstlight.data.sources import scan as scan_data
 
-    _show_table(scan_data(data, follow_links=follow_links), out, as_json, quiet)
+    table = scan_data(data, follow_links=follow_links, classes_from=classes_from, label_from=label_from)
+    _show_table(table, out, as_json, quiet)
 
 
 @command("firstlight split photos/ --validation 0.2 --test 0.2 --out photos.parquet")
@@ -84,6 +87,8 @@ def split(
     out: Annotated[Path | None, typer.Option(help="Save the table to this .parquet or .csv file.")] = None,
     validation: Annotated[float, typer.Option(help="Share of the images for validation, 0 to 1.")] = 0.2,
     test: Annotated[float, typer.Option(help="Share of the images for test, 0 to 1.")] = 0.0,
+    classes_from: ClassesFrom = "auto",
+    label_from: LabelFrom = None,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -95,7 +100,8 @@ def split(
     from firstlight.data.sources import scan as scan_data
     from firstlight.data.splits import split as split_table
 
-    _show_table(split_table(scan_data(data), validation=validation, test=test, seed=seed), out, as_json, quiet)
+    table = scan_data(data, classes_from=classes_from, label_from=label_from)
+    _show_table(split_table(table, validation=validation, test=test, seed=seed), out, as_json, quiet)
 
 
 def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:

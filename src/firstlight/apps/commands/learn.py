@@ -10,11 +10,13 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import (
     Align,
+    ClassesFrom,
     Color,
     Data,
     Effort,
     Hidden,
     Json,
+    LabelFrom,
     Out,
     Quiet,
     Resize,
@@ -48,6 +50,8 @@ def fit(
     resize: Resize = "squish",
     align: Align = "none",
     allow_unreadable: Unreadable = False,
+    classes_from: ClassesFrom = "auto",
+    label_from: LabelFrom = None,
     out: Out = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -57,6 +61,7 @@ def fit(
 ) -> None:
     """Fit one rung, measure it on validation images and save the run."""
     from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.data.scanning.options import Scanning
     from firstlight.errors import ArgumentError
     from firstlight.models.rungs import centroid_name
 
@@ -68,8 +73,9 @@ def fit(
         raise ArgumentError(f"{ignored[0]} belongs to --rung centroid, not to {rung}; omit it.")
     name = centroid_name(distance or "l1", centre or "mean") if rung == "centroid" else rung
     loading = _loading(size, color, resize, align, allow_unreadable)
+    scanning = Scanning(classes_from=classes_from, label_from=label_from)
     from_seed = range(seed, seed + seeds)
-    show_climb(data, Asked((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet))
+    show_climb(data, Asked((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet, scanning))
 
 
 @command("firstlight climb photos/ --effort quick")
@@ -88,6 +94,8 @@ def climb(
     resize: Resize = "squish",
     align: Align = "none",
     allow_unreadable: Unreadable = False,
+    classes_from: ClassesFrom = "auto",
+    label_from: LabelFrom = None,
     out: Out = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -101,13 +109,15 @@ def climb(
     and its cost.
     """
     from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.data.scanning.options import Scanning
 
     if hidden is not None:
         options["sizes"] = {"hidden": hidden}
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     loading = _loading(size, color, resize, align, allow_unreadable)
+    scanning = Scanning(classes_from=classes_from, label_from=label_from)
     from_seed = range(seed, seed + seeds)
-    show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet))
+    show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet, scanning))
 
 
 def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> Loading:

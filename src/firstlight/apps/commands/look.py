@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from firstlight.apps.command import command
-from firstlight.apps.options import Data, Json, Quiet
+from firstlight.apps.options import ClassesFrom, Data, Json, LabelFrom, Quiet
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import say
 
@@ -20,14 +20,18 @@ def audit(
     strict: Annotated[
         str, typer.Option(help="Exit with status 1 if one of these codes is found, separated by commas.")
     ] = "",
+    classes_from: ClassesFrom = "auto",
+    label_from: LabelFrom = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Check images for duplicates, leaks, broken files and shortcuts."""
     from firstlight.apps.auditing import show_audit
+    from firstlight.data.scanning.options import Scanning
 
     codes = [code.strip() for code in strict.split(",") if code.strip()]
-    if show_audit(data, labels=labels, strict=codes, as_json=as_json, quiet=quiet):
+    scanning = Scanning(classes_from=classes_from, label_from=label_from)
+    if show_audit(data, labels=labels, strict=codes, as_json=as_json, quiet=quiet, scanning=scanning):
         raise typer.Exit(1)
 
 

@@ -24,6 +24,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "FL104": ("warning", "a class is missing from a split"),
     "FL105": ("warning", "images without a class"),
     "FL106": ("warning", "splits whose class shares differ"),
+    "FL107": ("error", "fewer than two classes"),
     "FL201": ("error", "the same image in two splits"),
     "FL202": ("error", "nearly the same image in two splits"),
     "FL203": ("error", "the same image in two classes"),

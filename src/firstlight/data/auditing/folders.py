@@ -1,4 +1,4 @@
-"""Findings about folders, classes and splits: FL101 to FL105, FL401 and FL402."""
+"""Findings about folders, classes and splits: FL101 to FL106, FL401 and FL402."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def folder_findings(table: Table) -> list[Finding]:
         *_alike(table),
         *_missing(table),
         *_unlabelled(table),
+        *_too_few_classes(table),
         *_balance(table),
     ]
 
@@ -129,6 +130,21 @@ def _unlabelled(table: Table) -> list[Finding]:
             len(keys),
             "They are not used for fitting or scoring; put them into class folders or list their labels.",
             tuple((key,) for key in keys[:EXAMPLES]),
+        )
+    ]
+
+
+def _too_few_classes(table: Table) -> list[Finding]:
+    if len(table.classes) > 1:
+        return []
+    which = f"All images are of one class, {table.classes[0]}" if table.classes else "The images have no classes"
+    remedy = table.remedy or "put the images of each class into a folder of its own"
+    return [
+        Finding(
+            "FL107",
+            f"{which}; a classifier needs two or more.",
+            len(table),
+            f"{remedy[0].upper()}{remedy[1:]}.",
         )
     ]
 

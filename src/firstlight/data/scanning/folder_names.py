@@ -52,6 +52,12 @@ VERSION = PLAIN | _words("""
     large full hd version
 """)
 
+# Words for folders of masks or boxes, which say what is where in an image.
+MASK_WORDS = _words("""
+    mask masks segmentation segmentations segmentationclass segmentationobject seg groundtruth gt trimap trimaps
+    annotation annotations label labels labelids matte mattes
+""")
+
 # Folders that systems make, in any letter case.
 SYSTEM = {"system volume information", "network trash folder", "temporary items"} | _words("""
     @eadir #recycle #snapshot @recycle @recently-snapshot @tmp @transcode @__thumb @sharesnap $recycle.bin
@@ -115,6 +121,12 @@ def _with_plain(token: str, word: str) -> bool:
 def is_plain(name: str) -> bool:
     """Whether a name only says that images are inside: images, JPEGImages, data_2."""
     return _made_of(name, PLAIN)
+
+
+def is_mask_folder(name: str) -> bool:
+    """Whether a folder's name says that masks, or other annotations, are inside."""
+    found = tokens(name)
+    return not MASK_WORDS.isdisjoint(found) or {"ground", "truth"} <= set(found)
 
 
 def are_parts(names: Collection[str]) -> bool:
