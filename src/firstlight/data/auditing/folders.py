@@ -1,4 +1,4 @@
-"""Findings about folders, classes and splits: FL101 to FL106, FL401 and FL402."""
+"""Findings about folders, classes and splits: FL101 to FL105, FL107, FL401 and FL402."""
 
 from __future__ import annotations
 
