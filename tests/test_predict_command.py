@@ -23,6 +23,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from pytest import approx
+from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score
 
 import firstlight as fl
 from command import firstlight, refused
@@ -269,6 +272,40 @@ def test_a_split_is_chosen_where_folders_name_one(run: Path, digits: Path, tmp_p
 
 
 # What is said of an image
+
+
+def test_the_test_split_of_a_run_is_measured_without_its_folder_and_counted(
+    digits: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """The command that the run names: SciPy's interval, scikit-learn's balanced accuracy, and how often it was read."""
+    for number, path in enumerate(sorted(digits.rglob("*.png"))[::4]):
+        copy = tmp_path / "some" / ("test" if number % 4 == 0 else "train") / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    run = fl.climb(tmp_path / "some", rungs=["prior", "centroid-l2"], out=tmp_path / "run")
+    assert run.test_hint is not None and run.test_images == 113 == run.to_dict()["test_images"]
+    assert f"firstlight predict {tmp_path / 'run'} --split test" == run.test_hint.command
+    for times in (1, 2):
+        out = tmp_path / "test.csv"
+        show_predictions(tmp_path / "run", (), Wanted(split="test", out=out, as_json=True))
+        printed = capsys.readouterr()
+        found, rows = json.loads(printed.out), pyarrow.csv.read_csv(out).to_pydict()
+        truth, labels = np.array(rows["truth"]), np.array(rows["label"])
+        assert (113, times) == (len(truth), found["test_readings"]) and "/test/" in rows["path"][0]
+        right = int((truth == labels).sum())
+        interval = binomtest(right, 113).proportion_ci(method="wilson")
+        measured = found["measured"]
+        assert (right / 113, [interval.low, interval.high]) == (measured["accuracy"], approx(measured["interval"]))
+        assert approx(measured["balanced_accuracy"]) == balanced_accuracy_score(truth, labels)
+        assert f"accuracy {right / 113:.3f}" in printed.err and f"{times} time" in printed.err
+    assert 2 == fl.read_run(tmp_path / "run").test_readings
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(split="test")])
+def test_without_images_a_run_and_a_split_are_needed(run: Path, tmp_path: Path, wanted: Wanted) -> None:
+    """Nothing was named, or the run has no test images."""
+    with pytest.raises((ArgumentError, DataError), match="pass"):
+        show_predictions(run, (), wanted)
 
 
 def test_top_names_the_most_probable_classes(run: Path, digits: Path) -> None:

@@ -55,7 +55,8 @@ def test_the_document_is_strict_json_with_the_promised_keys() -> None:
         raise AssertionError(word)
 
     document = json.loads(json.dumps(made().to_dict()), parse_constant=refuse)
-    keys = ["classes", "split", "unreadable", "rungs", "comparisons", "advice", "test_readings", "run"]
+    keys = ["classes", "split", "unreadable", "rungs", "comparisons", "advice", "test_readings", "test_images"]
+    keys += ["test_command", "run"]
     assert keys == list(document)
     first, second = document["rungs"]
     expected = {
@@ -102,8 +103,9 @@ def test_a_run_prints_its_advice() -> None:
     """Below the rungs, in lines that fit a notebook."""
     advice = Advice("prior", "Stop at prior, " + "and so on, " * 20 + "for now.")
     run = replace(made(), advice=advice)
-    last = str(run).removeprefix(f"{run!r}\n").splitlines()
+    *last, _, command = str(run).removeprefix(f"{run!r}\n").splitlines()
     assert advice.sentence == " ".join(last)
+    assert "  firstlight split photos --test 0.2 --out split.parquet" == command
     assert 88 >= max(map(len, last)) > 70
 
 

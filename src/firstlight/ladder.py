@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from firstlight.data.arrange import arrange, load_for
+from firstlight.data.arrange import arrange, labelled_in, load_for
 from firstlight.data.decoding.loading import Loading
+from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
@@ -139,6 +140,7 @@ class _Climb:
     seeds: Sequence[int]
     options: Mapping[str, Any]
     report: Report
+    test_images: int = 0
 
 
 def climb(
@@ -199,9 +201,11 @@ def climb(
     if out is not None:
         refuse_other(out)
     with reported(progress) as report:
-        pixels = load_for(data, split=split, seed=seeds[0], loading=loading, progress=report)
+        source = data if isinstance(data, Pixels) else table_of(data)
+        pixels = load_for(source, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
-        return _climbed(chosen, _Climb(pixels, training_set(pixels), split, effort, seeds, given, report), out)
+        steps = _Climb(pixels, training_set(pixels), split, effort, seeds, given, report)
+        return _climbed(chosen, replace(steps, test_images=labelled_in(table_of(source), "test")), out)
 
 
 def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered | None) -> Run:
@@ -289,6 +293,7 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
         split=climb.split,
         unreadable=len(pixels.unreadable),
         rungs=(),
+        test_images=climb.test_images if climb.split != "test" else 0,
     )
 
 

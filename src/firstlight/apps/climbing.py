@@ -14,7 +14,7 @@ from firstlight.apps.screen import (
     print_json,
     training_lines,
 )
-from firstlight.apps.terminal import remark, say, width
+from firstlight.apps.terminal import remark, say, say_whole, width
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import Pixels
 from firstlight.data.scanning.options import Scanning
@@ -139,6 +139,9 @@ class _Screen:
         if self.asked.as_json:
             return
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
+        if run.test_hint is not None:
+            say("", f"{run.test_hint.text}:")
+            say_whole(f"  {run.test_hint.command}")
 
     def remark(self, *lines: str) -> None:
         if not self.asked.quiet:

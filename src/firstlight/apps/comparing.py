@@ -48,7 +48,7 @@ def _show(found: Comparison | Comparisons) -> None:
     if isinstance(found, Comparison):
         say(found)
     else:
-        say(*found.legend, "", *found.table(width(sys.stdout)))
+        say(*found.lines(width(sys.stdout)))
 
 
 def _with_other(first: Run, run: Path, other: Path) -> Comparison | Comparisons:

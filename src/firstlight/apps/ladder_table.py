@@ -95,5 +95,4 @@ def comparison_lines(run: Run, most: int | None) -> list[str]:
     """Every other rung compared with the advised one; none where there is one rung only."""
     if run.advice is None or not run.advice.comparisons:
         return []
-    found = run.advice.compared
-    return ["", *found.legend, "", *found.table(most)]
+    return ["", *run.advice.compared.lines(most)]

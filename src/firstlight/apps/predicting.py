@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.models.exporting.session import Session
 from firstlight.progress import Meter
+from firstlight.runs.files import RUN
 from firstlight.runs.folder import read_run
+from firstlight.runs.images import own_images
 from firstlight.runs.readings import count_test_reading
 from firstlight.runs.tensors import pack
 from firstlight.wording import plural
@@ -60,7 +63,8 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
 
     Args:
         model: a run folder, or an ``.onnx`` file that `export` wrote.
-        paths: files, folders, archives, lists, or ``-`` for standard input.
+        paths: files, folders, archives, lists, or ``-`` for standard input; none for those of a split of the run's own
+            images.
         wanted: the options.
 
     Returns:
@@ -74,7 +78,7 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
     wanted = wanted or Wanted()
     _check(model, wanted)
     with contextlib.ExitStack() as stack:
-        found = sources(paths, listed=wanted.listed, stack=stack)
+        found = sources(paths, listed=wanted.listed, stack=stack) if paths else [_own(model, wanted)]
         if wanted.split is not None:
             found = [one.select(wanted.split) for one in found]
         if not sum(map(len, found)):
@@ -86,12 +90,16 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
             remark(*_left_out(found))
         work = _Work(session, found, columns)
         tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
-    if tally.known and (model / "run.json").is_file() and any(map(_holds_test, measured)):
-        count_test_reading(model)
+    readings = None
+    if tally.known and (model / RUN).is_file() and any(map(_holds_test, measured)):
+        readings = count_test_reading(model)
     if wanted.out is not None and wanted.as_json:
-        print_json({"rung": session.about["name"], "out": str(wanted.out)} | tally.to_dict())
+        about = {"rung": session.about["name"], "out": str(wanted.out), "test_readings": readings}
+        print_json(about | tally.to_dict())
     if not wanted.quiet:
         remark(*tally.lines(session.about["name"]))
+        if readings is not None:
+            remark(f"The test split has been read {plural(readings, 'time')} for this run.")
         if wanted.out is not None:
             remark(f"{plural(tally.images, 'row')} in {wanted.out}")
     return tally
@@ -168,6 +176,17 @@ def _opened(model: Path, rung: str | None) -> tuple[Session, str]:
     run = read_run(model)
     description, _ = pack(run.chosen(rung).model)  # it contains the digest of the arrays
     return Session.of(run, rung), digest(description)
+
+
+def _own(model: Path, wanted: Wanted) -> Source:
+    """The images that the run was made from, of every split."""
+    if wanted.split is None or not (model / RUN).is_file():
+        raise ArgumentError(
+            f"No images were passed for {model}; pass images, folders, archives or -, or a run folder with --split "
+            "for the run's own."
+        )
+    table = own_images(read_run(model)).source
+    return Source(table, os.path.join(table.root, ""))  # noqa: PTH118 - a path is shown as it was typed
 
 
 def _is_exported(model: Path) -> bool:

@@ -79,6 +79,11 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
     )
 
 
+def labelled_in(table: Table, split: str) -> int:
+    """How many labelled images a split has."""
+    return int(np.count_nonzero((table.splits == SPLITS.index(split)) & (table.labels >= 0)))
+
+
 def needed(table: Table, split: str) -> np.ndarray:
     """(N,) bool: the labelled rows of train and of the split that is measured on."""
     return np.isin(table.splits, [SPLITS.index("train"), SPLITS.index(split)]) & (table.labels >= 0)

@@ -177,18 +177,23 @@ class Comparisons(Shown):
         return View(repr(self), columns, rows, remarks=self.legend)
 
     def __str__(self) -> str:
-        return "\n".join([*self.legend, "", *self.table()])
+        return "\n".join(self.lines())
+
+    def lines(self, most: int | None = None) -> list[str]:
+        """What is compared and how, and the table, whose lines have at most so many characters."""
+        table = self.table(most)
+        counts = (
+            [f"a : b = images right by this rung only : right by {self.against} only."] if "a : b" in table[0] else []
+        )
+        return [self.legend, *counts, "", *table]
 
     @property
-    def legend(self) -> tuple[str, str]:
-        """What is compared and how, in two sentences."""
+    def legend(self) -> str:
+        """What is compared and how, in a sentence."""
         on = f" on the same {self.rows[0].n:,} images" if self.rows else ""
         pairs = max((row.pairs for row in self.rows), default=1)
         corrected = f", p and interval corrected for all {pairs} pairs by Holm's method" if pairs > 1 else ""
-        return (
-            f"Compared with {self.against}{on} (McNemar's exact test{corrected}).",
-            f"a : b = images right by this rung only : right by {self.against} only.",
-        )
+        return f"Compared with {self.against}{on} (McNemar's exact test{corrected})."
 
     def table(self, most: int | None = None) -> list[str]:
         """The rows as lines of at most so many characters; where they are fewer, the counts are dropped first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firstlight.evaluation.metrics import Evaluation, Recall
 from firstlight.runs.evidence import Evidence
-from firstlight.runs.results import Run
+from firstlight.runs.results import Run, TestHint
 
 LOOK = "Look at some images of each class: can you tell the classes apart?"
 FEWEST = 10  # images of a class, below which its recall says too little to act on
@@ -21,11 +21,13 @@ class Summary:
         means: what the result means.
         steps: what to do next, the most urgent first.
         commands: that use the model; none where no model is worth it.
+        test: how to measure it on images that did not choose it, where it was chosen on these.
     """
 
     means: str
     steps: tuple[str, ...]
     commands: tuple[str, ...]
+    test: TestHint | None = None
 
 
 def summary(run: Run, evidence: Evidence | None) -> Summary:
@@ -48,7 +50,7 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
         return Summary(_means(run, best), (*steps, LOOK), ())
     folder = shlex.quote(str(run.path or "RUN"))
     commands = (f"firstlight predict {folder} NEW-IMAGES", f"firstlight serve {folder}")
-    return Summary(_means(run, best), steps, commands)
+    return Summary(_means(run, best), steps, commands, run.test_hint)
 
 
 def _means(run: Run, best: Evaluation) -> str:

@@ -54,6 +54,7 @@ class RunDocument:
     rungs: tuple[RungDocument, ...]
     comparisons: tuple[Comparison, ...]
     advice: Advice | None
+    test_images: int
     files: Mapping[str, FileRecord]
 
 

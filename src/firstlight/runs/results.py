@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.scanning.options import Scanning
@@ -55,6 +56,21 @@ class Request:
     seeds: tuple[int, ...] = (0,)
     effort: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TestHint(NamedTuple):
+    """How to measure the advised rung on images that did not choose it.
+
+    Attributes:
+        text: what the command does.
+        command: to type.
+    """
+
+    text: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.text}:\n  {self.command}"
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,7 @@ class Run(Shown):
         advice: where to stop, and why; None until the run is finished.
         path: the run folder; None before it is written.
         test_readings: how often the test split was read for this run.
+        test_images: labelled images of the test split, which this run did not use.
 
     Example:
         >>> about = {"request": Request(), "decided": (), "versions": {}, "seed": 7, "fingerprint": ""}
@@ -206,6 +223,7 @@ class Run(Shown):
     advice: Advice | None = None
     path: Path | None = None
     test_readings: int = 0
+    test_images: int = 0
 
     def __getitem__(self, name: str) -> RungResult:
         """The rung of that name; ``"centroid"`` is the most accurate centroid rung, of equal ones the simplest."""
@@ -266,6 +284,19 @@ class Run(Shown):
         return self.rungs[0].metrics.majority_share
 
     @property
+    def test_hint(self) -> TestHint | None:
+        """What to type for a figure on images that chose no rung; None where nothing was chosen, or on test."""
+        if self.split == "test" or len(self) < 2 or not self.finished:
+            return None
+        if not self.test_images:
+            text = "For a figure on images that choose no rung, set some aside before the climb"
+            return TestHint(text, f"firstlight split {shlex.quote(self.request.data)} --test 0.2 --out split.parquet")
+        text = f"At the very end, measure the advised rung on the {self.test_images:,} test images"
+        if self.path is None:
+            return TestHint(text, 'fl.evaluate(fl.predict(run.best, table, split="test"))')
+        return TestHint(text, f"firstlight predict {shlex.quote(str(self.path))} --split test")
+
+    @property
     def _where(self) -> str:
         return str(self.path or "the run")
 
@@ -276,7 +307,8 @@ class Run(Shown):
             ``{"classes": [...], "split": "validation", "unreadable": 0, "rungs": [{"name": "prior",
             "n": 2038, "correct": 1028, "accuracy": 0.504, "interval": [low, high], "recall": {...},
             "against_previous": None, "seconds": {...}, "training": {...}}, ...], "comparisons": [...],
-            "advice": {...}, "test_readings": 0, "run": "runs/photos"}``; a number that is not finite is None.
+            "advice": {...}, "test_readings": 0, "test_images": 0, "test_command": "firstlight ...",
+            "run": "runs/photos"}``; a number that is not finite is None.
         """
         return plain(
             {
@@ -287,6 +319,8 @@ class Run(Shown):
                 "comparisons": [one.to_dict() for one in self.comparisons],
                 "advice": {} if self.advice is None else self.advice.to_dict(),
                 "test_readings": self.test_readings,
+                "test_images": self.test_images,
+                "test_command": None if self.test_hint is None else self.test_hint.command,
                 "run": self.path,
             }
         )
@@ -314,7 +348,8 @@ class Run(Shown):
 
     def __str__(self) -> str:
         advice = "" if self.advice is None else textwrap.fill(self.advice.sentence, WIDTH)
-        return "\n".join(filter(None, [repr(self), advice]))
+        hint = "" if self.test_hint is None else str(self.test_hint)
+        return "\n".join(filter(None, [repr(self), advice, hint]))
 
 
 LADDER = (

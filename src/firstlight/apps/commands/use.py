@@ -15,8 +15,12 @@ from firstlight.apps.options import Json, Quiet
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder, or an .onnx file that export wrote.")],
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, archives, CSV lists, saved tables, or - for standard input.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, archives, CSV lists, saved tables, or - for standard input. Not needed with --split: "
+            "the images that the run was made from."
+        ),
+    ] = None,
     rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Predict only images of this split: train, validation or test.")
@@ -41,11 +45,12 @@ def predict(
 ) -> None:
     """Predict the class of each image.
 
-    An image that cannot be read gets a row with the reason.
+    An image that cannot be read gets a row with the reason. With --split test the accuracy on the test images is
+    measured without training again, and the reading is counted.
     """
     from firstlight.apps.predicting import Wanted, show_predictions
 
-    show_predictions(run, paths, Wanted(rung, split, out, top, probabilities, listed, as_json, quiet))
+    show_predictions(run, paths or (), Wanted(rung, split, out, top, probabilities, listed, as_json, quiet))
 
 
 @command("firstlight export runs/photos --out photos.onnx")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstlight.characters import visible
-from firstlight.evaluation.uncertainty import wilson
+from firstlight.evaluation.uncertainty import mean_of_shares, wilson
 
 NAMED = 3  # of the images that cannot be read
 
@@ -29,6 +31,8 @@ class Tally:
     def __init__(self) -> None:
         self.images = self.unreadable = self.out_of_distribution = self.known = self.correct = 0
         self.named: list[str] = []
+        self.of: Counter[str] = Counter()  # images of each true class
+        self.found: Counter[str] = Counter()  # of these, those that were predicted correctly
 
     def add(self, rows: pa.Table) -> None:
         """Adds some rows to the counts."""
@@ -39,16 +43,24 @@ class Tally:
         self.out_of_distribution += pc.sum(pc.invert(rows["in_distribution"])).as_py() or 0
         if "truth" in rows.column_names:
             right = pc.equal(rows["label"], rows["truth"])
-            self.known += len(rows) - right.null_count
-            self.correct += pc.sum(right).as_py() or 0
+            self.of.update(rows["truth"].filter(pc.is_valid(right)).to_pylist())
+            self.found.update(rows["truth"].filter(right).to_pylist())
+            self.known, self.correct = self.of.total(), self.found.total()
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values; ``measured`` is the accuracy where true classes are known, else None."""
+        """As plain values; ``measured`` has the accuracies where true classes are known, else it is None."""
         about: dict[str, Any] = {name: getattr(self, name) for name in ("images", "unreadable", "out_of_distribution")}
         if not self.known:
             return about | {"measured": None}
-        interval = [float(end) for end in wilson(self.correct, self.known)]
-        return about | {"measured": {"n": self.known, "accuracy": self.correct / self.known, "interval": interval}}
+        found, of = np.array([(self.found[name], count) for name, count in self.of.items()]).T
+        measured = {
+            "n": self.known,
+            "accuracy": self.correct / self.known,
+            "interval": [float(end) for end in wilson(self.correct, self.known)],
+            "balanced_accuracy": float((found / of).mean()),
+            "balanced_accuracy_interval": list(mean_of_shares(found, of)),
+        }
+        return about | {"measured": measured}
 
     def lines(self, name: str) -> Iterator[str]:
         """The summary for the model with this name."""
@@ -61,3 +73,5 @@ class Tally:
         if measured := self.to_dict()["measured"]:
             low, high = measured["interval"]
             yield f"{name}: accuracy {measured['accuracy']:.3f} [{low:.3f}, {high:.3f}]  n={self.known:,}"
+            low, high = measured["balanced_accuracy_interval"]
+            yield f"balanced accuracy (mean recall) {measured['balanced_accuracy']:.3f} [{low:.3f}, {high:.3f}]"

@@ -77,6 +77,7 @@ def card(about: Mapping[str, Any], license_name: str) -> str:
     named = ", ".join(about["classes"][:FEW]) + (", ..." if len(about["classes"]) > FEW else "")
     classes = re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", " ".join(named.split()))  # letters that Markdown would take
     measured = f"{metrics['n']:,} {metrics['split']} images"
+    measured += ", on which it was chosen: expect slightly less on new ones" if metrics.get("chosen") else ""
     return f"""---
 title: {title}
 emoji: 🌅

@@ -34,10 +34,10 @@ def document(run: Run, rung: str) -> dict[str, Any]:
 
     Returns:
         Plain values: ``format``, ``name``, ``classes``, ``shape`` [h, w, c], ``preprocessing``, ``temperature``,
-        ``seed``, ``fingerprint``, ``versions``, ``outputs`` (of the graph), ``metrics`` (split, n, accuracy and its
-        interval), ``in_distribution`` (the top probability and the nearest distance beyond which 1 in 100 of the
-        measured images are; an image beyond them is out-of-distribution) and ``look`` (of the training images, where
-        they are drawings on an even ground).
+        ``seed``, ``fingerprint``, ``versions``, ``outputs`` (of the graph), ``metrics`` (split, whether the rung was
+        chosen on its images, n, accuracy and its interval), ``in_distribution`` (the top probability and the nearest
+        distance beyond which 1 in 100 of the measured images are; an image beyond them is out-of-distribution) and
+        ``look`` (of the training images, where they are drawings on an even ground).
 
     Raises:
         ArgumentError: where the run has no such rung.
@@ -61,7 +61,7 @@ def document(run: Run, rung: str) -> dict[str, Any]:
             "format": FORMAT,
             **{name: config[name] for name in copied},
             "outputs": outputs,
-            "metrics": {"split": run.split}
+            "metrics": {"split": run.split, "chosen": run.split != "test" and len(run) > 1}
             | {"n": metrics.n, "accuracy": metrics.accuracy, "interval": metrics.interval},
             "in_distribution": {
                 "probability": np.quantile(seen.probabilities.max(axis=1), SHARE, method="lower"),

@@ -191,6 +191,7 @@ def _described(model: ModelProto, about: dict[str, Any], after: Measurement) -> 
     document = {name: value for name, value in about.items() if name != "parity"} | {
         "metrics": {
             "split": about["metrics"]["split"],
+            "chosen": about["metrics"].get("chosen", False),
             "n": len(after.correct),
             "accuracy": after.accuracy,
             "interval": after.interval,

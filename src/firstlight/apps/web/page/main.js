@@ -267,11 +267,12 @@ async function load() {
   try {
     about = await engine.model();
     if (!about.look && about.shape[2] === 3) forPhotos();
-    const { accuracy, interval, n, split } = about.metrics;
+    const { accuracy, interval, n, split, chosen } = about.metrics;
     const [low, high] = interval;
     $("about").textContent =
       `${about.name}: accuracy ${rate(accuracy)} on ${n.toLocaleString("en")} ${split} images ` +
-      `(95 % interval ${rate(low)} to ${rate(high)}), ${about.classes.length} classes.`;
+      `(95 % interval ${rate(low)} to ${rate(high)}), ${about.classes.length} classes.` +
+      (chosen ? " It was chosen on these images, so expect slightly less on new ones." : "");
     $("privacy").textContent = engine.privacy;
     ideal = await engine.ideal();
     document.documentElement.dataset.ready = "yes";
