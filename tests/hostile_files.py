@@ -159,7 +159,7 @@ def bmp_of_runs(size: int, *, bits: int, piece: bytes, width: int = 5000, height
 def tiff(entries: Mapping[int, tuple[int, list[int]]], data: bytes = b"") -> bytes:
     """A little-endian TIFF of one directory, with its long values and then the data behind it."""
     start = 8 + 2 + 12 * len(entries) + 4
-    body, behind = b"II*\0" + struct.pack("<IH", 8, len(entries)), b""
+    body, behind = bytearray(b"II*\0" + struct.pack("<IH", 8, len(entries))), bytearray()
     for tag, (kind, values) in sorted(entries.items()):
         code = {3: "H", 4: "I"}[kind]
         content = np.array(values, "<u2" if code == "H" else "<u4").tobytes()
@@ -168,7 +168,7 @@ def tiff(entries: Mapping[int, tuple[int, list[int]]], data: bytes = b"") -> byt
             behind += content
         else:
             body += struct.pack("<HHI", tag, kind, len(values)) + content.ljust(4, b"\0")
-    return body + b"\0\0\0\0" + behind + data
+    return bytes(body + b"\0\0\0\0" + behind + data)
 
 
 def tiff_of_strips(size: int, *, compression: int, strip: bytes, width: int, tiled: bool = False) -> bytes:
@@ -195,7 +195,7 @@ def tiff_of_tags(size: int) -> bytes:
         256: (4, [1]), 257: (4, [1]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 273: (4, [8]), 277: (3, [1]),
         278: (4, [1]), 279: (4, [1]),
     }  # fmt: skip
-    return tiff(dict(list(entries.items())))[:size]
+    return tiff(entries)[:size]
 
 
 def tiff_saved(size: int, *, mode: str = "RGB", **options: object) -> bytes:

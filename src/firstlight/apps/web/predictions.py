@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import io
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,17 +12,11 @@ from fastapi import HTTPException
 
 from firstlight.apps.web.schemas import Picture, Prediction
 from firstlight.apps.web.uploads import Upload
-from firstlight.data.decoding.decode import QUIET, decode, openers
-from firstlight.data.decoding.header import EXTRA, PNG_HEADER, choose_path
+from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.header import EXTRA
 from firstlight.data.decoding.loading import Preprocessing
+from firstlight.data.decoding.size import size_of
 from firstlight.models.exporting.session import Answer, Session, in_distribution
-
-# A progressive JPEG has about ten scans. Each costs a pass over all the pixels, and 14 bytes are enough for one, so a
-# file of 30 kB with a thousand of them keeps a core busy for seconds. libtiff stops at a hundred as well
-# (LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER).
-SCANS = 100
-MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # a length follows each of these, except for the end
-SCAN, END = b"\xda", b"\xd9"
 
 NOT_READ = ("not an image", "a format that is not read")
 
@@ -92,45 +83,10 @@ def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row:
 
 def _shaped(data: bytes, preprocessing: Preprocessing, most: int) -> np.ndarray:
     """uint8 (h, w, c), as `firstlight predict` passes an image to the model."""
-    _refuse_costly(data, choose_path(data).removesuffix("-gray").upper(), most)
+    width, height = size_of(data) or (0, 0)
+    if width * height > most:
+        raise _UnreadableError(413, f"it has {width:,} x {height:,} pixels, and at most {most:,} are decoded")
     image = decode(data)
     if isinstance(image, str):
         raise _UnreadableError(415 if image.startswith(NOT_READ) or image.endswith(EXTRA) else 422, image)
     return preprocessing.shaped(image)
-
-
-def _refuse_costly(data: bytes, kind: str, most: int) -> None:
-    """Refuses by its header an image that would fill the memory or keep a core busy.
-
-    Raises:
-        _UnreadableError: where it has too many pixels or too many scans.
-    """
-    width, height = _size(data, kind)
-    if width * height > most:
-        raise _UnreadableError(413, f"it has {width:,} x {height:,} pixels, and at most {most:,} are decoded")
-    if kind == "JPEG" and _scans(data) > SCANS:
-        raise _UnreadableError(422, f"it has more than {SCANS} scans")
-
-
-def _size(data: bytes, kind: str) -> tuple[int, int]:
-    """Width and height by the header; (0, 0) where the decoder will refuse the image."""
-    with contextlib.suppress(Exception):
-        if kind == "PNG":  # Pillow takes ten times as long to open one
-            return PNG_HEADER(data, 16)[:2]
-        if kind == "HEIC":
-            import pi_heif
-
-            return pi_heif.open_heif(data).size
-        if kind in openers():
-            with QUIET, openers()[kind](io.BytesIO(data)) as picture:
-                return picture.size
-    return 0, 0
-
-
-def _scans(data: bytes) -> int:
-    """The scans of a JPEG, up to one above the limit; a video that some phones append does not count."""
-    at = count = 0
-    while count <= SCANS and (found := MARKER.search(data, at)) and found[1] != END:
-        count += found[1] == SCAN
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")  # the length of its header
-    return count

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from firstlight.data.decoding.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
+from firstlight.data.decoding.netpbm import DAMAGED as DAMAGED_NETPBM
+from firstlight.data.decoding.netpbm import netpbm, netpbm_header
+from firstlight.data.decoding.structure import too_costly
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,7 +67,12 @@ def decode(data: bytes) -> np.ndarray | str:
         path = path.removesuffix("-gray").upper()
     if " " in path:
         return path
+    reason = too_costly(data, path)
+    if reason is not None:
+        return reason
     try:
+        if path == "PPM":
+            return _netpbm(data)
         return _heif(data, path) if path in ("HEIC", "AVIF") else _pillow(data, path)
     except MemoryError:
         return "too large for the memory"
@@ -154,7 +162,6 @@ def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
         GifImagePlugin,
         JpegImagePlugin,
         PngImagePlugin,
-        PpmImagePlugin,
         TiffImagePlugin,
         WebPImagePlugin,
     )
@@ -165,7 +172,6 @@ def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
         "GIF": GifImagePlugin.GifImageFile,
         "JPEG": JpegImagePlugin.JpegImageFile,
         "PNG": PngImagePlugin.PngImageFile,
-        "PPM": PpmImagePlugin.PpmImageFile,
         "TIFF": TiffImagePlugin.TiffImageFile,
         "WEBP": WebPImagePlugin.WebPImageFile,
     }
@@ -207,7 +213,7 @@ def _of_picture(picture: Image, kind: str) -> np.ndarray | str:
     if kind == "PNG" and depth != 8 and "transparency" in picture.info:
         picture = picture.copy()
         _scale_transparency(picture, depth=depth)
-    return _plain(_upright(picture), kind)
+    return _plain(_upright(picture))
 
 
 def _depth(picture: Image) -> int:
@@ -215,6 +221,14 @@ def _depth(picture: Image) -> int:
     tiles = getattr(picture, "tile", ())
     raw = str(tiles[0][3]) if tiles else ""  # "L;2", "RGB;16B"
     return int(raw.partition(";")[2].rstrip("B") or 8) if raw.startswith(("L;", "RGB;")) else 8
+
+
+def _netpbm(data: bytes) -> np.ndarray | str:
+    header = netpbm_header(data)
+    if header is None:
+        return DAMAGED_NETPBM
+    size = header.width, header.height
+    return _too_many(size) if math.prod(size) > PIXEL_LIMIT else netpbm(data, header)
 
 
 def _heif(data: bytes, kind: str) -> np.ndarray | str:
@@ -228,7 +242,7 @@ def _heif(data: bytes, kind: str) -> np.ndarray | str:
         picture = pi_heif.open_heif(data, convert_hdr_to_8bit=True)  # upright already
         if math.prod(picture.size) > PIXEL_LIMIT:
             return _too_many(picture.size)
-        return _plain(picture.to_pillow(), kind)
+        return _plain(picture.to_pillow())
 
 
 def _too_many(size: tuple[int, int]) -> str:
@@ -292,10 +306,10 @@ def _upright(picture: Image) -> Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _plain(picture: Image, kind: str) -> np.ndarray | str:
+def _plain(picture: Image) -> np.ndarray | str:
     """uint8 (H, W, 1 or 3) of a loaded picture of any mode."""
     mode = picture.mode
-    if mode.startswith("I;16") or (mode == "I" and kind == "PPM"):
+    if mode.startswith("I;16"):
         return _scaled(picture)
     if mode in UNKNOWN_RANGE:
         return UNKNOWN_RANGE[mode]

@@ -11,6 +11,7 @@ SMALL_PNG = 1 << 16  # pixels; kornia-rs holds Python's lock, so threads gain mo
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 PNG_HEADER = Struct(">IIBBBBB").unpack_from
+CHUNKS = SEGMENTS = 1000  # of a PNG or JPEG for the fast decoders
 LENGTH_AND_NAME = Struct(">I4s").unpack_from
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Chunks that change no pixel, and the length that each must have; others leave the file to Pillow.
@@ -26,7 +27,8 @@ PNG_HARMLESS_TEXTS = tuple(
 
 MARKER_AND_LENGTH = Struct(">HH").unpack_from
 START_OF_FRAME = frozenset({0xFFC0, 0xFFC1, 0xFFC2})  # baseline, extended, progressive; all Huffman coded
-START_OF_SCAN = 0xFFDA
+START_OF_SCAN, SCAN = 0xFFDA, b"\xff\xda"
+FEW_SCANS = 20  # of a JPEG for the fast decoder; more are counted exactly, and may be refused
 APP0, APP2, APP14, COMMENT = 0xFFE0, 0xFFE2, 0xFFEE, 0xFFFE
 JPEG_TABLES = frozenset({0xFFC4, 0xFFDB, 0xFFDD})  # Huffman, quantization, restart interval
 
@@ -79,7 +81,7 @@ def _png(data: bytes) -> str:
     if name == b"IDAT" and data.startswith(PNG_END, length + 45):
         return "png"  # three chunks and no more, as most small ones have
     at, seen = 33, b""
-    while True:
+    for _ in range(CHUNKS):
         length, name = LENGTH_AND_NAME(data, at)
         if name == b"IDAT":
             seen = name
@@ -90,6 +92,7 @@ def _png(data: bytes) -> str:
         at += length + 12
         if at + 12 > len(data):
             return "PNG"
+    return "PNG"
 
 
 def _harmless(data: bytes, at: int, length: int, name: bytes) -> bool:
@@ -101,11 +104,13 @@ def _harmless(data: bytes, at: int, length: int, name: bytes) -> bool:
 
 def _jpeg(data: bytes) -> str:
     at, last, path = 2, len(data) - 4, ""
-    while at <= last:
+    for _ in range(SEGMENTS):
+        if at > last:
+            break
         marker, length = MARKER_AND_LENGTH(data, at)
         if marker not in JPEG_TABLES:
             if marker == START_OF_SCAN:
-                return path or "JPEG"
+                return path if path and data.count(SCAN, at) <= FEW_SCANS else "JPEG"
             if marker in START_OF_FRAME and not path:
                 path = _frame(data, at)
                 if not path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import warnings
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.header import choose_path
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.decoding.resize import Color, Resize
+from firstlight.data.decoding.size import size_of
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans
 from firstlight.data.files import Read
 from firstlight.data.table import Table
@@ -131,22 +131,16 @@ def _by_median(plan: Plan, table: Table, read: Read) -> Plan:
 
 
 def _shorter_side(read: Read, key: str) -> int:
-    """The shorter side in px as the header tells, whatever the orientation; 0 where it is no image."""
-    from PIL import Image
-
+    """The shorter side in px as the header says, whatever the orientation; 0 where it is no image."""
     try:
         data = read(key)
     except OSError:
         return 0
-    path = choose_path(data)
-    if " " in path:
-        return 0
-    try:
-        with Image.open(io.BytesIO(data), formats=[path.removesuffix("-gray").upper()]) as picture:
-            return min(picture.size)
-    except Exception:  # no format of Pillow's, or damaged: the decoder has the last word
-        image = decode(data)
-        return 0 if isinstance(image, str) else min(image.shape[:2])
+    size = size_of(data)
+    if size is not None:
+        return min(size)
+    image = decode(data)
+    return 0 if isinstance(image, str) else min(image.shape[:2])
 
 
 def _sized(plan: Plan, size: tuple[int, int], why: str) -> Plan:
