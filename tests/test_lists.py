@@ -6,17 +6,19 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from firstlight.data.scanning.entries import NO_IMAGE
 from firstlight.data.scanning.lists import LabelList, read_list, read_voc
 from firstlight.data.sources import scan
 from firstlight.data.table import SPLITS, Table
-from firstlight.errors import DataError
+from firstlight.errors import ArgumentError, DataError
 
 
 def grow(root: Path, *keys: str, **texts: str) -> Path:
     """Makes files that are no images, and text files named by keyword (``labels_csv`` is labels.csv)."""
+    root.mkdir(parents=True, exist_ok=True)
     for key in keys:
         (root / key).parent.mkdir(parents=True, exist_ok=True)
         (root / key).write_bytes(key.encode())
@@ -240,6 +242,151 @@ def test_a_csv_that_names_nothing_is_told(tmp_path: Path, text: str, sentence: s
     """The sentence says what the file should hold."""
     with pytest.raises(DataError, match=sentence):
         scan(grow(tmp_path / "x", "a.png", list_csv=text) / "list.csv")
+
+
+@pytest.mark.parametrize("place", ["/", "../images/", "file://"])
+def test_a_csv_names_images_outside_its_folder(tmp_path: Path, place: str) -> None:
+    """Absolute paths and those that lead up are followed; the root is the folder that all images share."""
+    keys = ["cat/1.png", "dog/1.png"]
+    images = grow(tmp_path / "images", *keys)
+    prefix = {"/": f"{images}/", "file://": f"file://{images}/"}.get(place, place)
+    text = "path,label\n" + "".join(f"{prefix}{key},{key[:3]}\n" for key in keys)
+    table = scan(grow(tmp_path / "lists", l_csv=text) / "l.csv")
+    assert (str(images), keys, ("cat", "dog"), ()) == (table.root, table.keys, table.classes, table.notes)
+
+
+def test_the_names_of_a_csv_count_from_the_root_that_is_passed(tmp_path: Path) -> None:
+    """A list far from the images needs only to be told where they are."""
+    grow(tmp_path / "images", "a.png", "b.png")
+    table = scan(grow(tmp_path, l_csv="id,label\na,cat\nb,dog\n") / "l.csv", root=tmp_path / "images")
+    assert {"a.png": ("cat", None), "b.png": ("dog", None)} == told(table)
+    with pytest.raises(ArgumentError, match="images"):
+        scan(tmp_path / "images", root=tmp_path)
+
+
+def test_images_without_a_label_are_counted_once(tmp_path: Path) -> None:
+    """A row with an empty label keeps its image, and the note says how many there are."""
+    text = "path,label\n" + "".join(f"{at}.png,{'' if at % 4 == 3 else 'ab'[at % 2]}\n" for at in range(8))
+    root = grow(tmp_path, *(f"{at}.png" for at in range(8)), l_csv=text)
+    for table in (scan(root), scan(root / "l.csv")):
+        assert 2 == np.count_nonzero(table.labels < 0)
+        note(table, "no label", "2 images", "3.png")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_saved_table_is_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, archive: bool
+) -> None:
+    """From any working directory: root, keys, labels, splits and so the fingerprint; the source is the file."""
+    root = grow(tmp_path / "p", "train/=cat/1.png", "test/dog, big/1.png", "train/dog, big/-2.png", "train/x/3.png")
+    if archive:
+        with zipfile.ZipFile(tmp_path / "p.zip", "w") as out:
+            for path in sorted(root.rglob("*.png")):
+                out.write(path, path.relative_to(root))
+        root = tmp_path / "p.zip"
+    table = scan(root)
+    table.save(tmp_path / f"t.{kind}")
+    monkeypatch.chdir("/")
+    again = scan(tmp_path / f"t.{kind}")
+    assert (table.fingerprint, table.root, told(table)) == (again.fingerprint, again.root, told(again))
+    assert str(tmp_path / f"t.{kind}") == again.source
+    assert (str(root), table.classes) == (
+        Table.from_parquet(tmp_path / f"t.{kind}").source if kind == "parquet" else str(root),
+        again.classes,
+    )
+
+
+def test_a_saved_table_finds_its_images_where_both_were_moved(tmp_path: Path) -> None:
+    """Where the root is gone, the names count from the list's folder, by their ends."""
+    table = scan(grow(tmp_path / "old" / "p", "cat/1.png", "dog/1.png"))
+    table.save(tmp_path / "old" / "t.csv")
+    (tmp_path / "old").rename(tmp_path / "new")
+    again = scan(tmp_path / "new" / "t.csv")
+    assert {"p/cat/1.png": ("cat", None), "p/dog/1.png": ("dog", None)} == told(again)
+
+
+def test_a_table_is_saved_in_two_kinds_only(tmp_path: Path) -> None:
+    """Another ending is refused in a sentence with those that there are."""
+    with pytest.raises(ArgumentError, match=r"t\.txt .*\.parquet.*\.csv"):
+        scan(grow(tmp_path, "cat/1.png", "dog/1.png")).save(tmp_path / "t.txt")
+
+
+# Several lists, and forms to fill in
+
+
+FORM = "id,label\n" + "".join(f"t{at},cat\n" for at in range(6))
+TRAIN = "id,label\n" + "".join(f"{at},{('cat', 'dog')[at % 2]}\n" for at in range(6))
+
+
+@pytest.mark.parametrize("name", ["sample_submission", "sampleSubmission", "forms"])
+def test_a_sample_submission_is_not_the_truth(tmp_path: Path, name: str) -> None:
+    """One label for all images of test, beside a list of train, labels none of them; notes name both lists."""
+    keys = [f"train/{at}.png" for at in range(6)] + [f"test/t{at}.png" for at in range(6)]
+    root = grow(tmp_path, *keys, **{"train_csv": TRAIN, f"{name}_csv": FORM})
+    table = scan(root)
+    assert [(("dog", "cat")[at % 2 == 0], "train") for at in range(6)] == list(told(table).values())[6:]
+    assert {(None, "test")} == {told(table)[key] for key in keys[6:]}
+    note(table, f"{name}.csv", "6 images", "cat")
+    note(table, "labels are those of train.csv")
+    assert ("cat",) == scan(root / f"{name}.csv").classes
+
+
+def test_a_list_called_a_submission_is_not_the_truth_beside_class_folders(tmp_path: Path) -> None:
+    """Whatever it says, it is neither used nor held against the folders."""
+    text = "path,label\ncat/1.png,dog\ndog/1.png,cat\n"
+    table = scan(grow(tmp_path, "cat/1.png", "dog/1.png", my_submission_csv=text))
+    assert {"cat/1.png": ("cat", None), "dog/1.png": ("dog", None)} == told(table)
+    note(table, "my_submission.csv")
+
+
+def test_lists_of_one_class_each_are_the_truth(tmp_path: Path) -> None:
+    """cats.csv and dogs.csv label their images; the note names both."""
+    texts = {
+        f"{name}_csv": "path,label\n" + "".join(f"{name}{at}.png,{name}\n" for at in range(6))
+        for name in ("cat", "dog")
+    }
+    table = scan(grow(tmp_path, *(f"{name}{at}.png" for name in ("cat", "dog") for at in range(6)), **texts))
+    assert 6 == np.count_nonzero(table.labels == 0) == np.count_nonzero(table.labels == 1)
+    note(table, "cat.csv and dog.csv")
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("trainLabels", "test_labels")])
+def test_a_list_of_a_split_names_the_images_in_its_folder(tmp_path: Path, names: tuple[str, str]) -> None:
+    """1.png of train.csv is train/1.png, and of test.csv test/1.png."""
+    texts = {f"{names[0]}_csv": "id,label\n1,cat\n2,dog\n", f"{names[1]}_csv": "id,label\n1,dog\n2,cat\n"}
+    table = scan(grow(tmp_path, "train/1.png", "train/2.png", "test/1.png", "test/2.png", **texts))
+    expected = {"train/1.png": "cat", "train/2.png": "dog", "test/1.png": "dog", "test/2.png": "cat"}
+    assert {key: (name, key.split("/")[0]) for key, name in expected.items()} == told(table)
+
+
+def test_a_list_with_names_and_no_labels_is_said(tmp_path: Path) -> None:
+    """Where nothing else labels the images, the note has the columns; beside class folders it is some other file."""
+    text = "path,width,height\na/1.png,1,2\nb/1.png,1,3\n"
+    note(scan(grow(tmp_path / "heap", "1.png", l_csv=text)), "l.csv", "width and height")
+    assert () == scan(grow(tmp_path / "folders", "a/1.png", "b/1.png", l_csv=text)).notes
+
+
+STRAY = [
+    b"a;b\r1;2\r",
+    b"",
+    b"\0" * 99,
+    b"\xff\xfea",
+    b'"',
+    b"x" * 200_000,
+    b"path,label\n",
+    b"\xef\xbb\xbf",
+    b"image,score\n1.png,2\n",
+]
+
+
+@pytest.mark.parametrize("data", STRAY)
+def test_a_stray_file_never_changes_class_folders(tmp_path: Path, data: bytes) -> None:
+    """Whatever a CSV, TSV, JSON-lines or XML file beside them holds, the classes are those of the folders."""
+    grow(tmp_path, "cat/1.png", "dog/1.png")
+    for name in ("x.csv", "x.tsv", "x.jsonl", "metadata.jsonl", "metadata.csv", "x.xml", "cat/metadata.csv"):
+        (tmp_path / name).write_bytes(data)
+    assert {"cat/1.png": ("cat", None), "dog/1.png": ("dog", None)} == told(scan(tmp_path))
 
 
 # Hugging Face

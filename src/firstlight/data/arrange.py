@@ -72,6 +72,10 @@ def arrange(table: Table, *, split: str = "validation", seed: int = 0) -> Table:
             f"{table.root} has no test split; put its images into a folder named test, "
             "or make one with firstlight split."
         )
+    if not ((splits == SPLITS.index("test")) & (table.labels >= 0)).any():
+        raise DataError(
+            f"The test images in {table.root} have no labels; measure on validation, or name their classes in a list."
+        )
     note = "Measured on test: fitted on train and validation, minus up to 1,000 images held out for monitoring."
     return replace(
         table.with_columns(splits=np.where(splits == SPLITS.index("validation"), SPLITS.index("train"), splits)),

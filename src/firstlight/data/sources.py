@@ -202,10 +202,12 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
     read, in_folders = open_root(root), len(layout.classes) > 1 or how.classes_from != "auto"
     if how.classes_from == "auto" and len(annotations) and any(f"/{each}".endswith(VOC) for each in entries.folders):
         in_folders = False  # the folders around JPEGImages are years, not classes
-    lists, notes = read_lists(read, [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)])
+    lists, notes, unlabelled = read_lists(
+        read, [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)]
+    )
     lists = [each for each in lists if not (in_folders and each.guessed)]
     lists, forms = without_forms(lists)
-    notes += forms
+    notes += forms if lists or in_folders else [*unlabelled, *forms]
     if lists:
         lists = [split_by_name(each) for each in lists]
         listed = joined(lists)

@@ -37,15 +37,17 @@ def list_of_rows(data: Rows) -> LabelList:
         >>> found.names.to_pylist(), found.labels.to_pylist()
         (['a.png', 'b.png'], ['pug', ''])
     """
+    if not hasattr(data, "__len__") and isinstance(data, Iterable):
+        data = list(data)  # it may be read only once
     columns = _columns(data)
     if columns is not None:
-        source = f"The {type(data).__name__}"
+        source = f"The {type(data).__name__}".replace("dict", "table").replace("Table", "table")
         sheet = _sheet([name for name, _ in columns], [values for _, values in columns], source)
         meant = roles(sheet, source)
         if meant.name is None or not meant.labels:
             raise ArgumentError(f"{unlabelled(sheet, source)}; call them path and label.")
         return list_of(sheet, meant, source)
-    rows = _pairs(data)
+    rows = _rows(data)
     sheet = _sheet(["path", "label", "split"][: len(rows[0])], list(zip(*rows, strict=True)), "The list")
     return list_of(sheet, Roles(0, (1,), 2 if len(rows[0]) > 2 else None), "The list")
 
@@ -58,15 +60,20 @@ def _columns(data: Rows) -> list[tuple[str, Sequence[Any]]] | None:
         columns = [(str(name), data.iloc[:, at].tolist()) for at, name in enumerate(data.columns)]
         is_named = data.index.inferred_type == "string"  # an index of paths, not of numbers
         return [("index", data.index.tolist()), *columns] if is_named else columns
+    if hasattr(data, "iloc"):  # a Series of labels, whose index are the paths
+        return [("path", data.index.tolist()), ("label", data.tolist())]
     if hasattr(data, "get_columns"):  # polars
         return [(str(column.name), column.to_list()) for column in data.get_columns()]
+    if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
+        names = dict.fromkeys(name for row in data for name in row)
+        return [(str(name), [row.get(name) for row in data]) for name in names]
     if hasattr(data, "__arrow_c_stream__"):
         table = data if isinstance(data, pa.Table) else pa.table(data)
         return [(name, table.column(at).to_pylist()) for at, name in enumerate(table.column_names)]
     return None
 
 
-def _pairs(data: Rows) -> list[Sequence[Any]]:
+def _rows(data: Rows) -> list[Sequence[Any]]:
     if isinstance(data, bytes) or not isinstance(data, Iterable):
         raise ArgumentError(f"{type(data).__name__} is no table of images; {EXPECTED}.")
     rows = list(data)
@@ -117,4 +124,6 @@ def _shown(value: Any) -> str | None:
         return None
     if hasattr(value, "is_integer") and value.is_integer():
         return str(int(value))  # a column of integers in which one is missing is a column of floats in pandas
-    return "" if value != value else str(value)  # NaN
+    if value != value:  # NaN
+        return ""
+    return str(value).removesuffix(" 00:00:00") if hasattr(value, "isoformat") else str(value)

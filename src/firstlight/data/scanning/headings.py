@@ -157,10 +157,11 @@ def flags_of(sheet: Sheet, rest: Sequence[int]) -> list[int]:
 
 
 def _one_hot(sheet: Sheet, rest: Sequence[int]) -> tuple[int, ...]:
-    """The columns whose cells are all 0 or 1, if most rows have a single 1 among them."""
+    """The columns whose cells are all 0 or 1, if most rows have a single 1 among them, and very few several."""
     flags = flags_of(sheet, rest)
-    single = sum(sum(row[at].strip().lower() in YES for at in flags) == 1 for row in sheet.sample)
-    return tuple(flags) if len(flags) > 1 and single * 2 > len(sheet.sample) else ()
+    ones = [sum(row[at].strip().lower() in YES for at in flags) for row in sheet.sample]
+    single, several = ones.count(1), sum(one > 1 for one in ones)
+    return tuple(flags) if len(flags) > 1 and single * 2 > len(ones) >= several * 20 else ()
 
 
 def _repeats(sheet: Sheet, at: int) -> bool:

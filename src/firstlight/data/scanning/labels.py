@@ -16,6 +16,7 @@ from firstlight.data.scanning.lists import METADATA, LabelList, read_voc, split_
 from firstlight.data.scanning.matching import Match
 from firstlight.wording import plural, shortened, shortlist
 
+KINDS = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON lines"}
 IMAGES_ARE = ("image is", "images are")
 
 
@@ -103,7 +104,8 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
     unknown = pc.unique(found.splits.filter(booleans(listed < 0))).to_pylist()
     if strange := [str(word) for word in unknown if word]:
         notes.append(f"{source} names splits that are none of train, validation and test: {shortlist(strange)}.")
-    name = "Hugging Face metadata" if source.rpartition("/")[2] in METADATA else "CSV"
+    file = source.rpartition("/")[2]
+    name = "Hugging Face metadata" if file in METADATA else KINDS.get(file[file.rfind(".") :].lower(), "list")
     kept = named_rows if alone else np.ones(len(entries), bool)
     return Labels(name, classes, labels, splits, kept, tuple(notes))
 

@@ -62,8 +62,10 @@ def locate(found: LabelList, base: str, *, walk: bool = True, follow_links: bool
     if not tried or tried[0].count < len(found):
         tried += _below(found, base, follow_links)
     best = max(tried, key=lambda each: each.count, default=None)
+    if not len(found):
+        raise DataError(f"{found.source} names 0 images; it should have a row for each image below its headings.")
     if best is None or not best.count:
-        example = f", such as {shortened(str(found.names[0]))}" if len(found) else ""
+        example = f", such as {shortened(str(found.names[0]))}"
         raise DataError(
             f"{found.source} names {plural(len(found), 'image')}{example}, none of which is below {base}; the names "
             "count from there, so move the list or correct the names."

@@ -100,8 +100,8 @@ def unlabelled(sheet: Sheet, source: str) -> str:
     return f"{source} has no column of {what} ({has})"
 
 
-def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[str]]:
-    """The lists among some files, and a sentence for each that is damaged, or where all lack labels."""
+def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[str], list[str]]:
+    """The lists among some files; a sentence for each that is damaged; one for each that has names but no labels."""
     lists, notes, unused = [], [], []
     for key in keys:
         try:
@@ -113,7 +113,7 @@ def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[s
                 unused.append(f"{unlabelled(sheet, key)}.")
         except DataError as error:
             notes.append(str(error))
-    return lists, notes if lists else notes + unused
+    return lists, notes, unused
 
 
 def without_forms(lists: list[LabelList]) -> tuple[list[LabelList], list[str]]:
