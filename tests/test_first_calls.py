@@ -103,6 +103,15 @@ def test_a_folder_a_table_and_pixels_are_predicted(
     assert fl.evaluate(fl.predict(nearest, source(photos))).n == 24
 
 
+def test_pairs_and_data_frames_are_predicted_with_their_labels(photos: Path, nearest: fl.Classifier) -> None:
+    """A list of (path, label), and a DataFrame of both columns."""
+    import pandas
+
+    pairs = [(str(photos / "cat" / "0.png"), "cat"), (str(photos / "dog" / "3.png"), "dog")]
+    for source in (pairs, pandas.DataFrame(pairs, columns=["path", "label"])):
+        assert [True, True] == nearest.predict(source).correct.tolist()
+
+
 def test_a_picture_has_the_pixels_of_its_file(tmp_path: Path) -> None:
     """Turned, transparent, 16 bits, palettes: whether Pillow has loaded it or not, and it is not changed."""
     color = Image.fromarray(noise(6, 8, 3))
@@ -166,8 +175,8 @@ WRONG: dict[str, Callable[[fl.Classifier, Path], Any]] = {
     "empty is empty": lambda model, root: model.predict(root / "empty"),
     "it is a folder": lambda model, root: model.predict([root / "empty"]),
     "is not a classifier": lambda _, root: fl.predict(3, root),  # type: ignore[arg-type]
-    "no images": lambda _, root: fl.fit("ink", None),
-    "names no images": lambda _, root: fl.audit(7),
+    "NoneType is no table": lambda _, root: fl.fit("ink", None),
+    "int is no table": lambda _, root: fl.audit(7),
     "is no rung": lambda _, root: fl.fit(["cnn"], root),  # type: ignore[arg-type]
     "did you mean cnn": lambda _, root: fl.fit("cnnn", root),
     "quik": lambda _, root: fl.fit("ink", root, effort="quik"),

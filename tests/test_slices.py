@@ -406,7 +406,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compared(capsys: pytest.CaptureFixture[str], run: Path, other: Path | None = None, **options: Any) -> str:
     """What the command prints."""
-    show_comparison(run, other, **({"against": "centroid", "by": None, "as_json": False, "quiet": True} | options))
+    show_comparison(run, other, **({"against": None, "by": None, "as_json": False, "quiet": True} | options))
     return capsys.readouterr().out
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from firstlight.data.sources import scan
 from firstlight.data.table import Table
-from firstlight.errors import ArgumentError
 
 
 def table_of(source: Any) -> Table:
@@ -19,14 +18,6 @@ def table_of(source: Any) -> Table:
     Example:
         >>> len(table_of(digits))
         1797
-        >>> table_of(None)
-        Traceback (most recent call last):
-        firstlight.errors.ArgumentError: NoneType names no images; pass a folder, or a table from scan.
     """
     table = getattr(source, "table", source)
-    if isinstance(table, Table):
-        return table
-    try:
-        return scan(source)
-    except TypeError as error:
-        raise ArgumentError(f"{type(source).__name__} names no images; pass a folder, or a table from scan.") from error
+    return table if isinstance(table, Table) else scan(source)

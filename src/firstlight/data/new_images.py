@@ -28,9 +28,9 @@ def new_images(images: Any, how: Preprocessing) -> Pixels:
     """The images in the size and color that a model takes.
 
     Args:
-        images: pixels, which are left as they are; a table; a folder, or anything else that `scan` takes; an image as
-            a file, as the bytes of one, as a picture of Pillow or as an array; several of these in a list; or an array
-            (N, H, W, C).
+        images: pixels, which are left as they are; a table; a folder, a DataFrame, (path, label) pairs, or anything
+            else that `scan` takes; an image as a file, as the bytes of one, as a picture of Pillow or as an array;
+            several of these in a list; or an array (N, H, W, C).
         how: what each image goes through.
 
     Returns:
@@ -61,7 +61,15 @@ def _is_source(images: Any) -> bool:
         if os.path.isdir(path):  # noqa: PTH112
             return True
         return os.path.splitext(path)[1].lower() not in IMAGES and not _starts_an_image(path)  # noqa: PTH122
-    return hasattr(images, "columns")
+    return hasattr(images, "columns") or _are_pairs(images)
+
+
+def _are_pairs(images: Any) -> bool:
+    """Whether it is a list of (path, label)."""
+    first = images[0] if isinstance(images, list | tuple) and images else None
+    if not isinstance(first, tuple) or len(first) != 2:
+        return False
+    return isinstance(first[0], str | os.PathLike) and isinstance(first[1], str)
 
 
 def _starts_an_image(path: str) -> bool:
