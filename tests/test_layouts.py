@@ -427,3 +427,15 @@ def test_a_run_reads_its_source_again_with_the_options_of_the_scan(tmp_path: Pat
     assert Scanning(classes_from="leaf") == again.request.scanning
     assert run.fingerprint == own_images(again).table.fingerprint
     assert "--classes-from leaf" in report(again).read_text()
+
+
+def test_a_list_gives_the_classes_of_a_flat_split(tmp_path: Path) -> None:
+    """GTSRB: train in class folders, test in one folder with a list; of a form with one label nothing is taken."""
+    touch(tmp_path, "Train/0/a*.png", "Train/1/b*.png", "Test/*.png")
+    rows = [f"Test/{number:02}.png,{number % 2}" for number in range(10)]
+    (tmp_path / "Test.csv").write_text("\n".join(["Path,ClassId", *rows]))
+    assert {"0": 5, "1": 5} == scan(tmp_path).counts()["test"]
+    (tmp_path / "Test.csv").write_text(
+        "\n".join(["Path,ClassId", *(f"Test/{number:02}.png,0" for number in range(10))])
+    )
+    assert {"0": 0, "1": 0} == scan(tmp_path).counts()["test"]

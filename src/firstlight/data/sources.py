@@ -15,7 +15,7 @@ from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.scanning.file_names import by_file_name
 from firstlight.data.scanning.folder_names import is_mask_folder
 from firstlight.data.scanning.frames import Rows, list_of_rows
-from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, disagreement
+from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, completed, disagreement
 from firstlight.data.scanning.layout import Layout, understand
 from firstlight.data.scanning.listed import Listed, locate, saved
 from firstlight.data.scanning.lists import (
@@ -152,7 +152,7 @@ def _table(root: str, entries: Entries, how: Scanning, *, archive: bool = False)
 
 def _layout(entries: Entries, *, archive: bool, classes_from: str = "auto") -> Layout:
     holders = map(str, pc.unique(pc.replace_substring_regex(entries.lists, r"/?[^/]*$", "")).to_pylist())
-    annotated = (each for each in entries.folders if is_mask_folder(each.rpartition("/")[2]))
+    annotated = (each for each in entries.folders if any(map(is_mask_folder, each.split("/"))))
     return understand(
         entries.folders,
         entries.counts.tolist(),
@@ -219,12 +219,14 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
             return _noted(by_list(entries, layout, listed, matched), notes), len(lists)
         if any_named:
             notes += disagreement(entries, layout, listed, matched)
+            found = completed(by_folder(entries, layout), entries, listed, matched)
+            return _noted(found, notes), len(lists)
         elif not in_folders:
             notes.append(f"{listed.source} names none of the images.")
     if not in_folders and len(annotations):
-        found = by_voc(entries, layout, annotations, read)
-        if found is not None:
-            return _noted(found, notes), len(lists) + len(annotations)
+        voc = by_voc(entries, layout, annotations, read)
+        if voc is not None:
+            return _noted(voc, notes), len(lists) + len(annotations)
     return _noted(by_folder(entries, layout), notes), len(lists)
 
 

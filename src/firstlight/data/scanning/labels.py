@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +58,27 @@ def by_folder(entries: Entries, layout: Layout) -> Labels:
         layout.splits[entries.folder_of],
         kept,
         tuple(notes),
+    )
+
+
+def completed(labels: Labels, entries: Entries, found: LabelList, matched: Match) -> Labels:
+    """Labels of folders, and those of a list where the folders give none: train/cat and a flat test with test.csv.
+
+    The list must name classes of the folders, and more than one, since a form for predictions has one for all.
+    """
+    theirs = _pick(to_numpy(pc.index_in(found.labels, strings(labels.classes))), matched.rows)
+    gained = (labels.labels < 0) & (theirs >= 0)
+    if len(np.unique(theirs[gained])) < 2:
+        return labels
+    images = plural(int(np.count_nonzero(gained)), "image")
+    note = (
+        f"{found.source} gives the classes of {images} that are in no class folder, {_example(entries.keys, gained)}."
+    )
+    return replace(
+        labels,
+        labels=np.where(gained, theirs, labels.labels),
+        kept=labels.kept | gained,
+        notes=(*labels.notes, note),
     )
 
 

@@ -21,16 +21,21 @@ def remedy(root: str, entries: Entries) -> str:
         root: the folder or zip, as an absolute path.
         entries: its contents, without masks.
     """
+    return f"{_other_set(entries)}{_way_out(root, entries)}"
+
+
+def _other_set(entries: Entries) -> str:
+    """What else than a set of classes this is by the look of it; empty where it may be one."""
     if entries.skipped[MASK]:
-        return (
-            "masks next to the images make this a segmentation set, and Firstlight needs one class for each image: put "
-            "each image into the folder of its class, or list the classes in a CSV file"
-        )
-    if boxes := _boxes(entries):
-        return (
-            f"the folder {boxes} makes this look like a detection or segmentation set, and Firstlight needs one class "
-            "for each image: put each image into the folder of its class, or list the classes in a CSV file"
-        )
+        sign, kind = "masks next to the images make", "segmentation"
+    elif boxes := _boxes(entries):
+        sign, kind = f"the folder {boxes} makes", "detection or segmentation"
+    else:
+        return ""
+    return f"{sign} this look like a {kind} set, and Firstlight needs one class for each image: "
+
+
+def _way_out(root: str, entries: Entries) -> str:
     if len(entries) and (found := proposed(entries.keys)) is not None:
         pattern, names = found
         return (
