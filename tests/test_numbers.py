@@ -199,3 +199,19 @@ def test_what_cannot_be_shown_is_one_sentence(tmp_path: Path) -> None:
         fl.numbers(Image.fromarray(np.zeros((3, 3), np.float32)))
     with pytest.raises(ArgumentError, match="list"):
         fl.numbers([[1, 2]])  # type: ignore[arg-type]
+
+
+def test_a_photo_is_neither(tmp_path: Path) -> None:
+    """Colors, an uneven border and many shades are no ink, whatever is bright and dark; gray stored as RGB is."""
+    ring = np.zeros((40, 40), np.uint8)
+    ring[10:30, 10:30] = 230
+    assert fl.numbers(np.stack([ring] * 3, axis=2)).polarity.startswith("white on black")
+    hat = np.stack([ring, ring // 2, ring // 4], axis=2)
+    assert "colors" in fl.numbers(hat).polarity
+    shaded = ring.copy()
+    shaded[10:30, 10:26] = 140
+    uneven = ring.copy()
+    uneven[:, :4] = 150
+    for photo in (hat, shaded, uneven):
+        for image in (photo, 255 - photo):
+            assert fl.numbers(image).polarity.startswith("neither"), fl.numbers(image).polarity

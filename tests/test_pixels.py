@@ -363,3 +363,20 @@ def test_three_odd_photos_among_hands_decide_nothing(tmp_path: Path) -> None:
     assert pixels.values.shape == (60, 64, 64, 3)
     assert "100 to 1200 px" in pixels.reasons[0]
     assert "100 px" in pixels.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "true"),
+    [
+        ([(10, 10), (15, 20), (21, 30)], ("shorter sides 10 to 21 px", "15 px, is less than the least, 32 px")),
+        ([(400, 500), (400, 600)], ("longer sides 500 to 600 px", "rounded down to 32, 64, 128 or 224")),
+        ([(64, 90), (90, 64)], ("some are wide and some are high, 64 by 90 px", "64 px, is one of the choices")),
+    ],
+)
+def test_what_is_said_of_sizes_that_differ_is_true(
+    tmp_path: Path, shapes: list[tuple[int, int]], true: tuple[str, str]
+) -> None:
+    """No range from a number to itself, nothing rounded down to more."""
+    write_images(tmp_path, {f"a/{i}.png": noise(*shape) for i, shape in enumerate(shapes)})
+    reason = load(table_of(tmp_path), cache=False).reasons[0]
+    assert all(part in reason for part in true), reason

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import firstlight as fl
 from firstlight.data.arrange import arrange
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.splits import split
@@ -257,3 +259,16 @@ def test_real_digits_are_split_by_class(tmp_path: Path) -> None:
     for name, total in (("3", 183), ("7", 179)):
         assert counts["train"][name] + counts["validation"][name] == total
         assert counts["validation"][name] / total == pytest.approx(0.2, abs=0.15)  # five deviations
+
+
+def test_examples_of_copies_under_several_classes_are_of_several_classes(tmp_path: Path) -> None:
+    """Whichever of the copies come first."""
+    for name in ("a/0.png", "a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4), 7).save(tmp_path / name)
+    for number in range(8):
+        Image.new("L", (4, 4), 20 + number).save(tmp_path / f"{'ab'[number % 2]}/{9 + number}.png")
+    note = next(one for one in fl.split(fl.scan(tmp_path)).notes if "more than one class" in one)
+    assert "a/0.png and b/2.png" in note
+    (found,) = [one for one in fl.audit(tmp_path) if one.code == "FL203"]
+    assert {"a", "b"} == {key[0] for key in found.examples[0][:2]}

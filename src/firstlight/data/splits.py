@@ -19,7 +19,7 @@ from firstlight.data.given import table_of
 from firstlight.data.table import SPLITS, Table
 from firstlight.errors import ArgumentError, DataError
 from firstlight.seeds import seed_of
-from firstlight.wording import plural
+from firstlight.wording import plural, shortlist
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 
@@ -223,15 +223,18 @@ def _notes_on(table: Table, groups: np.ndarray, rows: np.ndarray, alone: list[in
     several = np.flatnonzero(np.bincount(pairs[0]) > 1)
     if len(several):
         same = np.isin(groups, several[0]) & np.isin(np.arange(len(groups)), rows)
-        names = " and ".join(table.select(same).keys[:2])
+        copies = table.select(same)
+        _, firsts = np.unique(copies.labels, return_index=True)  # one of each class
+        names = shortlist([copies.keys[first] for first in firsts.tolist()])
         notes.append(
             f"{plural(len(several), 'image occurs', 'images occur')} under more than one class (such as {names}); "
             "equal files go to one split."
         )
     if alone:
-        first = [table.classes[label] for label in alone[:10]]
-        more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
-        notes.append(f"These classes have one image each, which is in train: {', '.join(first)}{more}.")
+        classes = "This class has" if len(alone) == 1 else "These classes have"
+        each = "" if len(alone) == 1 else " each"
+        named = shortlist([table.classes[label] for label in alone], 10)
+        notes.append(f"{classes} one image{each}, which is in train: {named}.")
     return notes
 
 

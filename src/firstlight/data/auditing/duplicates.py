@@ -122,7 +122,9 @@ def _findings(
     found = []
 
     def add(code: str, chosen: Groups, count: int, message: str, advice: str, leaked: tuple[str, ...] = ()) -> None:
-        examples = tuple(tuple(keys[row] for row in group[:SHOWN]) for group in chosen[:EXAMPLES])
+        apart = {codes[0]: splits, codes[1]: labels}.get(code, np.zeros(len(keys)))
+        shown = (_different_first(group, apart)[:SHOWN] for group in chosen[:EXAMPLES])
+        examples = tuple(tuple(keys[row] for row in rows) for rows in shown)
         about = facts | {"groups": len(chosen)}
         mirrored = 0 if turned is None else sum(bool(turned[group].any()) for group in chosen)
         if turned is not None:
@@ -153,6 +155,12 @@ def _findings(
             advice = "Each copy counts again, and copies can land in both splits; check them before you split."
         add(codes[2], inside, n, message, advice)
     return found
+
+
+def _different_first(group: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """The rows of a group, first one of each split or class that ``apart`` (N,) tells, then the others."""
+    _, firsts = np.unique(apart[group], return_index=True)
+    return np.concatenate([group[np.sort(firsts)], np.delete(group, firsts)])
 
 
 def _outside(group: np.ndarray, splits: np.ndarray) -> list[int]:

@@ -112,35 +112,44 @@ def _same_size(plan: Plan) -> Plan:
 def _by_median(plan: Plan, table: Table, read: Read) -> Plan:
     """The size that the headers of all images ask for; a file without a readable header does not count."""
 
-    def sides(span: range) -> list[int]:
-        return [_shorter_side(read, key) for key in keys_of(table, span)]
+    def sides(span: range) -> list[tuple[int, int]]:
+        return [_sides(read, key) for key in keys_of(table, span)]
 
     with (
         warnings.catch_warnings(),
         contextlib.closing(in_order(sides, spans(len(table)), plan.threads)) as parts,
     ):
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; the decoder knows its own limits
-        every = np.array([side for part in parts for side in part if side])
-    median = float(np.median(every))
+        every = np.array([both for part in parts for both in part if all(both)])  # (N, 2) shorter and longer
+    median = float(np.median(every[:, 0]))
     side = _rounded(median)
+    rounded = f"is rounded down to {_CHOICES}" if median >= SIDES[0] else f"is less than the least, {SIDES[0]} px"
     why = (
-        f"the images differ (shorter sides {every.min()} to {every.max()} px), and the median of the shorter "
-        f"sides, {median:g} px, is rounded down to {_CHOICES}."
+        f"the images differ ({_difference(every)}), and the median of the shorter sides, {median:g} px, "
+        f"{'is one of the choices' if median == side else rounded}."
     )
     return _sized(replace(plan, common=None), (side, side), f"Size {_px((side, side))}: {why}")
 
 
-def _shorter_side(read: Read, key: str) -> int:
-    """The shorter side in px as the header says, whatever the orientation; 0 where it is no image."""
+def _difference(every: np.ndarray) -> str:
+    """In what the sides (N, 2) of images differ, which are not all of one size."""
+    for name, values in (("shorter sides", every[:, 0]), ("longer sides", every[:, 1])):
+        if values.min() < values.max():
+            return f"{name} {values.min()} to {values.max()} px"
+    return f"some are wide and some are high, {every[0, 0]} by {every[0, 1]} px"
+
+
+def _sides(read: Read, key: str) -> tuple[int, int]:
+    """The shorter and the longer side in px as the header says, whatever the orientation; zeros for no image."""
     try:
         data = read(key)
     except OSError:
-        return 0
+        return 0, 0
     size = size_of(data)
-    if size is not None:
-        return min(size)
-    image = decode(data)
-    return 0 if isinstance(image, str) else min(image.shape[:2])
+    if size is None:
+        image = decode(data)
+        size = (0, 0) if isinstance(image, str) else (image.shape[0], image.shape[1])
+    return min(size), max(size)
 
 
 def _sized(plan: Plan, size: tuple[int, int], why: str) -> Plan:
