@@ -244,4 +244,6 @@ def _reproduce(run: Run) -> dict[str, Any]:
     """How to reproduce the run."""
     rows = [("seed", ", ".join(map(str, run.request.seeds))), ("fingerprint of the images", run.fingerprint)]
     rows += [(name, str(version)) for name, version in run.versions.items()]
+    threads = {rung.training.threads for rung in run if rung.training is not None}
+    rows += [("threads of the networks' training", ", ".join(map(str, sorted(threads))))] if threads else []
     return {"command": reproducing(run.request), "rows": rows}

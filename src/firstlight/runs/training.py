@@ -46,7 +46,7 @@ class TrainingRecord:
     Attributes:
         recipe: the fields of `Recipe` as they were used, with everything decided that it left open.
         device: where it was computed: ``"cpu"``, ``"cuda"``, ``"mps"``.
-        threads: of the processor.
+        threads: of the processor; with another number the last bits of the weights differ.
         parameters: how many numbers the network has to learn.
         reasons: a sentence for each decision.
         stopped: why training stopped before its last epoch, in one sentence; empty where it did not.

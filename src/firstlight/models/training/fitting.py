@@ -31,6 +31,9 @@ STEM_IMAGES = 500  # evenly spaced, from which the first filters of a cnn are co
 def fit_network(name: str | nn.Module, data: TrainingSet, setting: Setting) -> Fitted:
     """Builds a rung's network, or copies the user's, trains it and fits its temperature.
 
+    The same inputs give the same bits on one processor with the same number of threads; with another number PyTorch
+    adds up other parts, and the last bits differ.
+
     Args:
         name: ``"linear"``, ``"mlp"``, ``"cnn"``, or a module; the module itself is not changed.
         data: the training images.
