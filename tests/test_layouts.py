@@ -15,6 +15,7 @@ from tests.tables import noise, write_images
 
 from firstlight.data.arrange import arrange, load_for
 from firstlight.data.auditing.folders import folder_findings
+from firstlight.data.decoding.loading import Loading
 from firstlight.data.pixels import load
 from firstlight.data.scanning import entries
 from firstlight.data.scanning.folder_names import SYSTEM, is_split
@@ -61,6 +62,10 @@ NESTED = [
     ("cat/images cat/more dog/images", "cat dog"),
     ("cat dog/puppies dog/adults", "cat dog"),
     ("cat cat/kittens dog", "cat dog"),
+    ("cat/cat1 cat/cat2 dog/dog1", "cat dog"),
+    ("cat/cat_indoor dog/dog_outdoor", "cat dog"),
+    ("cat/2023/05 cat/2024/06 dog/2022/01", "cat dog"),
+    ("cat/s0/t1 dog/s0/t2", "cat dog"),
     ("0/writer1 0/writer2 1/writer1 1/writer2", "0 1"),
     ("0/0 0/1 1/0 1/1 2/0 2/1", "0 1 2"),
     ("felines/cat/s0 felines/lion/s1 canines/dog/s0", "cat dog lion"),
@@ -101,6 +106,8 @@ DIVIDED = [
     ("train_images/cat train_images/dog val_images/cat", "cat dog", "train validation"),
     ("Train~Data/cat Train~Data/dog Test~Data/cat Test~Data/dog", "cat dog", "train test"),
     ("cifar-train/cat cifar-train/dog cifar-test/cat", "cat dog", "train test"),
+    ("set_trn/cat set_trn/dog set_tst/cat", "cat dog", "train test"),
+    ("train/cat train/dog test/cat train_aug/cat train_aug/dog", "cat dog", "train test"),
     ("trainset/cat trainset/dog testset/cat", "cat dog", "train test"),
     ("TrainImages/cat TrainImages/dog new~test/cat new~test/dog", "cat dog", "train test"),
     ("training/bread training/rice validation/bread evaluation/bread", "bread rice", "train validation test"),
@@ -214,6 +221,22 @@ def test_images_that_may_not_be_opened_are_counted_as_unreadable(
     assert 8 == len(load(table, cache=False, allow_unreadable=True).unreadable)
 
 
+def test_a_folder_that_may_not_be_opened_stops_a_climb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many images are missing is not known, so only whoever allows unreadable images goes on."""
+    images = {f"{name}/{n}.png": noise(8, 8, seed=n + 50 * ord(name)) for name in "abc" for n in range(10)}
+    root, listed = write_images(tmp_path, images), os.scandir
+
+    def guarded(path: str) -> object:
+        if str(path).endswith("/c"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr("firstlight.data.scanning.walk.os.scandir", guarded)
+    with pytest.raises(DataError, match="1 folder"):
+        load_for(root, split="validation", seed=0)
+    assert 20 == len(load_for(root, split="validation", seed=0, loading=Loading(allow_unreadable=True)))
+
+
 # Masks
 
 
@@ -271,6 +294,19 @@ def test_pascal_voc_has_the_classes_of_its_xml(tmp_path: Path) -> None:
         assert {label == 0 for key, label in zip(table.keys, table.labels, strict=True) if "/c" in f"/{key}"} <= {True}
 
 
+def test_annotations_in_any_folder_are_read_where_nearly_every_image_has_one(tmp_path: Path) -> None:
+    """Kaggle's road signs have images/ and annotations/; of the Oxford pets half have a box, and not their breed."""
+    touch(tmp_path, "images/a*.png", "images/b*.png")
+    for path in (tmp_path / "images").iterdir():
+        xml = tmp_path / "annotations" / f"{path.stem}.xml"
+        xml.parent.mkdir(exist_ok=True)
+        xml.write_text(f"<annotation><object><name>{path.stem[0]}</name></object></annotation>")
+    assert ("a", "b") == scan(tmp_path).classes
+    for number in range(5):
+        (tmp_path / "annotations" / f"a{number:02}.xml").unlink()
+    assert () == scan(tmp_path).classes
+
+
 # Classes in file names, and what would give images classes
 
 
@@ -279,6 +315,7 @@ def test_pascal_voc_has_the_classes_of_its_xml(tmp_path: Path) -> None:
     ("names", "expected"),
     [
         ("train/cat.*.jpg train/dog.*.jpg", "cat dog"),
+        ("train/cat.*.jpg train/dog.*.jpg test/*.jpg", "cat dog"),
         ("images/Abyssinian_*.jpg images/great_pyrenees_*.jpg", "Abyssinian great_pyrenees"),
         ("dog-*.png cat-*.png", "cat dog"),
         ("3_00*.png 7_00*.png", "3 7"),

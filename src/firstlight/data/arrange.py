@@ -10,6 +10,7 @@ import numpy as np
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels, load
+from firstlight.data.scanning.entries import DENIED
 from firstlight.data.splits import rest_to_train
 from firstlight.data.splits import split as split_table
 from firstlight.data.table import SPLITS, Table
@@ -38,7 +39,9 @@ def load_for(
         table = arrange(data.table, split=split, seed=seed)
         _refuse_unlearnable(table, split)
         return replace(data, table=table).select(needed(table, split))
-    table = arrange(table_of(data), split=split, seed=seed)
+    table = table_of(data)
+    _refuse_denied(table, loading)
+    table = arrange(table, split=split, seed=seed)
     _refuse_unlearnable(table, split)
     return load(table.select(needed(table, split)), loading=loading, progress=progress)
 
@@ -91,6 +94,17 @@ def labelled_in(table: Table, split: str) -> int:
 def needed(table: Table, split: str) -> np.ndarray:
     """(N,) bool: the labelled rows of train and of the split that is measured on."""
     return np.isin(table.splits, [SPLITS.index("train"), SPLITS.index(split)]) & (table.labels >= 0)
+
+
+def _refuse_denied(table: Table, loading: Loading | None) -> None:
+    """Raises where folders could not be read: how many images they hold, nobody knows."""
+    if not (count := table.skipped.get(DENIED, 0)) or (loading is not None and loading.allow_unreadable):
+        return
+    raise DataError(
+        f"{plural(count, 'folder')} in {table.root} cannot be read, so an unknown number of images would be missing; "
+        "firstlight scan names what cannot be read: change its permission, or continue with --allow-unreadable "
+        "(allow_unreadable=True)."
+    )
 
 
 def _refuse_unlearnable(table: Table, split: str) -> None:

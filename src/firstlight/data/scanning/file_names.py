@@ -25,7 +25,7 @@ EXPRESSIONS = (
     r"[-_]([^/_.-]+)\.\w+$",  # 0001_cat.png
 )
 SAMPLE = 5_000  # names that are looked at
-PROPOSED = 0.95  # share of the names that an expression must match
+PROPOSED = 0.5  # share of the names that an expression must match: those of a test folder often have no class
 EACH = 3  # images of a label on average, from which on it may be a class
 CAMERA = re.compile(  # what cameras, phones and programs call every image
     r"(img|image|dsc[a-z]*|dcim|pxl|mvimg|photo|picture|pic|frame|scan|screenshot|whatsapp|file|sample|x|p|test|train"

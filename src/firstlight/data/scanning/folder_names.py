@@ -23,7 +23,12 @@ SPLIT_WORDS = {
     "testing": 2,
     "eval": 2,
 }
-INSIDE = SPLIT_WORDS | {"evaluation": 2, "holdout": 2}  # words that mean a split only next to a train folder
+INSIDE = SPLIT_WORDS | {
+    "trn": 0,
+    "evaluation": 2,
+    "holdout": 2,
+    "tst": 2,
+}  # words that mean a split only next to a train folder
 
 # Words that say of a folder only that it holds images.
 PLAIN = _words("""
@@ -59,7 +64,8 @@ MASK_WORDS = _words("""
 """)
 
 # Folders that systems make, in any letter case.
-SYSTEM = {"system volume information", "network trash folder", "temporary items"} | _words("""
+SYSTEM = {"system volume information", "network trash folder", "temporary items", "ipod photo cache"} | _words("""
+    thumbs thumbnails _thumbs _thumbnails @synoresource thevolumesettingsfolder
     @eadir #recycle #snapshot @recycle @recently-snapshot @tmp @transcode @__thumb @sharesnap $recycle.bin
     recycler recycled lost+found lost.dir __pycache__ $windows.~bt thumbs.db _vti_cnf _gsdata_ iscsitrg
 """)
@@ -127,6 +133,20 @@ def is_mask_folder(name: str) -> bool:
     """Whether a folder's name says that masks, or other annotations, are inside."""
     found = tokens(name)
     return not MASK_WORDS.isdisjoint(found) or {"ground", "truth"} <= set(found)
+
+
+def beyond(name: str, parent: str) -> str:
+    """What a folder's name says beyond that of the folder around it.
+
+    Example:
+        >>> beyond("cat_2", "cat"), beyond("Cat indoors", "cat"), beyond("siamese", "cat")
+        ('part2', 'indoors', 'siamese')
+    """
+    around, found = tokens(parent), tokens(name)
+    if not around or found[: len(around)] != around or found == around:
+        return name
+    rest = found[len(around) :]
+    return " ".join(rest) if any(not token.isdigit() for token in rest) else f"part{''.join(rest)}"
 
 
 def are_parts(names: Collection[str]) -> bool:

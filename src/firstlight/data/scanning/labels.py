@@ -17,6 +17,7 @@ from firstlight.data.scanning.matching import Match
 from firstlight.wording import plural, shortened, shortlist
 
 KINDS = {".csv": "CSV", ".tsv": "TSV", ".jsonl": "JSON lines"}
+ANNOTATED = 0.9  # share of the images that must have an annotation, where the folders do not say that they belong
 IMAGES_ARE = ("image is", "images are")
 
 
@@ -134,7 +135,8 @@ def by_list(entries: Entries, layout: Layout, found: LabelList, matched: Match, 
 def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: Read) -> Labels | None:
     """Labels as Pascal VOC XML says them, one file next to each image.
 
-    Beside is in the same folder, or in ``Annotations`` where the image is in ``JPEGImages``.
+    Beside is in the same folder, or in ``Annotations`` where the image is in ``JPEGImages``; or in any other folder
+    where nearly every image has one of its own name.
 
     Args:
         entries: the images.
@@ -150,6 +152,8 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
     stems = _stem(entries.keys)
     own = pc.index_in(stems, _stem(annotations))
     rows = to_numpy(pc.coalesce(own, pc.index_in(stems, places)))
+    if not (rows >= 0).any():
+        rows = _by_last_part(stems, _stem(annotations))
     if not (rows >= 0).any():
         return None
     code_of: dict[str, int] = {}
@@ -183,6 +187,14 @@ def by_voc(entries: Entries, layout: Layout, annotations: pa.StringArray, read: 
     everything = np.ones(len(entries), bool)
     splits = layout.splits[entries.folder_of]
     return Labels("Pascal VOC XML", classes, order[codes], splits, everything, tuple(notes))
+
+
+def _by_last_part(stems: pa.StringArray, annotations: pa.StringArray) -> np.ndarray:
+    """The annotation (N,) with the name of each image, whatever its folder; -1 throughout where that is not clear."""
+    mine, theirs = (pc.replace_substring_regex(each, r"^.*/", "") for each in (stems, annotations))
+    rows = to_numpy(pc.index_in(mine, theirs))
+    unique = pc.count_distinct(mine).as_py() == len(mine) and pc.count_distinct(theirs).as_py() == len(theirs)
+    return rows if unique and np.mean(rows >= 0) >= ANNOTATED else np.full(len(stems), -1)
 
 
 def disagreement(entries: Entries, layout: Layout, found: LabelList, matched: Match) -> list[str]:

@@ -10,6 +10,7 @@ from firstlight.data.scanning.folder_names import (
     are_numbers,
     are_parts,
     are_versions,
+    beyond,
     is_plain,
     name_groups,
 )
@@ -108,15 +109,16 @@ def _copies(sizes: Mapping[Path, int]) -> set[str]:
 def _class_is_below(sizes: Mapping[Path, int]) -> bool:
     """Whether the class is named below the first level: the rules of `name_classes`."""
     own, below = Counter[str](), Counter[str]()
-    pairs = set()
+    pairs: set[tuple[str, str]] = set()
     for each, count in sizes.items():
         if len(each) == 1:
             own[each[0]] += count
         elif each:
             below[each[0]] += count
-            pairs.add(each[:2])
+            pairs.add((each[0], each[1]))
     if not pairs or any(own[top] >= max(1, STRAY * below[top]) for top in own):
         return False  # 1
+    pairs = {(top, beyond(child, top)) for top, child in pairs}
     tops, children = sorted(below), sorted({child for _, child in pairs})
     if len(tops) == 1 and not own:
         return not are_groups(children)
