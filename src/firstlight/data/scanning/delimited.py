@@ -104,7 +104,7 @@ def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
     delimiter = delimiter or _delimiter(list(islice((line for line in lines if line.strip()), FIRST_LINES)))
 
     def rows() -> Iterator[list[str]]:
-        return (row for row in _parsed(_lines(text[found.end() :] if found else text), delimiter) if any(row))
+        return _parsed(_lines(text[found.end() :] if found else text), delimiter)
 
     top = tuple(cell.strip() for cell in next(rows(), []))
     if any(LAST in cell for cell in top) and LAST not in text:
@@ -149,9 +149,9 @@ def _lines(text: str) -> Iterator[str]:
 def _parsed(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     whole = False
     for row in csv.reader(chain(lines, [LAST]), delimiter=delimiter, skipinitialspace=True):
-        if row == [LAST]:
+        if len(row) == 1 and row[0] == LAST:
             whole = True
-        elif row:
+        elif row and (row[0] or any(row)):  # a line of delimiters alone is empty, as one of nothing is
             yield row
     if not whole:
         raise ValueError(OPEN)
@@ -170,6 +170,8 @@ def _filled(row: list[str], count: int) -> list[str]:
 
 
 def _checked(row: list[str], count: int, at: int) -> list[str]:
+    if len(row) == count:
+        return row
     if len(row) > count and any(cell.strip() for cell in row[count:]):
         raise ValueError(f"row {at:,} has {len(row)} cells below {count} headings; put cells with a comma in quotes")
     return _filled(row, count)
