@@ -54,7 +54,17 @@ def fastai(times: float, accuracy: float) -> Targets:
 
 
 TARGETS: Mapping[str, Targets] = {
-    "decode-png": Targets((Ratio("Pillow loop", "firstlight", 4.0),)),
+    "decode-png": Targets(
+        (
+            Ratio(
+                "Pillow loop",
+                "firstlight",
+                4.0,
+                given_up="3.0 are reached, 4.3 without verifying the checksum of the pixels, which kornia-rs leaves "
+                "out (docs/log.md, 2026-11-27, Hostile files)",
+            ),
+        )
+    ),
     "decode-jpeg": Targets((Ratio("Pillow loop", "firstlight", 5.5),)),
     "climb": Targets(
         (

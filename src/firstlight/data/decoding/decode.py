@@ -7,15 +7,17 @@ import math
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from firstlight.data.decoding.header import EXTRA, PIXEL_LIMIT, PNG_HEADER, choose_path
+from firstlight.data.decoding.header import EXTRA, PIXEL_LIMIT, choose_path
 from firstlight.data.decoding.netpbm import DAMAGED as DAMAGED_NETPBM
 from firstlight.data.decoding.netpbm import netpbm, netpbm_header
+from firstlight.data.decoding.png import png, pngs
 from firstlight.data.decoding.structure import too_costly
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _unless_damaged(work: Callable[..., T], *arguments: Any) -> T | None:
     """What a fast decoder gives; None where it refuses: Pillow has the last word, and the better reasons."""
     try:
         return work(*arguments)
-    except (ValueError, MemoryError):  # simplejpeg's, of damaged files and of large ones
+    except (ValueError, MemoryError, zlib.error):  # simplejpeg's, of damaged files and of large ones, and png's
         return None
     except BaseException as error:
         if type(error) is Exception or _is_panic(error):  # kornia_rs raises Exception itself
@@ -125,28 +127,14 @@ FAST_PATHS = {"png", "jpeg", "jpeg-gray"}
 
 def _fast_all(path: str, files: Sequence[bytes]) -> list[np.ndarray | str]:
     """Files of one path, without a call of our own for each where all are PNGs of one size and color."""
-    headers = {data[IHDR] for data in files} if path == "png" else set()
-    if len(headers) != 1:
-        return list(map(_fast(path), files))
-    from kornia_rs.io import decode_image_png_u8
-
-    size, mode = _size_and_mode(files[0])
-    return [decode_image_png_u8(data, size, mode) for data in files]
-
-
-def _size_and_mode(data: bytes) -> tuple[tuple[int, int], str]:
-    width, height, _, kind, *_ = PNG_HEADER(data, 16)
-    return (height, width), "mono" if kind == 0 else "rgb"
+    if path == "png" and len({data[IHDR] for data in files}) == 1:
+        return [*pngs(files)]
+    return list(map(_fast(path), files))
 
 
 @cache
 def _fast(path: str) -> Callable[[bytes], np.ndarray]:
     if path == "png":
-        from kornia_rs.io import decode_image_png_u8
-
-        def png(data: bytes) -> np.ndarray:
-            return decode_image_png_u8(data, *_size_and_mode(data))
-
         return png
     from simplejpeg import decode_jpeg
 
