@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -191,8 +192,30 @@ WRONG: dict[str, Callable[[fl.Classifier, Path], Any]] = {
     "seed=-1 ": lambda _, root: fl.climb(root, rungs=["prior"], seed=-1),
     "seed=18446744073709551616 ": lambda _, root: fl.split(root, seed=2**64),
     "seed=1.5 ": lambda _, root: fl.fit("ink", root, seed=1.5),  # type: ignore[arg-type]
+    "Classifier is not a run": lambda model, root: fl.export(model, root / "model.onnx"),  # type: ignore[arg-type]
+    "Classifier is not a run; pass": lambda model, root: fl.report(model, root / "report.html"),  # type: ignore[arg-type]
+    "NoneType is not a run": lambda _, root: fl.read_run(None),  # type: ignore[arg-type]
+    "str holds no predictions": lambda _, root: fl.evaluate(str(root)),  # type: ignore[arg-type]
+    "PosixPath holds no|WindowsPath holds no": lambda _, root: fl.label_errors(root),  # type: ignore[arg-type]
+    "nothing to compare with": lambda _, root: fl.compare(seen()),
+    "NoneType names no dataset": lambda _, root: fl.get(None),  # type: ignore[arg-type]
+    "did you mean mnist_sample": lambda _, root: fl.get("mnist-sample"),
+    "NoneType is no model": lambda _, root: fl.restore(None),  # type: ignore[arg-type]
+    "int is not a classifier": lambda _, root: fl.save(3),  # type: ignore[arg-type]
+    "path is empty": lambda _, root: fl.scan(""),
+    "progress=3": lambda _, root: fl.load(blank(), progress=3),  # type: ignore[arg-type]
+    "out=3": lambda _, root: fl.climb(root, rungs=["prior"], out=3),  # type: ignore[arg-type]
+    "aligned by 'box'": lambda model, root: model.predict(boxed()),
     "size was passed with pixels": lambda model, root: fl.climb(blank(), size=16),
 }
+
+
+def seen() -> fl.Predictions:
+    return fl.Predictions("ink", ["a"], ("3", "7"), np.array([0]), np.zeros((1, 2)))
+
+
+def boxed() -> fl.Pixels:
+    return replace(blank(), values=noise(1, 9, 9, 1), size=(9, 9), align="box")
 
 
 def blank() -> fl.Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -198,6 +199,8 @@ def climb(
     check_options(effort, given, chosen)
     if len(seeds) > 1 and not any(rung.recipe for rung in chosen):
         raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
+    if not isinstance(out, str | os.PathLike | Numbered | None):
+        raise ArgumentError(f"out={out!r} is no folder; pass the path of the run folder.")
     if out is not None:
         refuse_other(out)
     with reported(progress) as report:

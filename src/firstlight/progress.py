@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firstlight.characters import visible
+from firstlight.errors import ArgumentError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -58,8 +59,10 @@ def reported(progress: Progress) -> Iterator[Report]:
     if progress is True:
         with Meters() as meters:
             yield meters
-    else:
+    elif not progress or callable(progress):
         yield progress or _unseen
+    else:
+        raise ArgumentError(f"progress={progress!r} cannot be called; pass a function that takes a Step, or True.")
 
 
 def counted(report: Report, work: str, unit: str = "images") -> Count:

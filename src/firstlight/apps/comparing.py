@@ -31,7 +31,7 @@ def show_comparison(
         raise ArgumentError(f"--against {against} has no effect with {instead}; omit one of the two.")
     first = _finished(run)
     if by is None:
-        found = compare(first, against=against or _default(first)) if other is None else _with_other(first, run, other)
+        found = compare(first, against=against) if other is None else _with_other(first, run, other)
         print_json(found.to_dict()) if as_json else _show(found)
         return
     sliced = slices(first, by=by, progress=not quiet)
@@ -74,9 +74,3 @@ def _finished(folder: Path) -> Run:
             "which resumes."
         )
     return run
-
-
-def _default(run: Run) -> str:
-    """The rung that the others are compared with: the centroid where there is one, else the simplest."""
-    names = [rung.name for rung in run]
-    return "centroid" if any(name.startswith("centroid") for name in names) else names[0]

@@ -18,13 +18,14 @@ from firstlight.data.pixels import Pixels, load
 from firstlight.data.scanning.entries import IMAGES
 from firstlight.data.table import Table
 from firstlight.errors import ArgumentError, DataError
+from firstlight.progress import Progress
 
 SEVERAL = 16  # images, from which more than one thread decodes them
 NAMED = 3  # unreadable images that an error names
 START = 1 << 16  # bytes of a file, which tell an image from a list or an archive
 
 
-def new_images(images: Any, how: Preprocessing) -> Pixels:
+def new_images(images: Any, how: Preprocessing, progress: Progress = None) -> Pixels:
     """The images in the size and color that a model takes.
 
     Args:
@@ -32,6 +33,7 @@ def new_images(images: Any, how: Preprocessing) -> Pixels:
             else that `scan` takes; an image as a file, as the bytes of one, as a picture of Pillow or as an array;
             several of these in a list; or an array (N, H, W, C).
         how: what each image goes through.
+        progress: called with a `Step` while a folder or table is decoded.
 
     Returns:
         One row per image, named by its path or, without one, by its place: ``"0"``, ``"1"``, ... The images of a
@@ -50,7 +52,7 @@ def new_images(images: Any, how: Preprocessing) -> Pixels:
     if isinstance(images, Pixels):
         return images
     if isinstance(images, Table) or _is_source(images):
-        return load(images, loading=how.loading())
+        return load(images, loading=how.loading(), progress=progress)
     return _loaded(_each(images), how)
 
 

@@ -97,6 +97,8 @@ def scan(
         _refuse_levels(how, "a list in memory")
         listed = locate(list_of_rows(data), base or os.getcwd(), walk=base is not None, follow_links=follow_links)  # noqa: PTH109
         return replace(_of_list(listed), scanning=replace(how, root=None))  # the images alone can be found again
+    if not os.fspath(data):
+        raise DataError("The path is empty; pass a folder of images, a .zip, a .csv or a .parquet.")
     path = os.path.abspath(data)  # noqa: PTH100 - a root that is a link keeps the name it was given
     return replace(_scanned(path, str(data), how), source=path, scanning=how)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from firstlight.characters import visible
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import ALPHA, Comparison, Comparisons, compare_all, with_one
 from firstlight.evaluation.metrics import evaluate
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.notebook import Shown, View
 from firstlight.wording import p_value, rough
 
@@ -132,7 +132,7 @@ class _Ladder:
 
 
 def advise(
-    rungs: Sequence[Predictions],
+    rungs: Iterable[Predictions | Holder],
     *,
     comparisons: Sequence[Comparison] | None = None,
     costs: Mapping[str, Cost] | None = None,
@@ -144,7 +144,7 @@ def advise(
     is not to stop but the best guess, the simplest rung that is less than 0.01 below the most accurate one.
 
     Args:
-        rungs: predictions of each rung on the same images, simplest first.
+        rungs: predictions of each rung on the same images, simplest first; or a run.
         comparisons: of all pairs of these rungs, as `compare_all` makes them; default: they are made.
         costs: what each rung costs, by name; the sentence compares it with the most accurate rung.
 
@@ -161,17 +161,18 @@ def advise(
         >>> found.rung, found.enough, round(found.smallest_shown, 3)
         ('centroid-l2', False, 0.062)
     """
-    if not rungs:
+    seen = [predictions_of(one) for one in rungs]
+    if not seen:
         raise ArgumentError("rungs is empty; pass the predictions of at least one rung.")
-    ladder = _Ladder(rungs, compare_all(rungs) if comparisons is None else comparisons)
+    ladder = _Ladder(seen, compare_all(seen) if comparisons is None else comparisons)
     stop, place = _places(ladder)
-    rung = rungs[place]
+    rung = seen[place]
     sentence, decisive = _stop(ladder, place) if stop == place else _guess(ladder, stop, place)
     if costs:
-        sentence += _cost_sentence(rung, rungs, costs)
+        sentence += _cost_sentence(rung, seen, costs)
     if rung.split == "test":
         sentence += " This was measured on the test split: report it, but choose by validation."
-    elif len(rungs) > 1 and rung.name != PRIOR:
+    elif len(seen) > 1 and rung.name != PRIOR:
         sentence += f" {rung.name} was chosen on these images, so expect slightly less on new ones."
     return Advice(
         rung=rung.name,

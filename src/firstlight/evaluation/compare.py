@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,7 +13,7 @@ from firstlight.arrow import to_numpy
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.paired import paired_interval, smallest_shown
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.evaluation.uncertainty import holm_factors, mcnemar
 from firstlight.notebook import Shown, View
 from firstlight.tabular import Column, text_table
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05  # a difference with a p-value below this counts as shown
 NOTHING = "no difference shown"
-
-
-class Holder(Protocol):
-    """Anything that holds predictions, such as a rung of a run."""
-
-    @property
-    def predictions(self) -> Predictions: ...
 
 
 class Counts(NamedTuple):
@@ -223,7 +216,7 @@ class Comparisons(Shown):
 def compare(
     predictions: Predictions | Holder | Iterable[Holder],
     *,
-    against: Predictions | Holder | Iterable[Holder] | str,
+    against: Predictions | Holder | Iterable[Holder] | str | None = None,
 ) -> Comparison | Comparisons:
     """Compares classifiers on the same images: the difference, its interval, and whether it is significant.
 
@@ -231,7 +224,8 @@ def compare(
         predictions: of one classifier; or a run, whose rungs are each compared with the one named.
         against: the predictions to compare with. For a run the name of one of its rungs, where ``"centroid"`` is the
             most accurate centroid rung, of equal ones the simplest; or another run of the same images, whose rungs
-            are compared by name.
+            are compared by name. By default the rungs of a run are compared with its most accurate centroid, or with
+            its simplest rung where it has none.
 
     Returns:
         A `Comparison`, of two classifiers alone not corrected. For a run `Comparisons`, corrected for all pairs of
@@ -250,16 +244,21 @@ def compare(
         >>> [row.name for row in fl.compare(run, against="centroid-l1").rows]
         ['prior', 'ink', 'centroid-l2', 'centroid-cosine']
     """
+    if against is None:
+        names = [one.name for one in map(predictions_of, predictions)] if isinstance(predictions, Iterable) else []
+        if not names:
+            raise ArgumentError("There is nothing to compare with; pass predictions, or a rung of a run, as against.")
+        against = "centroid" if any(name.startswith("centroid") for name in names) else names[0]
     if isinstance(against, str):
         if isinstance(predictions, Predictions) or not isinstance(predictions, Iterable):
             raise ArgumentError(
                 f"{against!r} is the name of a rung of a run; pass a run to compare, or predictions as against."
             )
-        every = [_of(rung) for rung in predictions]
+        every = [predictions_of(rung) for rung in predictions]
         return with_one(compare_all(every), _named(every, against).name)
     if isinstance(predictions, Iterable) and isinstance(against, Iterable):
-        others = {one.name: one for one in map(_of, against)}
-        both = [(one, others[one.name]) for one in map(_of, predictions) if one.name in others]
+        others = {one.name: one for one in map(predictions_of, against)}
+        both = [(one, others[one.name]) for one in map(predictions_of, predictions) if one.name in others]
         if not both:
             raise ArgumentError(f"The two runs have no rung in common; the second has {', '.join(others) or 'none'}.")
         return Comparisons("the other run", corrected([_counts(one, other) for one, other in both]))
@@ -267,7 +266,7 @@ def compare(
         raise ArgumentError(
             "A whole run can be compared with one of its rungs or with another run; pass a name: against='centroid-l1'."
         )
-    (one,) = corrected([_counts(_of(predictions), _of(against))])
+    (one,) = corrected([_counts(predictions_of(predictions), predictions_of(against))])
     return one
 
 
@@ -358,10 +357,6 @@ def _aligned(other: Predictions, first: Predictions) -> Predictions:
             f"{both} were not measured on the same images with the same labels; predict both on one split of one table."
         )
     return other
-
-
-def _of(one: Predictions | Holder | Any) -> Predictions:
-    return one if isinstance(one, Predictions) else one.predictions
 
 
 def _named(every: Sequence[Predictions], name: str) -> Predictions:

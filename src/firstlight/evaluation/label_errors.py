@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Predictions, predictions_of
 from firstlight.notebook import Shown, View
 from firstlight.wording import plural
 
@@ -105,6 +105,7 @@ def label_errors(predictions: Predictions) -> LabelErrors:
         >>> found.keys, found.thresholds.round(3).tolist()
         ((), [0.6, 0.95])
     """
+    predictions = predictions_of(predictions)
     known = np.flatnonzero(predictions.labels >= 0)
     if not len(known):
         raise ArgumentError(f"{predictions.name} has {len(predictions)} images, none with a label; label some.")

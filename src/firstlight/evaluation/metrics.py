@@ -9,7 +9,7 @@ import numpy as np
 
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError, require
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.evaluation.uncertainty import mean_of_shares, mean_of_values, sum_of_gaps, wilson
 from firstlight.notebook import Shown, View
 
@@ -153,11 +153,11 @@ class Evaluation(Shown):
         return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("class")
 
 
-def evaluate(predictions: Predictions) -> Evaluation:
+def evaluate(predictions: Predictions | Holder) -> Evaluation:
     """Compares predictions with the known labels.
 
     Args:
-        predictions: of images of which at least one has a known class.
+        predictions: of images of which at least one has a known class; or a rung of a run.
 
     Returns:
         The metrics.
@@ -170,6 +170,7 @@ def evaluate(predictions: Predictions) -> Evaluation:
         >>> print(evaluate(seen))
         accuracy 0.500 [0.095, 0.905]  n=2  majority share 0.500
     """
+    predictions = predictions_of(predictions)
     known = predictions.labels >= 0
     if not known.any():
         raise ArgumentError(

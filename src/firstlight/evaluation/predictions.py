@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -257,6 +257,30 @@ class Predictions(Shown):
             raise RunError(
                 f"{path} does not hold complete predictions of Firstlight; run firstlight predict again."
             ) from error
+
+
+class Holder(Protocol):
+    """Anything that holds predictions, such as a rung of a run."""
+
+    @property
+    def predictions(self) -> Predictions: ...
+
+
+def predictions_of(source: Any) -> Predictions:
+    """The predictions themselves, or those that something holds, such as a rung of a run.
+
+    Raises:
+        ArgumentError: where it is neither.
+
+    Example:
+        >>> predictions_of("photos/")
+        Traceback (most recent call last):
+        firstlight.errors.ArgumentError: str holds no predictions; pass what predict returns, or a rung of a run.
+    """
+    found = getattr(source, "predictions", source)
+    if isinstance(found, Predictions):
+        return found
+    raise ArgumentError(f"{type(source).__name__} holds no predictions; pass what predict returns, or a rung of a run.")
 
 
 def log_softmax(scores: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:

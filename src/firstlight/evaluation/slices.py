@@ -11,9 +11,9 @@ import numpy as np
 
 from firstlight.characters import columns_of, padded, visible
 from firstlight.errors import ArgumentError, require
-from firstlight.evaluation.compare import ALPHA, Holder
+from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Holder, Predictions
 from firstlight.evaluation.uncertainty import holm, wilson
 from firstlight.notebook import Shown, View
 from firstlight.wording import p_value, plural

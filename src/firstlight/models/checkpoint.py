@@ -17,7 +17,7 @@ from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.runs.records import record
-from firstlight.runs.results import versions
+from firstlight.runs.results import RungResult, versions
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 from firstlight.runs.training import TrainingRecord
@@ -37,11 +37,11 @@ SUFFIX = ".safetensors"
 NETWORK = "network"  # the kind of `firstlight.models.training.network.Network`, which needs torch
 
 
-def save(classifier: Classifier, path: str | os.PathLike[str] | None = None) -> SavedModel:
+def save(classifier: Classifier | RungResult, path: str | os.PathLike[str] | None = None) -> SavedModel:
     """The classifier as plain data, and as a file where a path is passed; `restore` reads both.
 
     Args:
-        classifier: as `fit` returns it.
+        classifier: as `fit` returns it, or a rung of a run.
         path: the file to write, ending in .safetensors: the arrays with a description, no code. An existing one is
             replaced.
 
@@ -59,6 +59,9 @@ def save(classifier: Classifier, path: str | os.PathLike[str] | None = None) -> 
         >>> fl.restore(f"{digits}.safetensors").name
         'centroid-l1'
     """
+    classifier = getattr(classifier, "classifier", classifier)
+    if not isinstance(classifier, Classifier):
+        raise ArgumentError(f"{type(classifier).__name__} is not a classifier; pass what fit returns, or run.best.")
     target = None if path is None else Path(path)
     if target is not None and target.suffix.lower() != SUFFIX:
         raise ArgumentError(f"{target} does not end in {SUFFIX}; name a file with this ending.")
@@ -92,11 +95,11 @@ def _read(path: str | os.PathLike[str]) -> SavedModel:
         ) from error
 
 
-def restore(saved: SavedModel | str | os.PathLike[str], *, module: nn.Module | None = None) -> Classifier:
+def restore(saved: SavedModel | RungResult | str | os.PathLike[str], *, module: nn.Module | None = None) -> Classifier:
     """The classifier of a model file.
 
     Args:
-        saved: as `save` returns it, the file that it wrote, or a model of a run: ``run["cnn"].model``.
+        saved: as `save` returns it, the file that it wrote, or a rung of a run: ``run["cnn"]``.
         module: for a network of your own class: a module of the same class and sizes, since a model file contains no
             code. Its copy gets the weights.
 
@@ -110,7 +113,12 @@ def restore(saved: SavedModel | str | os.PathLike[str], *, module: nn.Module | N
         >>> fl.restore(run["centroid-l2"].model).model.centres.shape  # ten mean images of 8 x 8 px
         (10, 64)
     """
-    saved = _read(saved) if isinstance(saved, str | os.PathLike) else saved
+    if isinstance(saved, str | os.PathLike):
+        saved = _read(saved)
+    elif isinstance(saved, RungResult):
+        saved = saved.model
+    elif not isinstance(saved, SavedModel):
+        raise ArgumentError(f"{type(saved).__name__} is no model; pass a file that save wrote, or a rung of a run.")
     config = saved.config
     try:
         classes, shape = tuple(map(str, config["classes"])), tuple(map(int, config["shape"]))

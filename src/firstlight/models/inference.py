@@ -15,6 +15,7 @@ from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.training.monitoring import fingerprint
+from firstlight.progress import Progress
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
@@ -23,7 +24,7 @@ from firstlight.runs.tensors import SavedModel
 Fitted = Classifier | RungResult | SavedModel | Run | str | Path
 
 
-def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Predictions:
+def predict(classifier: Fitted, images: Any, *, split: str | None = None, progress: Progress = None) -> Predictions:
     """Scores images.
 
     Args:
@@ -33,6 +34,7 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Pre
             bool; several of these in a list, or an array (N, H, W, C); a folder, or anything else that `scan` takes;
             a table; or pixels. All but pixels are brought to the size and color that the classifier was fitted on.
         split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default.
+        progress: called with a `Step` while a folder is decoded; True shows a meter.
 
     Returns:
         One row per image: its key, its label as an index into the classifier's classes (-1 if the image has no class,
@@ -53,7 +55,7 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Pre
         (1, 10)
     """
     classifier = classifier_of(classifier)
-    pixels = new_images(images, classifier.preprocessing)
+    pixels = new_images(images, classifier.preprocessing, progress)
     chosen = pixels if split is None else pixels.select(split)  # which checks the name
     if not len(chosen):
         missing = "are no images here" if split is None else f"is no {split} split here"
@@ -63,6 +65,11 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None) -> Pre
         raise ArgumentError(
             f"The images are {'x'.join(map(str, shape))} but {classifier.name} was fitted on "
             f"{'x'.join(map(str, classifier.shape))}; load them with the size and color it was fitted on."
+        )
+    if pixels.align != classifier.preprocessing.align:
+        raise ArgumentError(
+            f"The images are aligned by {pixels.align!r} but {classifier.name} was fitted on images aligned by "
+            f"{classifier.preprocessing.align!r}; load them with align={classifier.preprocessing.align!r}."
         )
     return Predictions(
         name=classifier.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -102,6 +103,8 @@ def read_run(folder: str | Path) -> Run:
         Traceback (most recent call last):
         firstlight.errors.RunError: nowhere is not there; pass a run folder, such as firstlight climb writes.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentError(f"{type(folder).__name__} is not a run; pass a run, or the folder of one.")
     folder = Path(folder)
     with reading(folder):
         if not (folder / RUN).exists():

@@ -10,8 +10,7 @@ import numpy as np
 
 from firstlight.data.columns import STATISTICS, column
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import Holder
-from firstlight.evaluation.predictions import Predictions
+from firstlight.evaluation.predictions import Holder, Predictions
 from firstlight.evaluation.simpson import Stratified
 from firstlight.evaluation.simpson import simpson as simpson_of
 from firstlight.evaluation.slices import Slices

@@ -17,7 +17,7 @@ from firstlight.data.fetching.unpack import unpack
 from firstlight.errors import ArgumentError, DownloadError
 from firstlight.locks import alone
 from firstlight.progress import Progress, Report, Step, counted, reported
-from firstlight.wording import plural
+from firstlight.wording import choose, plural
 
 ENDING = re.compile(r"\.(tgz|tbz2?|txz|zip|tar(\.\w+)?)$", re.IGNORECASE)
 UNSAFE = re.compile(r"[^\w. -]")  # what some system does not take in a file name, and more
@@ -61,6 +61,8 @@ def get(
         ...     path.name, [found.name for found in path.glob("cat/*")]
         ('photos', ['1.png'])
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ArgumentError(f"{type(name).__name__} names no dataset; pass a name, an address or an archive.")
     local = _local(name)
     dataset = _dataset(os.fspath(name)) if local is None else _dataset_of(local)
     if sha256 is not None:
@@ -127,7 +129,7 @@ def _dataset(name: str) -> Dataset:
         return DATASETS[name]
     if not _is_address(name):
         raise ArgumentError(
-            f"{name!r} is not a known dataset, an http(s) address or an archive; known are {', '.join(DATASETS)}."
+            f"{name!r} is not a known dataset, an http(s) address or an archive; {choose(name, DATASETS)}."
         )
     try:
         found = urlsplit(name)

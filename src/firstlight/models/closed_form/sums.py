@@ -73,10 +73,9 @@ def class_sums(images: np.ndarray, labels: np.ndarray, classes: int) -> ClassSum
         >>> class_sums(images, np.array([0, 1, 0]), 2).sums.tolist()
         [[6, 8], [3, 4]]
     """
-    if images.dtype != np.uint8:
-        raise ArgumentError(
-            f"The images are {images.dtype}; pass uint8 pixels in 0..255, for which class sums are exact."
-        )
+    dtype = getattr(images, "dtype", type(images).__name__)
+    if dtype != np.uint8:
+        raise ArgumentError(f"The images are {dtype}; pass uint8 pixels in 0..255, for which class sums are exact.")
     flat = images.reshape(len(images), math.prod(images.shape[1:]))  # (N, P)
     counts = np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
     sums = np.zeros((classes, flat.shape[1]), np.int64)

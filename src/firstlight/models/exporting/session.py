@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -113,6 +114,8 @@ class Session:
             RunError: if the folder or file is damaged or was not written by Firstlight.
             MissingExtraError: if a package that computes it is not installed.
         """
+        if not isinstance(source, Run | str | os.PathLike):
+            source = read_run(source)  # which says what it takes
         if not isinstance(source, Run) and Path(source).suffix.lower() == ".onnx":
             return cls(*_exported(Path(source)))
         if not isinstance(source, Run) and (Path(source) / "config.json").is_file():
