@@ -50,11 +50,12 @@ GROUP = PART | _words("""
     backup copy one two three first second third s p
 """)
 
-# Words for versions of the same images: PlantVillage has every class in color, grayscale and segmented.
+# Words for versions of the same classes: PlantVillage has color, grayscale and segmented, DomainNet clipart and real.
 VERSION = PLAIN | _words("""
     color colour colored coloured gray grey grayscale greyscale rgb raw original originals processed
     preprocessed augmented augmentation aug resized cropped crops segmented normalized normalised enhanced small
     large full hd version
+    bands rgbn clipart real sketch quickdraw infograph painting art cartoon webcam dslr
 """)
 
 # Words for folders of masks or boxes, which say what is where in an image.
@@ -119,6 +120,20 @@ def split_in(name: str) -> tuple[int, tuple[str, ...]] | None:
     return (found.pop(), tuple(rest)) if len(found) == 1 else None
 
 
+def without_split(name: str) -> str:
+    """A name without its word for a split, as it is written otherwise.
+
+    Example:
+        >>> without_split("train_Cats"), without_split("Big Dogs-test"), without_split("train_images")
+        ('Cats', 'Big Dogs', '')
+    """
+    found = split_in(name)
+    if found is None or not found[1]:
+        return ""
+    words = "|".join(sorted(INSIDE, key=len, reverse=True))
+    return re.sub(rf"(?<![a-z])({words})(set|data|ing)?(?![a-z])", " ", name, flags=re.IGNORECASE).strip(" -_.")
+
+
 def _with_plain(token: str, word: str) -> bool:
     """Whether it is one word such as trainset or testdata."""
     return token.startswith(word) and token[len(word) :] in PLAIN
@@ -167,8 +182,11 @@ def are_parts(names: Collection[str]) -> bool:
 
 
 def are_versions(names: Iterable[str]) -> bool:
-    """Whether every name is that of a version of the same images, such as color and grayscale."""
-    return all(_made_of(name, VERSION) for name in names)
+    """Whether every name is that of a version of the same images: color and grayscale, notMNIST_small and _large."""
+    cut = [tokens(name) for name in names]
+    while all(cut) and len({one[0] for one in cut}) == 1:  # what all names begin with
+        cut = [one[1:] for one in cut]
+    return any(cut) and all(_made_of(" ".join(end), VERSION) for end in cut if end)
 
 
 def are_groups(names: Collection[str]) -> bool:
@@ -208,6 +226,16 @@ def name_groups(names: Collection[str]) -> bool:
 def are_numbers(names: Iterable[str]) -> bool:
     """Whether every name is a number or a hash, which a person or case may have."""
     return all(name.isdigit() or HASH.fullmatch(name) for name in names)
+
+
+def are_dates(names: Collection[str]) -> bool:
+    """Whether every name has a year in it, as the folders of a photo library do."""
+    return bool(names) and all(re.search(r"(?<!\d)(19|20)\d\d(?!\d)", name) for name in names)
+
+
+def are_padded(names: Collection[str]) -> bool:
+    """Whether the names are numbers that were filled up with zeros, as running numbers are."""
+    return all(map(str.isdigit, names)) and len({*map(len, names)}) == 1 and any(name[:1] == "0" for name in names)
 
 
 def _is_short_number(name: str) -> bool:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from firstlight.data.scanning.folder_names import (
+    are_dates,
     are_groups,
     are_numbers,
+    are_padded,
     are_parts,
     are_versions,
     beyond,
@@ -30,7 +32,7 @@ def name_classes(counts: Mapping[Path, int], classes_from: str) -> tuple[dict[Pa
     (images_001, images_002). Then, where every class has the form X/Y, in this order:
 
     1. X holds images itself: X is the class.
-    2. X are groups by their names (patient1) or versions (color, grayscale), Y are not: decide below X.
+    2. X are groups by their names (patient1, 007) or versions (color, grayscale), Y are not: decide below X.
     3. Y are groups by their names (s0, day1, 2024-05-01): X is the class.
     4. X are numbers, Y are few and the same everywhere: decide below X, since X are cases.
     5. Y repeat under several X: X is the class.
@@ -72,6 +74,11 @@ def name_classes(counts: Mapping[Path, int], classes_from: str) -> tuple[dict[Pa
         inner = {path: each[1:] for path, each in inner.items()}
     names = {path: each[0] if each else "" for path, each in inner.items()}
     notes += _how(start, names, below_top)
+    if are_dates(classes := sorted({name for name in names.values() if name})):
+        notes.append(
+            f"The classes {shortlist(classes)} are called like dates; if they are not what the images show, put the "
+            "images of each class into a folder of its own."
+        )
     return names, notes
 
 
@@ -122,7 +129,9 @@ def _class_is_below(sizes: Mapping[Path, int]) -> bool:
     tops, children = sorted(below), sorted({child for _, child in pairs})
     if len(tops) == 1 and not own:
         return not are_groups(children)
-    if (name_groups(tops) or are_versions(tops)) and not are_groups(children):
+    if (name_groups(tops) or are_versions(tops) or are_padded(tops)) and not (
+        are_groups(children) or are_numbers(children)
+    ):
         return True  # 2
     if are_groups(children):
         return False  # 3

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from firstlight.data.scanning.folder_names import SPLIT_WORDS, are_groups, is_plain, is_split, split_in
+from firstlight.data.scanning.folder_names import (
+    PLAIN,
+    SPLIT_WORDS,
+    are_groups,
+    beyond,
+    is_plain,
+    is_split,
+    split_in,
+    tokens,
+    without_split,
+)
 from firstlight.wording import shortlist
 
 Path = tuple[str, ...]
@@ -58,8 +68,9 @@ def find_splits(filled: Collection[Path]) -> SplitFolders:
     split: dict[Path, int] = {}
     word: dict[Path, str] = {}
     known: set[str] = set()
+    inner |= _classes_in_names(codes, below)
     for top, code in codes.items():
-        inner |= below[top]
+        inner |= {path: short for path, short in below[top].items() if short}
         known |= _names(below[top].values())
         for path in below[top]:
             split[path], word[path] = code, top
@@ -87,6 +98,13 @@ def find_splits(filled: Collection[Path]) -> SplitFolders:
             else f"The images of {shortlist(without)}, next to {shortlist(sorted(codes))}, have no split of their own.",
         ]
     return SplitFolders(split, word, inner, frozenset(aside), False, tuple(notes))
+
+
+def _classes_in_names(codes: Mapping[str, int], below: Mapping[str, Mapping[Path, Path]]) -> dict[Path, Path]:
+    """The paths below flat splits, whose classes are in the same names where these differ: train_cats, test_dogs."""
+    names = {top: without_split(top) for top in codes}
+    in_names = len(set(names.values()) - {""}) > 1 and not any(_names(below[top].values()) for top in codes)
+    return {path: (names[top],) if in_names and names[top] else () for top in codes for path in below[top]}
 
 
 def _unwrapped(top: str, paths: Iterable[Path]) -> dict[Path, Path]:
@@ -128,6 +146,11 @@ def _tops_that_are_splits(holds: Mapping[str, set[str]]) -> tuple[dict[str, int]
         alone = not rest and len(holds[top]) > 1 and not are_groups(holds[top])
         if partners or alone:
             codes[top] = code
+    for top in holds.keys() - every.keys():  # rps next to rps-test-set
+        named = tuple(token for token in tokens(top) if token not in PLAIN and not token.isdigit())
+        tests = [other for other, (_, rest) in inside.items() if rest == named and len(holds[top] & holds[other]) > 1]
+        if tests and TRAIN not in {inside[other][0] for other in tests}:
+            codes |= {top: TRAIN, **{other: inside[other][0] for other in tests}}
     others = holds.keys() - codes
     if len(codes) == 1 and others:
         (top,) = codes
@@ -142,7 +165,7 @@ def _tops_that_are_splits(holds: Mapping[str, set[str]]) -> tuple[dict[str, int]
 def _splits_further_down(filled: Collection[Path], inner: dict[Path, Path], notes: list[str]) -> SplitFolders:
     """root/class/split and the like: where every single folder of images is in a split."""
     at = {path: _place_of_split(path) for path in filled}
-    found = {path: code for path, place in at.items() if place is not None and (code := _code(path[place])) is not None}
+    found = {path: code for path, place in at.items() if place is not None and (code := _code(path, place)) is not None}
     whole = all(place is not None and is_split(path[place]) for path, place in at.items())
     if not found or len(found) < len(filled) or not (whole or len({TRAIN, *found.values()} & {*found.values()}) > 1):
         return SplitFolders({}, {}, inner, frozenset(), False, tuple(notes))
@@ -158,10 +181,10 @@ def _splits_further_down(filled: Collection[Path], inner: dict[Path, Path], note
 
 
 def _place_of_split(path: Path) -> int | None:
-    return next((at for at, name in enumerate(path) if _code(name) is not None), None)
+    return next((at for at in range(len(path)) if _code(path, at) is not None), None)
 
 
-def _code(name: str) -> int | None:
-    """The split of a name that says nothing else."""
-    found = split_in(name)
+def _code(path: Path, at: int) -> int | None:
+    """The split of a name that says nothing else, or nothing but the name of the folder around it: cat/cat_train."""
+    found = split_in(beyond(path[at], path[at - 1]) if at else path[at])
     return found[0] if found is not None and not found[1] else None
