@@ -61,6 +61,7 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "measured": [(name, value, ends) for name, value, ends in _measured(best.metrics) if isfinite(value)],
         "confusion": charts.confusion(best),
         "reliability": charts.reliability(best),
+        "cross_fitted": best.predictions.calibrated_here,
         "data": None if evidence is None else _data(evidence),
         "explained": [] if evidence is None else _explained(evidence, best.name),
         "trained": [_training(rung, rung.training) for rung in run if rung.training is not None],

@@ -133,18 +133,12 @@ def decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.d
 def _calibration(count: int, calibrated_on: str, stopping: bool) -> str:
     """On how many images the temperature was fitted, and on which."""
     if not count:
-        return (
-            "No image could be held out (a class needs five training images), so the probabilities are not calibrated"
-            f"{' and training was not stopped early' if stopping else ''}."
-        )
+        rest = ", nor was training stopped early" if stopping else ""
+        return f"Probabilities are not calibrated{rest}: no image could be held out (five of a class are needed)."
     if calibrated_on:
-        return (
-            f"The temperature was fitted on the {count:,} validation images. The figures of probabilities (log loss, "
-            "calibration error, reliability diagram) are cross-fitted: each half of these images is measured with the "
-            "temperature of the other half."
-        )
+        return f"Temperature fitted on {plural(count, 'validation image')}; its figures are cross-fitted."
     choice = "early stopping and the temperature" if stopping else "the temperature"
-    return f"{plural(count, 'training image')} held out for monitoring, {choice}; none of them was trained on."
+    return f"{plural(count, 'training image')} held out for {choice}."
 
 
 def _batch(images: np.ndarray) -> Tensor:
