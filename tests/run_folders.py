@@ -23,6 +23,18 @@ from firstlight.runs.tensors import SavedModel
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 
 CLASSES = ("3", "7", "ä ö")
+DESCRIPTION = {
+    "kind": "centroid",
+    "classes": list(CLASSES),
+    "temperature": 1.5,
+    "shape": [28, 28, 1],
+    "preprocessing": {"size": [28, 28], "color": "gray", "resize": "squish"},
+    "fingerprint": "00ff",
+    "seed": 0,
+    "versions": versions(),
+    "options": {"distance": "l1"},
+    "training": None,
+}
 METRICS = Evaluation(
     name="",
     split="",
@@ -63,7 +75,7 @@ def made(split: str = "validation", *, rungs: tuple[str, ...] = ("prior", "centr
             "sums": generator.integers(0, 2**40, (3, 784)),
             "means": generator.random((3, 4), np.float32),
         }
-        model = SavedModel({"kind": "centroid", "classes": list(CLASSES), "seed": 0}, tensors)
+        model = SavedModel({**DESCRIPTION, "name": name}, tensors)
         results.append(
             RungResult(
                 name=name,

@@ -261,7 +261,7 @@ def test_a_forged_size_takes_no_memory(fitted: dict[str, Classifier]) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # the largest so far, KiB (bytes on a Mac)
     refused(changed(save(fitted["mlp"]), options={"sizes": {"hidden": 10**7}}), "'head.layer.weight'")
-    refused(changed(save(fitted["linear"]), shape=[10**4, 10**4, 1]), "'head.layer.weight'")
+    refused(changed(save(fitted["linear"]), shape=[10**4, 10**4, 1]), "shape")
     refused(changed(save(fitted["cnn"]), options={"sizes": {"width": 10**4}}), r"'blocks\.0\.first\.weight'")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * before
 
@@ -280,17 +280,17 @@ def test_a_forged_size_takes_no_memory(fitted: dict[str, Classifier]) -> None:
         ({"options": {"views": None}}, "invalid"),
         ({"classes": ["a", "b", "c", "d"]}, r"'head\.layer\.bias'.* float32 \(3,\) .*float32 \(4,\)"),
         ({"classes": ["a", "b"]}, r"'head\.layer\.bias'.* float32 \(3,\) .*float32 \(1,\)"),
-        ({"classes": 3}, "invalid"),
-        ({"shape": [8, 9, 1]}, r"'hidden\.weight'.* float32 \(30, 64\) .*float32 \(30, 72\)"),
-        ({"shape": [10**6, 10**6, 1]}, r"'hidden\.weight'"),
-        ({"shape": [10**30, 8, 1]}, "mlp"),
-        ({"shape": [-8, 8, 1]}, "mlp"),
-        ({"shape": [8, 8]}, "invalid"),
-        ({"shape": [float("inf"), 8, 1]}, "invalid"),
+        ({"classes": 3}, "classes"),
+        ({"shape": [8, 9, 1]}, "shape"),
+        ({"shape": [10**6, 10**6, 1]}, "shape"),
+        ({"shape": [10**30, 8, 1]}, "shape"),
+        ({"shape": [-8, 8, 1]}, "shape"),
+        ({"shape": [8, 8]}, "shape"),
+        ({"shape": [float("inf"), 8, 1]}, "shape"),
         ({"temperature": 0}, "temperature"),
-        ({"temperature": float("nan")}, "temperature nan"),
-        ({"temperature": 10**400}, "invalid"),
-        ({"seed": None}, "invalid"),
+        ({"temperature": float("nan")}, "temperature.*nan"),
+        ({"temperature": 10**400}, "temperature"),
+        ({"seed": None}, "seed"),
         ({"training": 3}, "not as expected"),
         ({"kind": "forest"}, "'forest'"),
     ],

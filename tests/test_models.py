@@ -262,7 +262,7 @@ def test_a_saved_classifier_comes_back_with_the_same_scores(rung, digits: Traini
         (lambda c, t: t.update(sums=t["sums"][:, 1:]), "'sums'"),
         (lambda c, t: t.update(counts=-t["counts"]), "'counts'"),
         (lambda c, t: t.update(counts=t["counts"].astype(float)), "'counts'"),
-        (lambda c, t: c.pop("classes"), "invalid"),
+        (lambda c, t: c.pop("classes"), "classes"),
         (lambda c, t: c.update(kind="oracle"), "'oracle'"),
         (lambda c, t: c.update(options={"distance": "l7"}), "'l7'"),
         (lambda c, t: c.update(temperature=0), "temperature"),

@@ -16,11 +16,10 @@ from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import Prototypes
-from firstlight.runs.records import record
+from firstlight.runs.description import described
 from firstlight.runs.results import RungResult, versions
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
-from firstlight.runs.training import TrainingRecord
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,48 +118,45 @@ def restore(saved: SavedModel | RungResult | str | os.PathLike[str], *, module: 
         saved = saved.model
     elif not isinstance(saved, SavedModel):
         raise ArgumentError(f"{type(saved).__name__} is no model; pass a file that save wrote, or a rung of a run.")
-    config = saved.config
+    about = described(saved, "The model's description", "fit it anew")
+    kind, options, tensors, classes = about.kind, about.options, saved.tensors, len(about.classes)
     try:
-        classes, shape = tuple(map(str, config["classes"])), tuple(map(int, config["shape"]))
-        temperature = float(config["temperature"])
-        if not 0 < temperature < float("inf"):
-            raise ValueError(f"temperature {temperature}")
-        kind, options = config["kind"], config["options"]
         if kind == NETWORK:
             from firstlight.models.training.network import restored
 
-            model: Model = restored(options, saved.tensors, shape, len(classes), module)
+            model: Model = restored(options, tensors, about.shape, classes, module)
         elif kind in CLOSED_FORM:
-            model = CLOSED_FORM[kind](options, saved.tensors, shape, len(classes))
+            model = CLOSED_FORM[kind](options, tensors, about.shape, classes)
         else:
             raise RunError(
-                f"The model is of the kind {kind!r}; this version reads {', '.join([*CLOSED_FORM, NETWORK])}."
+                f"The model is of the kind {kind[:60]!r}; this version reads {', '.join([*CLOSED_FORM, NETWORK])}."
             )
-        height, width, channels = shape
-        return Classifier(
-            name=str(config["name"]),
-            model=model,
-            classes=classes,
-            temperature=temperature,
-            shape=(height, width, channels),
-            preprocessing=_preprocessing(config["preprocessing"]),
-            fingerprint=str(config["fingerprint"]),
-            seed=int(config["seed"]),
-            training=_training(config["training"]),
-            calibrated_on=str(config.get("calibrated_on", "")),
-        )
     except ArgumentError:
         raise  # the module was not passed; the file is all right
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"The model's description is invalid ({error}); fit it anew.") from error
+    return Classifier(
+        name=about.name,
+        model=model,
+        classes=about.classes,
+        temperature=about.temperature,
+        shape=about.shape,
+        preprocessing=Preprocessing.from_dict(about.preprocessing.to_dict()),
+        fingerprint=about.fingerprint,
+        seed=about.seed,
+        training=about.training,
+        calibrated_on=about.calibrated_on,
+    )
 
 
-def _preprocessing(plain: Mapping[str, Any]) -> Preprocessing:
-    try:
-        return Preprocessing.from_dict(plain)
-    except ArgumentError as error:  # which in `restore` is about what was passed
-        raise ValueError(str(error)) from error
+def intact(saved: SavedModel) -> SavedModel:
+    """The same model, after a look that its description fits its arrays; networks are left to whoever builds them.
 
-
-def _training(values: Any) -> TrainingRecord | None:
-    return None if values is None else record(TrainingRecord, values, "The model's description", "fit it again")
+    Raises:
+        RunError: where they do not fit; the sentence names the field or the tensor.
+    """
+    if saved.config.get("kind") == NETWORK:
+        described(saved, "The model's description", "fit it anew")
+    else:
+        restore(saved)
+    return saved

@@ -13,7 +13,7 @@ from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.metrics import Evaluation
 
 # By the name of the field, wherever it is; every other number only has to be of a size that can be computed with.
-SHARES = {"accuracy", "balanced_accuracy", "calibration_error", "majority_share", "p", "probability", "rest", "level"}
+SHARES = {"accuracy", "balanced_accuracy", "calibration_error", "majority_share", "p", "probability", "level"}
 COUNTS = {"n", "correct", "images", "unreadable", "only_this", "only_other", "left_out", "count", "parameters"}
 COUNTS |= {"epoch", "epochs", "test", "bytes", "threads", "seed", "seeds", "pairs"}
 POSITIVE = {"seconds", "fit", "predict", "audit", "log_loss", "standard_deviation"}
@@ -108,7 +108,7 @@ def _numbers(value: Any, path: str, name: str) -> Iterator[Doubt]:
         for place, each in enumerate(value):
             yield from _numbers(each, f"{path}[{place}]", name)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isnan(value) or (abs(value) > MOST and name not in UNBOUNDED):
+        if value != value or (abs(value) > MOST and name not in UNBOUNDED):
             yield Doubt(path, value, "a number that can be computed with")
         elif name in SHARES and not 0 <= value <= 1 + CLOSE:
             yield Doubt(path, value, "a share between 0 and 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,13 +14,15 @@ from firstlight.atomic import new_file
 from firstlight.data.auditing.findings import Findings
 from firstlight.errors import RunError
 from firstlight.evaluation.slices import Slices
+from firstlight.runs.checks import sound
+from firstlight.runs.document import document
+from firstlight.runs.evidence_checks import of_evidence
+from firstlight.runs.files import EVIDENCE, existing, reading
 from firstlight.runs.records import record
 from firstlight.runs.results import Run
-from firstlight.runs.seal import plain
+from firstlight.runs.seal import digest, plain, seal
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 
-EVIDENCE = "evidence.safetensors"
-LIMIT = 2**30  # bytes of the file; a thousand classes with three images of 96 x 96 px each are 80 MB
 KIND = "evidence"
 REMEDY = f"remove {EVIDENCE} and run firstlight climb again, which gathers it anew"
 # The groups of images and their maps in the file: rank and type.
@@ -164,8 +167,8 @@ class Evidence:
 
 
 def has_evidence(run: Run) -> bool:
-    """Whether the run folder holds evidence."""
-    return run.path is not None and (run.path / EVIDENCE).is_file()
+    """Whether the run folder holds evidence, whole or not."""
+    return run.path is not None and os.path.lexists(run.path / EVIDENCE)
 
 
 def write_evidence(run: Run, evidence: Evidence) -> None:
@@ -195,29 +198,39 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
     }
     tensors = {name: np.stack(group) if group else _nothing(name) for name, group in groups.items()}
     with new_file(run.path / EVIDENCE, RunError) as part:
-        part.write_bytes(pack_one(SavedModel({"kind": KIND, "about": about}, tensors)))
+        part.write_bytes(pack_one(SavedModel({"kind": KIND, "run": identity(run), "about": about}, tensors)))
 
 
 def read_evidence(run: Run) -> Evidence | None:
     """The evidence of a run; None where its folder has none.
 
     Raises:
-        RunError: where the file was changed, cut off, is too large, or holds something else.
+        RunError: where the file was changed, cut off, is too large, is of another run, holds something else, or is a
+            link that leads out of the folder.
     """
     if run.path is None or not has_evidence(run):
         return None
-    path = run.path / EVIDENCE
-    if path.stat().st_size > LIMIT:
-        raise RunError(f"{path} has {path.stat().st_size:,} bytes, the limit is {LIMIT:,}; {REMEDY}.")
+    with reading(run.path):
+        path = existing(run.path, EVIDENCE, remedy=REMEDY)
+        data = path.read_bytes()
     try:
-        saved = unpack_one(path.read_bytes(), path)
+        saved = unpack_one(data, path)
     except RunError as error:
         raise RunError(f"{path} is damaged; {REMEDY}.") from error
+    if (saved.config.get("kind"), saved.config.get("run")) != (KIND, identity(run)):
+        raise RunError(f"{path} is of another run, or run.json was changed after it was written; {REMEDY}.")
     for name, (rank, dtype) in ARRAYS.items():
         found = saved.tensors.get(name)
         if found is None or found.ndim != rank or found.dtype != dtype:
             raise RunError(f"{path} has no {name} of rank {rank} and type {np.dtype(dtype).name}; {REMEDY}.")
-    return record(Evidence, _with_arrays(saved, path), path, REMEDY)
+    evidence = record(Evidence, _with_arrays(saved, path), path, REMEDY)
+    sound(evidence, path, REMEDY, of_evidence(evidence, run))
+    return evidence
+
+
+def identity(run: Run) -> str:
+    """A digest of everything that run.json says of a run, its files apart, so that other evidence is noticed."""
+    return digest(seal(KIND, plain(document(run, {}))))
 
 
 def _without_arrays(one: Any) -> dict[str, Any]:

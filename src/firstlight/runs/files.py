@@ -12,9 +12,9 @@ from pathlib import Path
 from firstlight.errors import RunError
 from firstlight.runs.seal import digest
 
-# run.json, readings.json, and of every rung: rungs/NAME/{predictions.parquet, model.json, model.safetensors},
-# with history.csv where it was trained in epochs
-RUN, READINGS, RUNGS = "run.json", "readings.json", "rungs"
+# run.json, readings.json, evidence.safetensors once the run is finished, and of every rung:
+# rungs/NAME/{predictions.parquet, model.json, model.safetensors}, with history.csv where it was trained in epochs
+RUN, READINGS, RUNGS, EVIDENCE = "run.json", "readings.json", "rungs", "evidence.safetensors"
 PREDICTIONS, MODEL, TENSORS, HISTORY = "predictions.parquet", "model.json", "model.safetensors", "history.csv"
 
 # A larger file is refused before it is read, so that a forged one cannot fill the memory.
@@ -29,6 +29,8 @@ LIMITS = {
     MODEL: 16 * MIB,
     # A billion float32 parameters, more than an image classifier has.
     TENSORS: 2**12 * MIB,
+    # A thousand classes with three images of 96 x 96 px each are 80 MB.
+    EVIDENCE: 2**10 * MIB,
     # A hundred thousand epochs.
     HISTORY: 16 * MIB,
 }
@@ -53,7 +55,7 @@ def inside(rung: str, file: str) -> str:
     return f"{RUNGS}/{rung}/{file}"
 
 
-def existing(folder: Path, name: str, written: FileRecord | None = None) -> Path:
+def existing(folder: Path, name: str, written: FileRecord | None = None, *, remedy: str = AGAIN) -> Path:
     """The path of an ordinary file inside the folder, of the size that was written.
 
     Raises:
@@ -62,14 +64,14 @@ def existing(folder: Path, name: str, written: FileRecord | None = None) -> Path
     """
     path = folder / name
     if not Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(folder)):
-        raise RunError(f"{path} is a link that leads out of the run folder, which is not followed; {AGAIN}.")
+        raise RunError(f"{path} is a link that leads out of the run folder, which is not followed; {remedy}.")
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # reading a pipe would never end
-        raise RunError(f"{path} is not an ordinary file; {AGAIN}.")
+        raise RunError(f"{path} is not an ordinary file; {remedy}.")
     if about.st_size > LIMITS[path.name]:
-        raise RunError(f"{path} has {about.st_size:,} bytes, the limit is {LIMITS[path.name]:,}; {AGAIN}.")
+        raise RunError(f"{path} has {about.st_size:,} bytes, the limit is {LIMITS[path.name]:,}; {remedy}.")
     if written is not None and about.st_size != written.bytes:
-        raise RunError(f"{path} has {about.st_size:,} bytes instead of {written.bytes:,} as written; {AGAIN}.")
+        raise RunError(f"{path} has {about.st_size:,} bytes instead of {written.bytes:,} as written; {remedy}.")
     return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firstlight.errors import FirstlightError, RunError
 from firstlight.evaluation.predictions import Predictions
+from firstlight.runs.description import described
 from firstlight.runs.files import (
     AGAIN,
     HISTORY,
@@ -92,7 +93,11 @@ class Stored:
     def model(self) -> SavedModel:
         with reading(self.folder):
             text, data = self._path(MODEL), self._path(TENSORS)
-            return unpack(text.read_bytes(), data.read_bytes(), text)
+            found = unpack(text.read_bytes(), data.read_bytes(), text)
+        about = described(found, text, AGAIN)
+        if (about.name, about.classes) != (self.name, self.classes):
+            raise RunError(f"{text} holds the model of another rung or of other classes; {AGAIN}.")
+        return found
 
     @cached_property
     def history(self) -> tuple[Epoch, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.models.checkpoint import intact
 from firstlight.models.exporting.look import look
 from firstlight.runs.evidence import read_evidence
 from firstlight.runs.results import Run
@@ -50,7 +51,7 @@ def document(run: Run, rung: str) -> dict[str, Any]:
         (['0', '1', '2'], [8, 8, 1], 'validation')
     """
     result = run[rung]
-    config, seen, evidence = result.model.config, result.predictions, read_evidence(run)
+    config, seen, evidence = intact(result.model).config, result.predictions, read_evidence(run)
     outputs = ["label", "probabilities", "pixels", *OF_DISTANCES.get(config["kind"], ())]
     nearest = -seen.scores.max(axis=1) if "distances" in outputs else None
     copied = ("name", "classes", "shape", "preprocessing", "temperature", "seed", "fingerprint", "versions")

@@ -52,7 +52,7 @@ def graph(saved: SavedModel, about: Mapping[str, Any]) -> ModelProto:
         )
     try:
         model = _built(saved)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"The saved model is incomplete ({error}); fit it again.") from error
     from onnx import helper
 

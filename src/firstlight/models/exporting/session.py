@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,18 +13,23 @@ import numpy as np
 
 from firstlight.characters import visible
 from firstlight.data.decoding.align import aligned
-from firstlight.data.decoding.loading import Preprocessing
+from firstlight.data.decoding.loading import Loading, Preprocessing
 from firstlight.errors import RunError, require
 from firstlight.evaluation.predictions import log_softmax
-from firstlight.models.checkpoint import NETWORK, restore
+from firstlight.models.checkpoint import NETWORK, intact, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
 from firstlight.parsing import parsed
+from firstlight.runs.checks import Doubt, sound
+from firstlight.runs.description import shape_of
 from firstlight.runs.folder import read_run
+from firstlight.runs.records import record
 from firstlight.runs.results import Run
 from firstlight.runs.tensors import METADATA, SavedModel
 from firstlight.wording import plural
 
+NAMES = ("label", "probabilities", "pixels")  # outputs that every graph has
+AGAIN = "export the run again, or fit it again where the run itself is damaged"
 ALWAYS = ("labels", "probabilities", "pixels")  # arrays that every answer has
 
 
@@ -85,14 +90,14 @@ class Session:
     """
 
     def __init__(self, about: Mapping[str, Any], engine: Engine) -> None:
+        found = record(_About, dict(about), "The model's document", AGAIN)
+        sound(found, "The model's document", AGAIN, _doubts(found))
         self.about = dict(about)
-        self.classes = tuple(map(str, about["classes"]))
-        self.shape = tuple(map(int, about["shape"]))
-        try:
-            self.preprocessing = Preprocessing.from_dict(about["preprocessing"])
-        except (AttributeError, TypeError, ValueError) as error:
-            raise RunError(f"The description of {about['name']} is not whole ({error}); export it anew.") from error
+        self.classes, self.shape = found.classes, found.shape
+        self.preprocessing = Preprocessing.from_dict(found.preprocessing.to_dict())
         self.ideal = engine.ideal()
+        if self.ideal is not None and self.ideal.shape != (len(self.classes), *self.shape):
+            raise RunError(f"The model has mean images of another shape than its document says; {AGAIN}.")
         self._engine = engine
 
     def __repr__(self) -> str:
@@ -128,7 +133,7 @@ class Session:
 
     @classmethod
     def _answering(cls, about: Mapping[str, Any], saved: SavedModel) -> Session:
-        if saved.config["kind"] == NETWORK and not saved.config["options"]["own"] and _runtime_is_there():
+        if intact(saved).config["kind"] == NETWORK and not saved.config["options"]["own"] and _runtime_is_there():
             from firstlight.models.exporting.graph import graph
 
             return cls(about, Runtime(graph(saved, about).SerializeToString()))
@@ -142,12 +147,53 @@ class Session:
                 any.
         """
         if "quantized" not in self.about or len(images) < 2:
-            return self._engine.answer(images)
+            return self._checked(self._engine.answer(images), len(images))
         # With int8 weights a batch shares one scale, and an image's answer would depend on the others.
-        each = [self._engine.answer(image[None]) for image in images]
+        each = [self._checked(self._engine.answer(image[None]), 1) for image in images]
         distances = None if each[0].distances is None else np.concatenate([one.distances for one in each])
         labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALWAYS)
         return Answer(labels, shares, distances, pixels)
+
+    def _checked(self, answer: Answer, count: int) -> Answer:
+        """The answer, if it is of so many images, of the classes and of the shape that the document names."""
+        known = (count, len(self.classes))
+        shapes = (answer.probabilities.shape, answer.pixels.shape, answer.labels.shape)
+        distances = known if answer.distances is None else answer.distances.shape
+        if shapes != (known, (count, *self.shape), (count,)) or distances != known:
+            raise RunError(f"The model gives answers of other shapes than its document says; {AGAIN}.")
+        if not (
+            np.isfinite(answer.probabilities).all()
+            and 0 <= answer.labels.min(initial=0) <= answer.labels.max(initial=0) < known[1]
+        ):
+            raise RunError(f"The model gives classes that it does not have, or no probabilities; {AGAIN}.")
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limits:
+    """Beyond which 1 in 100 of the measured images are."""
+
+    probability: float
+    distance: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _About:
+    """What a session reads of a document; see `document`."""
+
+    name: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    preprocessing: Loading
+    outputs: tuple[str, ...]
+    in_distribution: _Limits
+
+
+def _doubts(found: _About) -> Iterator[Doubt]:
+    if not found.classes or len(set(found.classes)) < len(found.classes):
+        yield Doubt("$.classes", found.classes, "at least one name, each once")
+    if (expected := shape_of(found.preprocessing)) != found.shape:
+        yield Doubt("$.shape", found.shape, f"that of the preprocessing, {expected}")
 
 
 class InPython:
@@ -182,36 +228,56 @@ class Runtime:
     def __init__(self, model: bytes) -> None:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
+        options.log_severity_level = 4  # nothing but what ends the process: errors are raised
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leaves the processor to others
         try:
             self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no other common parent
-            raise RunError(f"The file is not an ONNX model that ONNX Runtime can run ({str(error)[:200]}).") from error
+            raise _cannot_run(error) from error
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.outputs = {one.name for one in self.session.get_outputs()}
+        if [one.name for one in self.session.get_inputs()] != ["images"] or not set(NAMES) <= self.outputs:
+            raise RunError(f"The model does not have the input images and the outputs {', '.join(NAMES)}; {AGAIN}.")
 
     def answer(self, images: np.ndarray) -> Answer:
         """uint8 (N, H, W, C) -> N answers."""
-        names = ["label", "probabilities", "pixels", *({"distances"} & self.outputs)]
-        found = dict(zip(names, self.session.run(names, {"images": images}), strict=True))
+        names = [*NAMES, *({"distances"} & self.outputs)]
+        found = dict(zip(names, self._run(names, images), strict=True))
         return Answer(found["label"], found["probabilities"], found.get("distances"), found["pixels"])
 
     def ideal(self) -> np.ndarray | None:
         """(K, h, w, c) float32, 0 to 255."""
         if "ideal" not in self.outputs:
             return None
-        return self.session.run(["ideal"], {"images": np.zeros((1, 1, 1, 1), np.uint8)})[0]
+        ideal: np.ndarray = self._run(["ideal"], np.zeros((1, 1, 1, 1), np.uint8))[0]
+        return ideal
+
+    def _run(self, names: list[str], images: np.ndarray) -> list[np.ndarray]:
+        try:
+            found: list[np.ndarray] = self.session.run(names, {"images": images})
+        except Exception as error:  # its exceptions have no other common parent
+            raise _cannot_run(error) from error
+        return found
+
+
+def _cannot_run(error: Exception) -> RunError:
+    """One sentence without the runtime's own words, which are of graphs and nodes."""
+    return RunError(f"The model is not an ONNX model that ONNX Runtime can run ({type(error).__name__}); {AGAIN}.")
 
 
 def _exported(path: Path) -> tuple[dict[str, Any], Runtime]:
     try:
-        engine = Runtime(path.read_bytes())
-        about = parsed(engine.metadata[METADATA])
+        data = path.read_bytes()
     except OSError as error:
         raise RunError(
             f"{path} cannot be read ({error.strerror}); name a file that firstlight export wrote."
         ) from error
+    try:
+        engine = Runtime(data)
+    except RunError as error:
+        raise RunError(str(error).replace("The model", str(path), 1)) from error
+    try:
+        about = parsed(engine.metadata[METADATA])
     except (KeyError, ValueError) as error:
         raise RunError(f"{path} was not written by firstlight export: it has no description of the model.") from error
     if not isinstance(about, dict) or not about.keys() >= NEEDED or about["format"] != FORMAT:
