@@ -73,6 +73,19 @@ def test_names_count_from_the_root_that_is_passed(photos: Path) -> None:
     assert (KEYS, LABELS) == (table.keys, [table.classes[label] for label in table.labels])
 
 
+def test_a_parquet_file_of_another_program_is_a_list(photos: Path) -> None:
+    """Its paths count from its folder, as those of a CSV."""
+    frame = pandas.DataFrame({"file": [f"photos/{key}" for key in KEYS], "label": LABELS})
+    frame.to_parquet("labels.parquet")
+    assert (KEYS, ("cat", "dog")) == (
+        [key.removeprefix("photos/") for key in scan("labels.parquet").keys],
+        scan("labels.parquet").classes,
+    )
+    frame[["label"]].to_parquet("other.parquet")
+    with pytest.raises(ArgumentError, match=r"other\.parquet"):
+        scan("other.parquet")
+
+
 def test_values_are_the_words_of_a_list(photos: Path) -> None:
     """A float that pandas made of an integer is the integer; missing values are no label; a day has no hours."""
     paths, days = [f"photos/{key}" for key in KEYS], pandas.to_datetime(["2019-01-01"] * 4)

@@ -360,6 +360,31 @@ def test_a_list_of_a_split_names_the_images_in_its_folder(tmp_path: Path, names:
     assert {key: (name, key.split("/")[0]) for key, name in expected.items()} == told(table)
 
 
+@pytest.mark.parametrize(
+    "names", [("images/1.png", "images/2.png"), ("1", "2"), ("../images/1.png", "../images/2.png")]
+)
+def test_a_list_in_another_folder_labels_a_heap_of_images(tmp_path: Path, names: tuple[str, str]) -> None:
+    """annotations/labels.csv is found where nothing else labels the images; class folders go before it."""
+    text = f"image,label\n{names[0]},cat\n{names[1]},dog\n"
+    for keys, expected in ((("images/1.png", "images/2.png"), ["cat", "dog"]), (("a/1.png", "b/2.png"), ["a", "b"])):
+        root = grow(tmp_path / expected[0], *keys)
+        (root / "annotations").mkdir()
+        (root / "annotations" / "labels.csv").write_text(text)
+        assert expected == [name for name, _ in told(scan(root)).values()]
+
+
+def test_a_list_for_test_images_only_is_warned_about(tmp_path: Path) -> None:
+    """Its labels may be those of a sample submission that gives several; test.csv says what it is."""
+    keys = [f"{split}/{split}{at}.png" for split in ("train", "test") for at in range(6)]
+    text = {
+        split: "id,label\n" + "".join(f"{split}{at},{'ab'[at % 2]}\n" for at in range(6)) for split in ("train", "test")
+    }
+    table = scan(grow(tmp_path / "x", *keys, train_csv=text["train"], mine_csv=text["test"]))
+    note(table, "mine.csv labels test images only")
+    table = scan(grow(tmp_path / "y", *keys, train_csv=text["train"], test_csv=text["test"]))
+    assert ("The labels are those of test.csv and train.csv.",) == table.notes
+
+
 def test_a_list_with_names_and_no_labels_is_said(tmp_path: Path) -> None:
     """Where nothing else labels the images, the note has the columns; beside class folders it is some other file."""
     text = "path,width,height\na/1.png,1,2\nb/1.png,1,3\n"

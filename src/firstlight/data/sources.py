@@ -14,19 +14,18 @@ from firstlight.data.files import open_root
 from firstlight.data.scanning.entries import NO_IMAGE, Entries, entries_of_zip
 from firstlight.data.scanning.file_names import by_file_name
 from firstlight.data.scanning.folder_names import is_mask_folder
-from firstlight.data.scanning.frames import Rows, list_of_rows
+from firstlight.data.scanning.frames import Rows, list_of_rows, parquet_rows
 from firstlight.data.scanning.labels import Labels, by_folder, by_list, by_voc, completed, disagreement
 from firstlight.data.scanning.layout import Layout, understand
-from firstlight.data.scanning.listed import Listed, locate, saved
-from firstlight.data.scanning.lists import (
-    LISTS,
-    METADATA,
-    joined,
-    passed_list,
+from firstlight.data.scanning.list_choice import (
+    about_test_lists,
+    places_of_lists,
     read_lists,
     split_by_name,
     without_forms,
 )
+from firstlight.data.scanning.listed import Listed, locate, saved
+from firstlight.data.scanning.lists import LISTS, joined, passed_list
 from firstlight.data.scanning.masks import without_masks
 from firstlight.data.scanning.matching import match
 from firstlight.data.scanning.options import Scanning
@@ -121,7 +120,11 @@ def _scanned(path: str, typed: str, how: Scanning) -> Table:
     if kind in (".parquet", *LISTS):
         _refuse_levels(how, typed)
     if kind == ".parquet":
-        return Table.from_parquet(path)
+        rows = parquet_rows(path)
+        if rows is None:
+            return Table.from_parquet(path)
+        folder, name = os.path.split(path)
+        return _of_list(locate(list_of_rows(rows, name), folder, follow_links=how.follow_links))
     if kind == ".zip":
         return _table(path, entries_of_zip(path), how, archive=True)
     if kind in LISTS:
@@ -204,9 +207,11 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
     read, in_folders = open_root(root), len(layout.classes) > 1 or how.classes_from != "auto"
     if how.classes_from == "auto" and len(annotations) and any(f"/{each}".endswith(VOC) for each in entries.folders):
         in_folders = False  # the folders around JPEGImages are years, not classes
-    lists, notes, unlabelled = read_lists(
-        read, [key for key in map(str, tabular) if _may_hold_labels(key, layout.base)]
-    )
+    places = places_of_lists(list(map(str, tabular)), layout.base)
+    lists, notes, unlabelled = read_lists(read, places.pop(0))
+    while places and not (lists or in_folders):  # the images are a heap: a list in any folder may say what they are
+        lists, more, _ = read_lists(read, places.pop(0))
+        notes += more
     lists = [each for each in lists if not (in_folders and each.guessed)]
     lists, forms = without_forms(lists)
     notes += forms if lists or in_folders else [*unlabelled, *forms]
@@ -216,6 +221,7 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
         matched = match(lists, entries.keys, layout.splits[entries.folder_of])
         any_named = bool(matched.found.any())
         if any_named and not in_folders:
+            notes += about_test_lists(lists, matched, layout.splits[entries.folder_of])
             if len(lists) > 1 or forms:
                 notes.append(f"The labels are those of {shortlist(each.source for each in lists)}.")
             return _noted(by_list(entries, layout, listed, matched), notes), len(lists)
@@ -234,12 +240,6 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
 
 def _noted(found: Labels, notes: list[str]) -> Labels:
     return replace(found, notes=(*notes, *found.notes))
-
-
-def _may_hold_labels(key: str, base: str) -> bool:
-    """Whether a file may be a list: a CSV in the root, or Hugging Face's metadata in any folder."""
-    folder, _, name = key.rpartition("/")
-    return name.lower() in METADATA or (name.lower().endswith((".csv", ".tsv")) and folder in ("", base))
 
 
 def _without_images(root: str, entries: Entries) -> DataError:

@@ -224,5 +224,9 @@ def _digits_file() -> Path:
 def _write_labels(folder: Path, rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         raise ValueError("no images are named as expected")
+    from firstlight.arrow import strings  # NumPy is imported only where images are labelled
+    from firstlight.cells import guarded_cells
+
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("path", "label", "split")[: len(rows[0])], *rows])
+        columns = [guarded_cells(strings(column)).to_pylist() for column in zip(*rows, strict=True)]
+        csv.writer(file).writerows([("path", "label", "split")[: len(columns)], *zip(*columns, strict=True)])

@@ -22,12 +22,25 @@ Rows = Any
 EXPECTED = "pass a folder, a list, a DataFrame with a column of paths and one of labels, or (path, label) pairs"
 
 
-def list_of_rows(data: Rows) -> LabelList:
+def parquet_rows(path: str) -> pa.Table | None:
+    """The columns of a Parquet file that another program wrote; None where Firstlight did, or it cannot be read."""
+    import pyarrow.parquet as parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:  # one file: no folder, no column from its path
+            ours = b"firstlight.table" in (file.schema_arrow.metadata or {})
+            return None if ours else file.read(use_threads=False)
+    except (OSError, ValueError, pa.ArrowException):
+        return None
+
+
+def list_of_rows(data: Rows, source: str = "") -> LabelList:
     """The names, labels and splits of rows that are in memory.
 
     Args:
         data: a DataFrame (pandas, polars), an Arrow table, a mapping from names to columns, or an iterable of pairs
             (path, label) or triples (path, label, split).
+        source: its name, for sentences; by default the kind of data.
 
     Raises:
         ArgumentError: where it is none of these, or has no columns of paths and labels.
@@ -41,7 +54,7 @@ def list_of_rows(data: Rows) -> LabelList:
         data = list(data)  # it may be read only once
     columns = _columns(data)
     if columns is not None:
-        source = f"The {type(data).__name__}".replace("dict", "table").replace("Table", "table")
+        source = source or f"The {type(data).__name__}".replace("dict", "table").replace("Table", "table")
         sheet = _sheet([name for name, _ in columns], [values for _, values in columns], source)
         meant = roles(sheet, source)
         if meant.name is None or not meant.labels:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +15,11 @@ from firstlight.data.scanning.folder_names import split_in
 from firstlight.data.scanning.headings import NO, YES, Roles, flags_of, naming_column, roles
 from firstlight.data.table import SPLITS
 from firstlight.errors import DataError
-from firstlight.wording import plural, shortened, shortlist
+from firstlight.wording import plural, shortlist
 
 HALVES = frozenset({"public", "private"})  # as in FER-2013's PublicTest
-ABOUT_LISTS = frozenset({"label", "labels", "list", "class", "classes", "annotation", "annotations", "metadata", "gt"})
 LISTS = (".csv", ".tsv", ".jsonl")
 METADATA = ("metadata.csv", "metadata.jsonl")  # the names that Hugging Face's image folders use
-FORM = 5  # rows from which on a single label is no chance
 ABSOLUTE = r"^(/|\\|[A-Za-z]:[/\\]|(?i:file:))"
 
 
@@ -100,42 +96,6 @@ def unlabelled(sheet: Sheet, source: str) -> str:
     return f"{source} has no column of {what} ({has})"
 
 
-def read_lists(read: Read, keys: Iterable[str]) -> tuple[list[LabelList], list[str], list[str]]:
-    """The lists among some files; a sentence for each that is damaged; one for each that has names but no labels."""
-    lists, notes, unused = [], [], []
-    for key in keys:
-        try:
-            sheet = read_sheet(read, key)
-            meant = roles(sheet, key)
-            if meant.name is not None and meant.labels:
-                lists.append(list_of(sheet, meant, key))
-            elif meant.name is not None and sheet.sample:
-                unused.append(f"{unlabelled(sheet, key)}.")
-        except DataError as error:
-            notes.append(str(error))
-    return lists, notes, unused
-
-
-def without_forms(lists: list[LabelList]) -> tuple[list[LabelList], list[str]]:
-    """The lists without those that are forms to fill in, such as Kaggle's sample submissions; a note on each.
-
-    A form is called so, or gives all its images one label while another list has several.
-    """
-    counts = [pc.count_distinct(each.labels).as_py() for each in lists]
-    kept, notes = [], []
-    for each, count in zip(lists, counts, strict=True):
-        is_form = count == 1 and len(each) >= FORM and max(counts) > 1
-        if not is_form and not re.search("submission|samplesub", re.sub(r"[\W_]", "", each.source.lower())):
-            kept.append(each)
-            continue
-        given = f"the one label {shortened(str(each.labels[0]))}" if count == 1 else f"{count:,} labels"
-        notes.append(
-            f"{each.source} gives {plural(len(each), 'image')} {given}, as a form for predictions does, so its labels "
-            "were not used; pass the list itself to use them."
-        )
-    return kept, notes
-
-
 def read_sheet(read: Read, key: str) -> Sheet:
     """The rows of a CSV or JSON-lines file.
 
@@ -205,14 +165,6 @@ def split_of(name: str, others: frozenset[str]) -> int:
     """The index into `SPLITS` of a name such as train, test_set or PublicTest, which may have these other words; -1."""
     found = split_in(name)
     return found[0] if found and others.issuperset(found[1]) else -1
-
-
-def split_by_name(found: LabelList) -> LabelList:
-    """A list without splits, but called train.csv or the like, is that split as a whole."""
-    code = split_of(re.sub(r"\.\w+$", "", found.source.rpartition("/")[2]), ABOUT_LISTS)
-    if code < 0 or (to_numpy(pc.binary_length(found.splits)) > 0).any():
-        return found
-    return replace(found, splits=strings([SPLITS[code]] * len(found)))
 
 
 def joined(lists: list[LabelList]) -> LabelList:
