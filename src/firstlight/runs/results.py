@@ -58,7 +58,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class TestHint(NamedTuple):
+class NextStep(NamedTuple):
     """How to measure the advised rung on images that did not choose it.
 
     Attributes:
@@ -284,17 +284,17 @@ class Run(Shown):
         return self.rungs[0].metrics.majority_share
 
     @property
-    def test_hint(self) -> TestHint | None:
+    def test_hint(self) -> NextStep | None:
         """What to type for a figure on images that chose no rung; None where nothing was chosen, or on test."""
         if self.split == "test" or len(self) < 2 or not self.finished:
             return None
         if not self.test_images:
             text = "For a figure on images that choose no rung, set some aside before the climb"
-            return TestHint(text, f"firstlight split {shlex.quote(self.request.data)} --test 0.2 --out split.parquet")
+            return NextStep(text, f"firstlight split {shlex.quote(self.request.data)} --test 0.2 --out split.parquet")
         text = f"At the very end, measure the advised rung on the {self.test_images:,} test images"
         if self.path is None:
-            return TestHint(text, 'fl.evaluate(fl.predict(run.best, table, split="test"))')
-        return TestHint(text, f"firstlight predict {shlex.quote(str(self.path))} --split test")
+            return NextStep(text, 'fl.evaluate(fl.predict(run.best, table, split="test"))')
+        return NextStep(text, f"firstlight predict {shlex.quote(str(self.path))} --split test")
 
     @property
     def _where(self) -> str:
