@@ -139,7 +139,7 @@ class _Screen:
         if self.asked.as_json:
             return
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
-        if run.test_hint is not None:
+        if run.test_hint is not None and not self.asked.quiet:
             say("", f"{run.test_hint.text}:")
             say_whole(f"  {run.test_hint.command}")
 
