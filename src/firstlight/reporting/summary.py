@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firstlight.evaluation.metrics import Evaluation, Recall
 from firstlight.runs.evidence import Evidence
-from firstlight.runs.results import Run, NextStep
+from firstlight.runs.results import NextStep, Run
 
 LOOK = "Look at some images of each class: can you tell the classes apart?"
 FEWEST = 10  # images of a class, below which its recall says too little to act on
