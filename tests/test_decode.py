@@ -680,3 +680,21 @@ def test_real_digits_are_as_pillow_reads_them(tmp_path: Path) -> None:
 def test_cifar_is_as_pillow_reads_it(cifar10: Path) -> None:
     """Every tenth image of the test folder is read by the fast decoder, to the bits of Pillow."""
     assert_equal_to_pillow(sorted(cifar10.glob("test/*/*.jpg"))[::10], fast=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Pillow contains libtiff without its symbols")
+def test_libraries_write_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """Damaged files of every compression that libtiff reads: it writes to the descriptor itself, around Python."""
+    random = np.random.default_rng(0)
+    gray = picture(20, 30)
+    packed = [saved(gray, "TIFF", compression=one) for one in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
+    packed += [saved(gray.convert("1"), "TIFF", compression=one) for one in ("group3", "group4", "tiff_ccitt")]
+    refused = 0
+    for data in packed:
+        for _ in range(25):
+            damaged = bytearray(data)
+            for at in random.integers(0, len(data), 4):
+                damaged[at] = random.integers(0, 256)
+            refused += isinstance(decode(bytes(damaged)), str)
+    assert refused > 50
+    assert ("", "") == capfd.readouterr()

@@ -137,7 +137,8 @@ def netpbm_files(draw: st.DrawFn) -> bytes:
     return head + body[: draw(st.sampled_from([None, None, None, -1, 2]))]
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100)
 @given(netpbm_files())
 def test_netpbm_files_are_those_of_pillow(data: bytes) -> None:
     """Bits, gray and color, as text and in binary, of every range, with comments; or both refuse."""

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.decoding.decode import DAMAGED, ORIENTATION, QUIET, decode_all, openers
+from firstlight.data.decoding.decode import DAMAGED, ORIENTATION, decode_all, openers
 from firstlight.data.decoding.header import PNG, choose_path
+from firstlight.data.decoding.netpbm import netpbm_header
+from firstlight.data.decoding.quiet import QUIET
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import Progress, read_all
+from firstlight.data.decoding.structure import too_costly
 from firstlight.data.decoding.threads import cores, in_order, keys_of, spans_by_bytes
 from firstlight.data.files import digest, reader
 from firstlight.data.table import Table
@@ -240,7 +243,10 @@ def _header(facts: Facts, row: int, data: bytes) -> None:
     """Fills in what the file says of itself."""
     path = choose_path(data)
     facts.formats[row] = FAST.get(path, path)
-    if path in FAST or path not in openers():
+    if path == "PPM" and (header := netpbm_header(data)) is not None:
+        bits = "one bit" if header.kind in (1, 4) else "16 bits" if header.most > 255 and header.channels == 1 else ""
+        facts.oddities[row] = bits
+    if path in FAST or path not in openers() or too_costly(data, path) is not None:
         return
     with contextlib.suppress(*DAMAGED), QUIET, openers()[path](io.BytesIO(data)) as picture:
         facts.oddities[row] = _odd(picture, data)

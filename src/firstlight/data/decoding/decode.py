@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import math
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -18,6 +16,7 @@ from firstlight.data.decoding.header import EXTRA, PIXEL_LIMIT, choose_path
 from firstlight.data.decoding.netpbm import DAMAGED as DAMAGED_NETPBM
 from firstlight.data.decoding.netpbm import netpbm, netpbm_header
 from firstlight.data.decoding.png import png, pngs
+from firstlight.data.decoding.quiet import QUIET, quiet_libtiff
 from firstlight.data.decoding.structure import too_costly
 
 if TYPE_CHECKING:
@@ -166,6 +165,8 @@ def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
 
 
 def _pillow(data: bytes, kind: str) -> np.ndarray | str:
+    if kind == "TIFF":
+        quiet_libtiff()
     with QUIET, openers()[kind](io.BytesIO(data)) as picture:
         return _of_picture(picture, kind)
 
@@ -201,7 +202,8 @@ def _of_picture(picture: Image, kind: str) -> np.ndarray | str:
     if kind == "PNG" and depth != 8 and "transparency" in picture.info:
         picture = picture.copy()
         _scale_transparency(picture, depth=depth)
-    return _plain(_upright(picture))
+    upright = _upright(picture)
+    return _scaled(upright) if kind == "PPM" and upright.mode == "I" else _plain(upright)
 
 
 def _depth(picture: Image) -> int:
@@ -235,35 +237,6 @@ def _heif(data: bytes, kind: str) -> np.ndarray | str:
 
 def _too_many(size: tuple[int, int]) -> str:
     return f"too many pixels ({size[0]} x {size[1]}; the limit is {PIXEL_LIMIT:,})"
-
-
-class _Quiet:
-    """Keeps Pillow's remarks on odd metadata from the terminal while any thread decodes.
-
-    The filters belong to the whole process. If each thread set and restored them alone, one that ends would take
-    away what another still needs; so the first to come sets a filter and the last to go removes it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-QUIET = _Quiet()
 
 
 def _scale_transparency(picture: Image, *, depth: int) -> None:
