@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -104,6 +106,7 @@ def test_a_folder_a_table_and_pixels_are_predicted(
     assert fl.evaluate(fl.predict(nearest, source(photos))).n == 24
 
 
+@pytest.mark.slow
 def test_pairs_and_data_frames_are_predicted_with_their_labels(photos: Path, nearest: fl.Classifier) -> None:
     """A list of (path, label), and a DataFrame of both columns."""
     import pandas
@@ -302,3 +305,22 @@ def test_a_loss_that_is_none_is_one_sentence(photos: Path) -> None:
     """Any callable is accepted as a loss, and tried on a few images."""
     with pytest.raises(fl.FirstlightError, match="loss len"):
         fl.fit("linear", photos, loss=len)
+
+
+CALLS = {
+    "load": "print(fl.load(photos))",
+    "fit and predict": "m = fl.fit('centroid', photos); print(m.predict(a)); print(fl.predict(m, photos)); print(m)",
+    "explain": "print(fl.explain(fl.fit('centroid', photos), a)[0])",
+    "climb": "run = fl.climb(photos, rungs=['prior', 'ink']); print(run, run.best.predict([a, a]), run['ink'])",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", CALLS)
+def test_the_first_calls_work_in_a_fresh_process(photos: Path, call: str) -> None:
+    """Without another import, and without loading what they do not need."""
+    code = f"import sys, firstlight as fl; photos, a = sys.argv[1:]; {CALLS[call]}"
+    code += "; assert not {'torch', 'pandas', 'scipy', 'matplotlib', 'sklearn'} & sys.modules.keys()"
+    command = [sys.executable, "-W", "error", "-c", code, str(photos), str(photos / "cat" / "0.png")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (0, "") == (done.returncode, done.stderr)

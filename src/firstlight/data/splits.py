@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -68,7 +69,7 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
         {'train': {'cat': ...}, 'validation': {'cat': ...}}
     """
     _check(validation, test)
-    seed = seed_of(seed)
+    validation, test, seed = float(validation), float(test), seed_of(seed)
     table = rest_to_train(table_of(table))
     labels, codes = table.labels, table.splits
     own = [name for code, name in enumerate(SPLITS) if ((codes == code) & (labels >= 0)).any()]
@@ -131,7 +132,7 @@ def rest_to_train(table: Table) -> Table:
 
 def _check(validation: float, test: float) -> None:
     for name, share in (("validation", validation), ("test", test)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
             raise ArgumentError(f"{name}={share!r} is not a share; it must be at least 0 and below 1, such as 0.2.")
     if validation + test >= 1 or math.isnan(validation + test):
         raise ArgumentError(

@@ -137,14 +137,12 @@ class Predictions(Shown):
         return visible(f"<Predictions of {self.name}: {plural(len(self), 'image')}, {classes}>")
 
     def __str__(self) -> str:
-        most = min(len(self), MOST_ROWS)
+        shown = [self[row] for row in range(min(len(self), MOST_ROWS))]
         columns = [Column("key"), Column("predicted"), Column("probability", right=True), Column("label")]
-        rows = [
-            (one.key, one.predicted, f"{one.probability:.3f}", one.label or "")
-            for one in map(self.__getitem__, range(most))
-        ]
-        more = [f"and {len(self) - most:,} more"] if len(self) > most else []
-        return "\n".join([*text_table(columns, rows), *more])
+        rows = [(one.key, one.predicted, f"{one.probability:.3f}", one.label or "") for one in shown]
+        known = 4 if (self.labels >= 0).any() else 3  # no column of labels where none is known
+        more = [f"and {len(self) - MOST_ROWS:,} more"] if len(self) > MOST_ROWS else []
+        return "\n".join([*text_table(columns[:known], [row[:known] for row in rows]), *more])
 
     def _view(self) -> View:
         return View(repr(self), Prediction._fields, map(self.__getitem__, range(len(self))), len(self))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def crossfit(
 def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: Report) -> Predictions:
     known = pixels.select(pixels.labels >= 0)
     classes = np.unique(known.labels)
-    if not isinstance(folds, int) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
+    if not isinstance(folds, Integral) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
         raise ArgumentError(
             f"{len(known)} labelled images of {len(classes)} classes cannot be split into {folds} folds; pass at least "
             f"two folds, two classes and twice as many images as folds."

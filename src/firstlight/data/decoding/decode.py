@@ -191,6 +191,8 @@ def decode_picture(picture: Image) -> np.ndarray | str:
     except MemoryError:
         return "too large for the memory"
     except Exception as error:  # Pillow raises many kinds on damaged files
+        if "closed" in str(error):
+            return "its file was closed before it was loaded"
         return _reason(error, picture.format or "picture")
 
 

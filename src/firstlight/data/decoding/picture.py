@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.decoding.decode import decode, decode_picture
+from firstlight.data.decoding.decode import PLAIN, decode, decode_picture
 from firstlight.data.files import MAX_BYTES
 from firstlight.errors import ArgumentError
 
@@ -44,8 +44,12 @@ def decoded(image: Any) -> np.ndarray | str:
         return decode(bytes(image))
     if isinstance(image, np.ndarray):
         return _of_array(image)
+    if hasattr(image, "getexif"):
+        found = decode_picture(image)
+        converted = ": pass picture.convert('RGB')" if image.mode not in PLAIN else ""
+        return f"{found}{converted}" if isinstance(found, str) else found
     if is_opened(image):
-        return decode_picture(image) if hasattr(image, "getexif") else decode(image.read())
+        return decode(image.read())
     raise ArgumentError(f"{type(image).__name__} is not an image; pass {FORMS}.")
 
 
