@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
-from firstlight.apps.auditing import show_audit
+from firstlight.apps.auditing import Wanted, show_audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.errors import ArgumentError, DataError
 from tables import write_images
@@ -357,15 +357,14 @@ def test_the_command_prints_and_minds_strict(tmp_path: Path, capsys: pytest.Capt
     """Findings on standard output; a strict code is told and given back; JSON is one document."""
     root = clean(tmp_path / "photos")
     same_in_splits(root)
-    options = {"labels": False, "quiet": True}
-    assert not show_audit(str(root), strict=[], as_json=False, **options)
+    assert not show_audit(str(root), Wanted(), as_json=False, quiet=True)
     printed = capsys.readouterr()
     assert printed.out.startswith("FL201 error    3 images of validation")
-    assert show_audit(str(root), strict=["FL201", "FL102"], as_json=True, **options)
+    assert show_audit(str(root), Wanted(strict=["FL201", "FL102"]), as_json=True, quiet=True)
     document = json.loads(capsys.readouterr().out)
     assert (["FL201"], 63) == (document["strict"], document["images"])
     with pytest.raises(ArgumentError, match="FL9"):
-        show_audit(str(root), strict=["FL9"], as_json=False, **options)
+        show_audit(str(root), Wanted(strict=["FL9"]), as_json=False, quiet=True)
 
 
 def test_a_folder_that_is_not_there_is_one_sentence() -> None:

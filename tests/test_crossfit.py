@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.auditing import _label_findings as label_findings
+from firstlight import auditing
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError
 from firstlight.models import crossfit as room
@@ -102,22 +102,54 @@ def test_planted_wrong_labels_come_first(digits: fl.Pixels) -> None:
     assert np.isin(flipped, found.rows).mean() >= 0.8
 
 
+def checked(pixels: fl.Pixels) -> auditing._Labels:
+    return auditing._checked_labels(pixels, seed=0, report=lambda step: None)
+
+
 def test_a_finding_says_by_what_and_how_many(digits: fl.Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rung, its accuracy with its interval, the count and the ranked keys."""
-    monkeypatch.setattr(room, "find_spec", lambda name: None)
-    (found,), remarks = label_findings(digits, seed=0)
+    """Rung, accuracy with its interval, count, and the ranked keys with the probabilities of both classes."""
+    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
+    seen = checked(digits)
+    (found,) = seen.found
     assert "FL503" == found.code
-    assert found.count == len(found.keys) > 0
+    assert found.count == len(found.keys) == len(seen.candidates) > 0
     assert "centroid-l2" == found.facts["rung"]
-    assert remarks[0].startswith("Labels were checked by centroid-l2 with 5-fold")
+    assert seen.remarks[0].startswith("Labels were checked by centroid-l2 with 5-fold")
+    for key, one in zip(found.keys, seen.candidates, strict=True):
+        assert key == one.key and one.label != one.suggested and one.label == key.split("/")[0]
+    margins = [one.label_probability - one.probability for one in seen.candidates]
+    assert margins[0] < 0 and margins == sorted(margins)
 
 
 def test_too_few_images_are_told_and_no_crash(tmp_path: Path) -> None:
     """Labels are not checked then, and it says so."""
     images = {f"{'ab'[n % 2]}/{n}.png": noise(6, 6, seed=n) for n in range(6)}
     pixels = fl.load(fl.scan(write_images(tmp_path / "few", images)))
-    found, (remark,) = label_findings(pixels, seed=0)
-    assert [] == found
-    assert remark.startswith("Labels were not checked.")
+    seen = checked(pixels)
+    assert () == seen.found
+    assert seen.remarks[0].startswith("Labels were not checked.")
     with pytest.raises(ArgumentError, match="1 fold"):
         fl.crossfit(pixels, folds=1)
+
+
+def test_an_image_whose_class_no_other_fold_has_is_not_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only one of a class, and copies of one: no model has seen the class, and it says how many there are."""
+    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
+    images = {f"{name}/{n}.png": noise(6, 6, seed=n) // 4 + 150 * at for at, name in enumerate("ab") for n in range(20)}
+    images |= {"alone/0.png": noise(6, 6, seed=99), "copies/0.png": noise(6, 6, seed=98)}
+    root = write_images(tmp_path / "rare", {name: np.asarray(image, np.uint8) for name, image in images.items()})
+    (root / "copies" / "1.png").write_bytes((root / "copies" / "0.png").read_bytes())
+    pixels = fl.load(fl.split(fl.scan(root)))  # which knows equal files
+    assert {"alone", "copies"}.isdisjoint(key.split("/")[0] for key in fl.crossfit(pixels, rung="ink").keys.to_pylist())
+    seen = checked(pixels)
+    assert not [one for one in seen.candidates if one.label in ("alone", "copies")]
+    assert any("3 images were not checked" in remark and "alone and copies" in remark for remark in seen.remarks)
+
+
+def test_a_model_that_only_guesses_doubts_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise without classes: nothing is listed."""
+    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
+    images = {f"{'ab'[n % 2]}/{n}.png": noise(6, 6, seed=n) for n in range(60)}
+    seen = checked(fl.load(fl.scan(write_images(tmp_path / "noise", images))))
+    assert () == seen.found == seen.candidates
+    assert "not shown to be better" in seen.remarks[-1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 PATIENCE = 0.5  # seconds of silence before progress is shown
-LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+FIRST_LINE, LINE_EVERY = 0.6, 5.0  # seconds to the first line and between two where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Meter:
 
     def __init__(self, what: str, quiet: bool, unit: str = "images") -> None:
         self.what, self.quiet, self.unit = what, quiet, unit
-        self.started = self.said = time.monotonic()
+        self.started = time.monotonic()
+        self.next_line = self.started + FIRST_LINE
         self.bar: Bar | None = None
 
     def __enter__(self) -> Meter:
@@ -101,11 +102,19 @@ class Meter:
             return
         if sys.stderr.isatty():
             self._draw(done, total)
-        elif now - self.said >= LINE_EVERY:
-            self.said = now
+        elif now >= self.next_line:
+            self.next_line = now + LINE_EVERY
             of = f" of {self._count(total)}" if total else ""
             end = " MB" if self.unit == "bytes" else ""
-            print(f"{visible(self.what)}: {self._count(done)}{of}{end}", file=sys.stderr, flush=True)
+            left = self._left(done, total, now - self.started)
+            print(f"{visible(self.what)}: {self._count(done)}{of}{end}{left}", file=sys.stderr, flush=True)
+
+    def _left(self, done: int, total: int, seconds: float) -> str:
+        """How long the rest takes at the pace so far."""
+        if not 0 < done < total:
+            return ""
+        rest = seconds * (total - done) / done
+        return f", about {f'{rest:.0f} s' if rest < 120 else f'{rest / 60:.0f} min'} left"
 
     def _count(self, number: int) -> str:
         return f"{number / 1e6:,.1f}" if self.unit == "bytes" else f"{number:,}"

@@ -39,7 +39,8 @@ def crossfit(
         progress: called with a `Step` after each fold; True shows a meter.
 
     Returns:
-        Logarithms of probabilities, with a temperature for each fold, in the order of the labelled rows.
+        Logarithms of probabilities, with a temperature for each fold, in the order of the labelled rows. An image is
+        left out where no other fold has its class, such as the only one of a class: no model could predict it.
 
     Raises:
         ArgumentError: where there are too few folds, classes or labelled images, or no such rung.
@@ -66,6 +67,7 @@ def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: R
     chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`
     fold_of = _folds(known, folds, np.random.default_rng(seed))
     scores = np.empty((len(known), len(pixels.classes)))
+    learnt = np.zeros(len(known), bool)  # whether the model that scored an image has seen its class
     count = counted(report, f"cross-validating {chosen.name}", "steps" if chosen.recipe else "folds")
     for fold in range(folds):
         inside = fold_of == fold
@@ -74,6 +76,7 @@ def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: R
         if chosen.recipe:
             validation, training = training.held_out, training.without_held_out
             setting = replace(setting, recipe=recipe_for(chosen.recipe, "quick", {}), validation=validation)
+        learnt[inside] = np.isin(known.labels[inside], training.labels)
         fitted = chosen.fit(training, setting)
         raw = fitted.model.scores(known.values[inside])
         part = Predictions(
@@ -87,7 +90,8 @@ def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: R
         scores[inside] = np.maximum(part.log_probabilities, -700)  # where float64 gives -inf
         if not chosen.recipe:
             count(fold + 1, folds)
-    return Predictions(chosen.name, known.table.rows["key"], pixels.classes, known.labels, scores)
+    rest = known.select(learnt)
+    return Predictions(chosen.name, rest.table.rows["key"], pixels.classes, rest.labels, scores[learnt])
 
 
 def _in_fold(fold: int, folds: int, count: Count) -> Count:

@@ -22,16 +22,20 @@ def audit(
     ] = "",
     classes_from: ClassesFrom = "auto",
     label_from: LabelFrom = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="With --labels: write the labels to check to this .csv, or with the images to this .html."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Check images for duplicates, leaks, broken files and shortcuts."""
-    from firstlight.apps.auditing import show_audit
+    from firstlight.apps.auditing import Wanted, show_audit
     from firstlight.data.scanning.options import Scanning
 
     codes = [code.strip() for code in strict.split(",") if code.strip()]
     scanning = Scanning(classes_from=classes_from, label_from=label_from)
-    if show_audit(data, labels=labels, strict=codes, as_json=as_json, quiet=quiet, scanning=scanning):
+    if show_audit(data, Wanted(labels, out, codes, scanning), as_json=as_json, quiet=quiet):
         raise typer.Exit(1)
 
 

@@ -97,6 +97,25 @@ class Finding:
         return visible(f"{self.code} {self.severity:<8} {self.message} {self.advice}")
 
 
+@dataclass(frozen=True)
+class LabelCandidate:
+    """An image whose label may be wrong.
+
+    Attributes:
+        key: its name.
+        label: its class.
+        suggested: the class that the model suggests.
+        probability: of the suggested class.
+        label_probability: of its label.
+    """
+
+    key: str
+    label: str
+    suggested: str
+    probability: float
+    label_probability: float
+
+
 @dataclass(frozen=True, repr=False)
 class Findings(Shown, Sequence[Finding]):
     """What `audit` found, the gravest first.
@@ -105,6 +124,7 @@ class Findings(Shown, Sequence[Finding]):
         found: the findings.
         images: how many images were looked at.
         remarks: what was not looked for and why, a sentence each.
+        labels: the images whose label may be wrong, the most likely errors first; empty where labels were not checked.
 
     Example:
         >>> found = Findings((Finding("FL402", "1 class is small.", 1, "Collect more."),), images=50)
@@ -115,6 +135,7 @@ class Findings(Shown, Sequence[Finding]):
     found: tuple[Finding, ...]
     images: int
     remarks: tuple[str, ...] = ()
+    labels: tuple[LabelCandidate, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = sorted(self.found, key=lambda one: (SEVERITIES.index(one.severity), one.code))
