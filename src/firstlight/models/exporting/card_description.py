@@ -16,7 +16,7 @@ from firstlight.models.exporting.markdown import one_line, safe, safe_sentence
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.training import TrainingRecord
-from firstlight.wording import duration
+from firstlight.wording import rough
 
 LISTED = 100  # classes listed in a card
 DISTANCES = {
@@ -134,7 +134,7 @@ def training(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterator[
         yield from _recipe(run, rung, rung.training)
     else:
         how = "by k-means" if rung.model.config["kind"] == "prototypes" else "in closed form"
-        yield f"Computed {how} in {duration(rung.seconds.fit)}, without gradient descent."
+        yield f"Computed {how} in {rough(rung.seconds.fit)}, without gradient descent."
         if rung.model.config["kind"] != "prior":
             yield (
                 f"The temperature, which turns distances into probabilities, was fitted on up to {HELD_OUT:,} training "
@@ -157,7 +157,7 @@ def _recipe(run: Run, rung: RungResult, record: TrainingRecord) -> Iterator[str]
         "augmentation": _augmentation(recipe["augment"]),
         "precision": str(recipe["precision"]),
         "device": record.device,
-        "training time": duration(rung.seconds.fit),
+        "training time": rough(rung.seconds.fit),
     }
     yield "| hyperparameter | value |\n|---|---|\n" + "\n".join(
         f"| {name} | {safe(value)} |" for name, value in rows.items()
