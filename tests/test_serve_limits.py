@@ -287,6 +287,23 @@ def test_a_request_whose_turn_does_not_come_is_refused(session: Session) -> None
         assert [200, 200] == [one.result().status_code for one in first]
 
 
+def test_large_images_do_not_keep_small_ones_waiting(session: Session) -> None:
+    """They have places of their own: more of them than there are places leave the small one's answer as it was."""
+    slow = Slow(session)
+    large = encoded(noise(2100, 2100))
+    with served(slow) as there, ThreadPoolExecutor(4) as pool:
+
+        def ask(image: bytes) -> int:
+            return httpx.post(f"{there}/api/predict", files={"images": image}, timeout=30).status_code
+
+        waiting = [pool.submit(ask, large) for _ in range(3)]
+        assert slow.at_work.acquire(timeout=20)
+        small = pool.submit(ask, IMAGE)
+        assert slow.at_work.acquire(timeout=5)
+        slow.let_go.set()
+        assert [200] * 4 == [one.result() for one in (*waiting, small)]
+
+
 def test_no_image_is_written_to_a_disk(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even a part of more bytes than the parser keeps in memory by itself makes no temporary file."""
     made: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from firstlight.data.decoding.loading import Preprocessing
 from firstlight.data.decoding.size import size_of
 from firstlight.models.exporting.session import Answer, Session, in_distribution
 
+Size = tuple[int, int]  # width and height, px
+LIGHT = 4_000_000  # pixels of a request; decoded in about a tenth of a second
 NOT_READ = ("not an image", "a format that is not read")
 
 
@@ -29,12 +32,30 @@ class _UnreadableError(Exception):
         self.status = status
 
 
-def predictions(session: Session, sent: Sequence[Upload], *, pixels: int, until: float) -> list[Prediction]:
+def sizes_of(sent: Sequence[Upload]) -> list[Size]:
+    """Width and height of each image by its header; (0, 0) where the decoder will refuse it."""
+    return [size_of(one.data) or (0, 0) for one in sent]
+
+
+def is_light(sizes: Sequence[Size], pixels: int) -> bool:
+    """Whether images are classified within a moment: small ones, and those that are refused for their size.
+
+    Example:
+        >>> is_light([(1000, 1000)], 50_000_000), is_light([(6000, 4000)], 50_000_000)
+        (True, False)
+    """
+    return sum(math.prod(size) for size in sizes if math.prod(size) <= pixels) <= LIGHT
+
+
+def predictions(
+    session: Session, sent: Sequence[Upload], sizes: Sequence[Size], *, pixels: int, until: float
+) -> list[Prediction]:
     """The prediction for each image; for an unreadable image, the reason.
 
     Args:
         session: the model.
         sent: the uploaded images.
+        sizes: what `sizes_of` says of them.
         pixels: the largest number of pixels that an image may have.
         until: the time limit by `time.monotonic`, checked before each image.
 
@@ -45,7 +66,7 @@ def predictions(session: Session, sent: Sequence[Upload], *, pixels: int, until:
     about = session.about
     found: list[Prediction] = []
     images, unreadable = [], []
-    for one in sent:
+    for one, size in zip(sent, sizes, strict=True):
         if time.monotonic() > until:
             raise HTTPException(
                 503,
@@ -54,7 +75,7 @@ def predictions(session: Session, sent: Sequence[Upload], *, pixels: int, until:
             )
         found.append(Prediction(name=one.name))
         try:
-            images.append(_shaped(one.data, session.preprocessing, pixels))
+            images.append(_shaped(one.data, session.preprocessing, size, pixels))
         except _UnreadableError as error:
             unreadable.append(error)
             found[-1].problem = str(error)
@@ -81,11 +102,10 @@ def _fill(prediction: Prediction, about: Mapping[str, Any], answer: Answer, row:
     prediction.pixels = Picture(shape=list(seen.shape), data=base64.b64encode(seen.tobytes()).decode())
 
 
-def _shaped(data: bytes, preprocessing: Preprocessing, most: int) -> np.ndarray:
+def _shaped(data: bytes, preprocessing: Preprocessing, size: Size, most: int) -> np.ndarray:
     """uint8 (h, w, c), as `firstlight predict` passes an image to the model."""
-    width, height = size_of(data) or (0, 0)
-    if width * height > most:
-        raise _UnreadableError(413, f"it has {width:,} x {height:,} pixels, and at most {most:,} are decoded")
+    if math.prod(size) > most:
+        raise _UnreadableError(413, f"it has {size[0]:,} x {size[1]:,} pixels, and at most {most:,} are decoded")
     image = decode(data)
     if isinstance(image, str):
         raise _UnreadableError(415 if image.startswith(NOT_READ) or image.endswith(EXTRA) else 422, image)

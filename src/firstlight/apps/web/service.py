@@ -22,13 +22,15 @@ from firstlight.apps.web.callers import refuse_foreign_page
 from firstlight.apps.web.limits import FULL, Gate, Limits, busy
 from firstlight.apps.web.metrics import Metrics
 from firstlight.apps.web.openapi import BODY, METRICS, NOT_READY, refusals
-from firstlight.apps.web.predictions import predictions
+from firstlight.apps.web.predictions import is_light, predictions, sizes_of
 from firstlight.apps.web.schemas import About, Ideals, Prediction, Predictions, State
 from firstlight.apps.web.uploads import images_of
+from firstlight.data.decoding.threads import cores
 from firstlight.models.exporting.session import Session
 
 PAGE = Path(__file__).parent / "page"
-WORKERS = 2  # requests that are computed at the same time; each may use more threads
+WORKERS = 2  # requests of small images that are computed at the same time; each may use more threads
+LARGE_WORKERS = max(cores() // 2, 1)  # requests of large images; so these never keep all cores from the small ones
 BEARER = HTTPBearer(auto_error=False)
 
 
@@ -50,7 +52,7 @@ class Service:
         self.gate = Gate(limits)
         self.counts = Metrics(self.gate)
         self.is_ready = False
-        self._workers = anyio.CapacityLimiter(WORKERS)
+        self._lookers, self._workers, self._large = map(anyio.CapacityLimiter, (WORKERS, WORKERS, LARGE_WORKERS))
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -106,8 +108,10 @@ class Service:
                 visit.scope = timeout
                 sent = await images_of(request, visit)
                 with visit.turn():
-                    work = partial(predictions, self.session, sent, pixels=self.limits.pixels, until=until)
-                    found = await anyio.to_thread.run_sync(work, limiter=self._workers)
+                    sizes = await anyio.to_thread.run_sync(sizes_of, sent, limiter=self._lookers)
+                    limiter = self._workers if is_light(sizes, self.limits.pixels) else self._large
+                    work = partial(predictions, self.session, sent, sizes, pixels=self.limits.pixels, until=until)
+                    found = await anyio.to_thread.run_sync(work, limiter=limiter)
             if visit.gives_way:
                 raise busy(FULL)
             if timeout.cancelled_caught and sent is None:
