@@ -239,7 +239,7 @@ def test_measured_on_test_it_says_how_often_that_was_read(tmp_path: Path) -> Non
         gray_folder(tmp_path / "images" / split, count=30)
     run = fl.climb(tmp_path / "images", rungs=["prior", "centroid-l2"], split="test", out=tmp_path / "run")
     folder = write_folder(run, tmp_path / "model", rung="centroid-l2")
-    assert "the test split was read for this run: 1." in body(folder)
+    assert "the test split was read: 1." in body(folder)
     assert "were evaluated on the same images" not in body(folder)
     assert "test" == ModelCard.load(folder / "README.md").data.eval_results[0].dataset_split
 

@@ -27,7 +27,7 @@ from firstlight.gathering import gather
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.training_set import TrainingSet
-from firstlight.models.inference import predict
+from firstlight.models.inference import scored
 from firstlight.models.options import (
     ClimbOptions,
     FitOptions,
@@ -55,6 +55,7 @@ from firstlight.runs.growing import (
     save_checkpoint,
 )
 from firstlight.runs.history import Epoch
+from firstlight.runs.ledger import count_reading, dataset_of, readings_of
 from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import SeedResults
@@ -142,6 +143,7 @@ class _Climb:
     options: Mapping[str, Any]
     report: Report
     test_images: int = 0
+    test_dataset: str = ""
 
 
 def climb(
@@ -208,7 +210,9 @@ def climb(
         pixels = load_for(source, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
         steps = _Climb(pixels, training_set(pixels), split, effort, seeds, given, report)
-        return _climbed(chosen, replace(steps, test_images=labelled_in(table_of(source), "test")), out)
+        table = table_of(source)
+        steps = replace(steps, test_images=labelled_in(table, "test"), test_dataset=dataset_of([table]))
+        return _climbed(chosen, steps, out)
 
 
 def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered | None) -> Run:
@@ -218,6 +222,8 @@ def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered |
         run = begin_run(run, out)
         if there := already(run):
             report(Step("climbing", len(run), len(chosen), "rungs", there))
+    counted = count_reading if steps.split == "test" and not len(run) else readings_of
+    run = replace(run, test_readings=max(run.test_readings, counted(steps.test_dataset)))
     for place, rung in enumerate(chosen, 1):
         if rung.name in run:
             result = run[rung.name]
@@ -297,6 +303,7 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
         unreadable=len(pixels.unreadable),
         rungs=(),
         test_images=climb.test_images if climb.split != "test" else 0,
+        test_dataset=climb.test_dataset,
     )
 
 
@@ -323,7 +330,7 @@ def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
     started = time.perf_counter()
     classifier = _fit(rung, pixels, training, setting)
     fitted = time.perf_counter()
-    predictions = predict(classifier, pixels, split=climb.split)
+    predictions = scored(classifier, pixels, climb.split)
     roughly = (time.perf_counter() - fitted) / len(predictions)
     part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
     each = seconds_per_image(classifier.model, part, roughly=roughly)

@@ -92,14 +92,14 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
         tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
     readings = None
     if tally.known and (model / RUN).is_file() and any(map(_holds_test, measured)):
-        readings = count_test_reading(model)
+        readings = count_test_reading(model, measured)
     if wanted.out is not None and wanted.as_json:
         about = {"rung": session.about["name"], "out": str(wanted.out), "test_readings": readings}
         print_json(about | tally.to_dict())
     if not wanted.quiet:
         remark(*tally.lines(session.about["name"]))
         if readings is not None:
-            remark(f"The test split has been read {plural(readings, 'time')} for this run.")
+            remark(f"The test split has been read {plural(readings, 'time')}.")
         if wanted.out is not None:
             remark(f"{plural(tally.images, 'row')} in {wanted.out}")
     return tally

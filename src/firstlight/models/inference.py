@@ -17,6 +17,7 @@ from firstlight.models.classifier import Classifier
 from firstlight.models.training.monitoring import fingerprint
 from firstlight.progress import Progress
 from firstlight.runs.folder import read_run
+from firstlight.runs.ledger import count_reading, dataset_of
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
 
@@ -33,7 +34,8 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None, progre
         images: an image: a file, its bytes, a picture of Pillow or an array (H, W) or (H, W, C), uint8, uint16 or
             bool; several of these in a list, or an array (N, H, W, C); a folder, or anything else that `scan` takes;
             a table; or pixels. All but pixels are brought to the size and color that the classifier was fitted on.
-        split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default.
+        split: ``"train"``, ``"validation"`` or ``"test"``: only its images; all images by default. Each time that
+            labelled test images are predicted is counted (`firstlight.runs.ledger`).
         progress: called with a `Step` while a folder is decoded; True shows a meter.
 
     Returns:
@@ -56,6 +58,14 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None, progre
     """
     classifier = classifier_of(classifier)
     pixels = new_images(images, classifier.preprocessing, progress)
+    seen = scored(classifier, pixels, split)
+    if split in (None, "test"):
+        count_reading(dataset_of([pixels.table, pixels.unreadable]))
+    return seen
+
+
+def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> Predictions:
+    """Scores loaded images, as `predict` does, without counting a reading of the test split."""
     chosen = pixels if split is None else pixels.select(split)  # which checks the name
     if not len(chosen):
         missing = "are no images here" if split is None else f"is no {split} split here"

@@ -55,6 +55,7 @@ class RunDocument:
     comparisons: tuple[Comparison, ...]
     advice: Advice | None
     test_images: int
+    test_dataset: str
     files: Mapping[str, FileRecord]
 
 

@@ -11,6 +11,7 @@ from firstlight.atomic import new_folder
 from firstlight.errors import ArgumentError, RunError
 from firstlight.runs.document import RungDocument, document, read_document, write_document
 from firstlight.runs.files import READINGS, RUN, RUNGS, FileRecord, existing, put, reading
+from firstlight.runs.ledger import readings_of
 from firstlight.runs.outputs import Stored, write_outputs
 from firstlight.runs.readings import Readings, read_readings, write_readings
 from firstlight.runs.results import Run, RungResult
@@ -115,7 +116,8 @@ def read_run(folder: str | Path) -> Run:
         rungs = tuple(_result(rung, Stored(folder, rung.name, about.classes, about.files)) for rung in about.rungs)
         readings = read_readings(folder)
     values = {name: value for name, value in vars(about).items() if name not in ("rungs", "files")}
-    return Run(**values, rungs=rungs, path=folder, test_readings=readings.test)
+    times = max(readings.test, readings_of(about.test_dataset))
+    return Run(**values, rungs=rungs, path=folder, test_readings=times)
 
 
 def _result(rung: RungDocument, outputs: Stored) -> RungResult:
@@ -132,7 +134,7 @@ def _write(run: Run, folder: Path) -> Run:
             files |= write_outputs(rung, part, put)
         put(part / RUN, write_document(document(run, files), folder / RUN))
         put(part / READINGS, write_readings(readings))
-    return replace(run, path=folder, test_readings=readings.test)
+    return replace(run, path=folder, test_readings=max(readings.test, run.test_readings))
 
 
 def _taken(path: Path) -> bool:

@@ -197,7 +197,8 @@ class Run(Shown):
         comparisons: each rung with every simpler one, corrected for all these pairs; empty until the run is finished.
         advice: where to stop, and why; None until the run is finished.
         path: the run folder; None before it is written.
-        test_readings: how often the test split was read for this run.
+        test_readings: how often the test split was read: by this run, or by any on this machine.
+        test_dataset: names the labelled test images of the dataset in the ledger of this machine; ``""`` for none.
         test_images: labelled images of the test split, which this run did not use.
 
     Example:
@@ -224,6 +225,7 @@ class Run(Shown):
     path: Path | None = None
     test_readings: int = 0
     test_images: int = 0
+    test_dataset: str = ""
 
     def __getitem__(self, name: str) -> RungResult:
         """The rung of that name; ``"centroid"`` is the most accurate centroid rung, of equal ones the simplest."""

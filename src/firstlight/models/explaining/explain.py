@@ -18,7 +18,7 @@ from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
-from firstlight.models.inference import Fitted, classifier_of, predict
+from firstlight.models.inference import Fitted, classifier_of, scored
 from firstlight.wording import choose
 
 
@@ -74,7 +74,7 @@ def explain(
     if not len(rows):
         return ()  # no mistake, or nothing right
     chosen = pixels.select(rows)
-    seen = predict(classifier, chosen)
+    seen = scored(classifier, chosen)
     pairs = _pairs(seen, against)
     attribution = classifier.model.attribute(chosen.values, pairs, seen.scores)
     near, searched = neighbours(classifier, chosen.values, pixels)
@@ -92,7 +92,7 @@ def _rows(classifier: Classifier, pixels: Pixels, *, split: str | None, most: st
         raise ArgumentError(f"There {missing}; choose a split that has images.")
     if most is None:
         return rows[:count]
-    return rows[extremes(predict(classifier, pixels, split=split), most=most, count=count)]
+    return rows[extremes(scored(classifier, pixels, split=split), most=most, count=count)]
 
 
 def _pairs(seen: Predictions, against: str | None) -> np.ndarray:

@@ -60,7 +60,7 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
             f"{again.accuracy:.4f}, {low:.4f} to {high:.4f}, n = {again.n:,}."
         )
     if run.split == "test":
-        yield f"Number of times that the test split was read for this run: {run.test_readings}."
+        yield f"Number of times that the test split was read: {run.test_readings}."
     elif len(run) > 1:
         yield (
             f"The {len(run)} models of this run were evaluated on the same images; if this one was chosen for its "
