@@ -187,7 +187,7 @@ def _revert(training: Training, loss: float) -> str:
             "gradient (clip=1), or look at the loss if it is your own."
         )
     chosen = (
-        f"the weights of epoch {state.best_epoch}, of the lowest {'validation' if recipe.patience else 'training'} loss"
+        f"the weights of epoch {state.best_epoch}, of the lowest {'held-out' if recipe.patience else 'training'} loss"
     )
     return f"{where}: training stopped, and {chosen}, are used."
 
@@ -198,6 +198,6 @@ def _use_best(training: Training) -> str:
     if not patience or not state.use_best() or state.stale < patience:
         return ""
     return (
-        f"Training stopped after epoch {len(state.history)}, since the validation loss had not fallen for {patience} "
+        f"Training stopped after epoch {len(state.history)}, since the held-out loss had not fallen for {patience} "
         f"epochs; the weights of epoch {state.best_epoch} are used."
     )

@@ -77,8 +77,8 @@ class Recipe:
         clip: largest norm of the gradient; 0: no limit.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the processor computes in it.
         normalize: (pixels - mean) / standard deviation; if False, pixels / 255.
-        patience: early stopping after this many epochs without a lower validation loss, with the best weights; the
-            images for it are held out of the training images; 0: no early stopping.
+        patience: early stopping after this many epochs without a lower loss on training images that are held out for
+            it, with the best weights; 0: no early stopping.
         augment: an `Augmentation`, ``"none"``, or ``"auto"``: by rung and kind of data.
         min_steps: with few images, more epochs of smaller batches until there are this many steps; 0: ``epochs`` and
             ``batch_size`` as they are, which is the default where one of them is passed.
@@ -110,7 +110,7 @@ class Recipe:
         Literal["auto", "float32", "bfloat16"], choice(*PRECISIONS), "Precision: auto, float32 or bfloat16."
     ] = "float32"
     normalize: Annotated[bool, FLAG, "(pixels - mean) / standard deviation; else pixels / 255."] = True
-    patience: Annotated[int, whole(0), "Stop after this many epochs without a lower validation loss."] = 0
+    patience: Annotated[int, whole(0), "Stop after this many epochs without a lower held-out loss."] = 0
     augment: Annotated[Augmentation | Literal["auto", "none"], AUGMENT, "Data augmentation: auto or none."] = "none"
     min_steps: Annotated[int, whole(0), "With few images, train until there are this many steps."] = 0
     tta: Annotated[bool, FLAG, "Test-time augmentation: mean over moved and mirrored images."] = False
