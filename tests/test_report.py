@@ -18,12 +18,16 @@ import pytest
 import firstlight as fl
 from browser import opened
 from drawings import large_digits
+from firstlight.apps.screen import training_lines
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, RunError
+from firstlight.reporting import pictures
 from firstlight.reporting.report import render, report
+from firstlight.reporting.summary import summary
 from firstlight.runs.evidence import EVIDENCE, read_evidence, write_evidence
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
+from firstlight.runs.training import SeedResults
 from tables import noise, write_images
 
 pytestmark = pytest.mark.slow
@@ -212,6 +216,53 @@ def test_it_works_with_scripts_turned_off(trained_run: Run) -> None:
         folded = shown.page.locator("#ladder details", has=shown.page.locator("table")).first
         folded.locator("summary").click()
         assert folded.locator("table").is_visible()
+
+
+def test_the_page_has_one_figure_for_guessing(digits_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line in the chart is the accuracy of the prior, also where another class is more frequent in these images."""
+    prior = digits_run["prior"].metrics
+    assert prior.accuracy < prior.majority_share
+    drawn: list[float] = []
+    accuracies = pictures.accuracies
+    monkeypatch.setattr(
+        pictures, "accuracies", lambda *rest, chance: drawn.append(chance) or accuracies(*rest, chance=chance)
+    )
+    page = render(digits_run)
+    assert [prior.accuracy] == drawn
+    assert f"always guessing the most frequent class is right for {100 * prior.accuracy:.0f}" in page
+
+
+def test_the_page_names_the_seed_of_its_figures_and_the_intervals_of_all_metrics(trained_run: Run) -> None:
+    """With several seeds it says whose accuracy, interval and test it shows; each metric has its ends."""
+    assert "first seed" not in render(trained_run)
+    first = trained_run["linear"]
+    assert first.training is not None
+    seeds = SeedResults((0, 1), (0.9, 0.92), 0.91, 0.014, (1.0, 1.0))
+    several = replace(first, training=replace(first.training, seeds=seeds))
+    rungs = tuple(several if rung.name == "linear" else rung for rung in trained_run)
+    assert "first seed" in render(replace(trained_run, rungs=rungs, path=None))
+    assert "first seed" in " ".join(training_lines(several))
+    best = trained_run[trained_run.advice.rung].metrics  # type: ignore[union-attr]
+    for value, ends in (
+        (best.balanced_accuracy, best.balanced_accuracy_interval),
+        (best.log_loss, best.log_loss_interval),
+        (best.calibration_error, best.calibration_error_interval),
+    ):
+        assert ends is not None
+        assert f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]" in render(trained_run)
+
+
+def test_the_page_says_where_images_are_too_few_and_what_to_type_for_the_test_split(digits_run: Run) -> None:
+    """In its first paragraph, and in the list of what to do next."""
+    assert digits_run.advice is not None and digits_run.path is not None
+    plain = summary(digits_run, None)
+    unsure = replace(digits_run, advice=replace(digits_run.advice, enough=not digits_run.advice.enough), test_images=9)
+    other = summary(unsure, None)
+    assert ("too few" in plain.means) != ("too few" in other.means)
+    assert plain.test is not None and "firstlight split" in plain.test.command
+    assert other.test is not None and f"predict {digits_run.path} --split test" in other.test.command
+    assert f"<code>{plain.test.command}</code>" in render(digits_run)
+    assert summary(replace(unsure, split="test"), None).test is None
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def paired_interval(only_first: int, only_second: int, n: int, *, alpha: float =
         >>> print("{:+.3f} {:+.3f}".format(*paired_interval(0, 0, 30)))
         -0.114 +0.114
     """
-    limit = NormalDist().inv_cdf(1 - alpha / 2)
+    limit = -NormalDist().inv_cdf(alpha / 2)
     discordant = only_first + only_second
     at_zero = abs(only_first - only_second) / math.sqrt(discordant) if discordant else 0.0
     if mcnemar(only_first, only_second) < alpha:
@@ -91,7 +91,7 @@ def smallest_shown(discordant: int, n: int, *, alpha: float = 0.05, power: float
         >>> print(f"{smallest_shown(28, 2038):.4f} {smallest_shown(28, 69):.3f}")
         0.0073 0.211
     """
-    needed, strength = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
+    needed, strength = -NormalDist().inv_cdf(alpha / 2), NormalDist().inv_cdf(power)
 
     def shown(difference: float) -> bool:
         share = max(discordant / n, difference)
