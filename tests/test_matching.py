@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from firstlight.arrow import strings
 from firstlight.data.scanning.lists import LabelList
@@ -41,6 +45,39 @@ def test_base_names_that_repeat_are_found_by_the_longest_end(write: object) -> N
     """Absolute, prefixed, shortened and Windows paths mean the key with which they share most of their end."""
     assert callable(write)
     assert [0, 1, 2] == matched([write(key) for key in KEYS], KEYS).rows.tolist()
+
+
+def by_hand(names: list[str], keys: list[str]) -> list[int]:
+    """The key of each name by comparing every pair, from the definition; -1 where none or several fit best."""
+
+    def shared(one: str, other: str) -> int:
+        pairs = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    found = []
+    for name in names:
+        most = max(shared(name, key) for key in keys)
+        best = [at for at, key in enumerate(keys) if shared(name, key) == most]
+        rivals = {other for other in names if shared(name, other) >= most}
+        found.append(best[0] if most and len(best) == 1 and rivals == {name} else -1)
+    return found
+
+
+PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map("/".join)
+
+
+@pytest.mark.slow
+@settings(max_examples=80)
+@given(st.lists(PATHS, min_size=1, max_size=6, unique=True), st.lists(PATHS, min_size=1, max_size=6, unique=True))
+def test_the_longest_end_is_that_of_comparing_every_pair(names: list[str], keys: list[str]) -> None:
+    """The sorted search finds what a comparison of each name with each key finds."""
+    names = [f"x/{name}" for name in names]  # so that no name is a key
+    found = by_hand(names, keys)
+    rows = np.full(len(keys), -1)
+    for row in reversed(range(len(names))):
+        if found[row] >= 0:
+            rows[found[row]] = row
+    assert rows.tolist() == matched(names, keys).rows.tolist()
 
 
 def test_unicode_forms_of_a_name_are_one() -> None:

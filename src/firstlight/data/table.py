@@ -284,12 +284,7 @@ class Table(Shown):
             ArgumentError: where the name ends in neither .parquet nor .csv.
             DataError: where it cannot be written.
         """
-        writers = {".parquet": self.to_parquet, ".csv": self.to_csv}
-        if (kind := Path(path).suffix.lower()) not in writers:
-            raise ArgumentError(
-                f"{path} ends in neither .parquet nor .csv, the kinds in which a table is saved; rename it."
-            )
-        writers[kind](path)
+        (self.to_csv if saved_kind(path) == ".csv" else self.to_parquet)(path)
 
     def frame(self) -> pandas.DataFrame:
         """One row an image: key, label, split, size in bytes, modified (UTC), digest, problem."""
@@ -317,6 +312,24 @@ class Table(Shown):
             lines.append(f"  {split:<11}{sum(counts.values()):>8,}   {shown}{more}")
         lines += [f"  skipped    {count:>8,}   {visible(reason)}" for reason, count in self.skipped.items()]
         return "\n".join([*lines, *(f"  note: {visible(note)}" for note in self.notes)])
+
+
+def saved_kind(path: str | Path) -> str:
+    """The kind of file in which a table is saved under this name.
+
+    Raises:
+        ArgumentError: where the name ends in neither .parquet nor .csv.
+
+    Example:
+        >>> saved_kind("photos.CSV")
+        '.csv'
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in (".parquet", ".csv"):
+        raise ArgumentError(
+            f"{path} ends in neither .parquet nor .csv, the kinds in which a table is saved; rename it."
+        )
+    return kind
 
 
 def _labels(codes: np.ndarray, classes: Iterable[str]) -> pa.DictionaryArray:

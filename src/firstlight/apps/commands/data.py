@@ -77,6 +77,7 @@ def scan(
     """Count the images of each class and split; nothing is decoded."""
     from firstlight.data.sources import scan as scan_data
 
+    _refuse_other_kinds(out)
     table = scan_data(data, follow_links=follow_links, classes_from=classes_from, label_from=label_from)
     _show_table(table, out, as_json, quiet)
 
@@ -100,8 +101,17 @@ def split(
     from firstlight.data.sources import scan as scan_data
     from firstlight.data.splits import split as split_table
 
+    _refuse_other_kinds(out)
     table = scan_data(data, classes_from=classes_from, label_from=label_from)
     _show_table(split_table(table, validation=validation, test=test, seed=seed), out, as_json, quiet)
+
+
+def _refuse_other_kinds(out: Path | None) -> None:
+    """Raises before the work where the table could not be saved under this name."""
+    from firstlight.data.table import saved_kind
+
+    if out is not None:
+        saved_kind(out)
 
 
 def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:
