@@ -87,6 +87,7 @@ NESTED = [
     ("EuroSAT/2750/Forest EuroSAT/2750/River", "Forest River"),
     ("s1 s2 s3", "s1 s2 s3"),
     ("class1 class2", "class1 class2"),
+    ("class1/rot class1/blau class2/rot class2/blau", "class1 class2"),
     ("HAM10000_images_part_1 HAM10000_images_part_2", ""),
     ("images_001/images images_002/images images_003/images", ""),
     ("100CANON 101CANON", ""),

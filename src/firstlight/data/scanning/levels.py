@@ -129,11 +129,10 @@ def _class_is_below(sizes: Mapping[Path, int]) -> bool:
     tops, children = sorted(below), sorted({child for _, child in pairs})
     if len(tops) == 1 and not own:
         return not are_groups(children)
-    if (name_groups(tops) or are_versions(tops) or are_padded(tops)) and not (
-        are_groups(children) or are_numbers(children)
-    ):
+    grouped = are_groups(children)
+    if (name_groups(tops) or are_versions(tops) or are_padded(tops)) and not grouped and not are_numbers(children):
         return True  # 2
-    if are_groups(children):
+    if grouped:
         return False  # 3
     under = Counter(child for _, child in pairs)
     if are_numbers(tops) and len(tops) >= max(MANY, CASES * len(children)) and min(under.values()) > len(tops) / 4:
