@@ -120,12 +120,12 @@ def _refuse_unlearnable(table: Table, split: str) -> None:
             f"{table.root} has training images of {plural(len(train), 'class', 'classes')}{names}; telling classes "
             f"apart needs at least two: {remedy}."
         )
-    if not len(measured):
+    if not len(measured) and (splits == SPLITS.index(split)).any():
         raise DataError(
             f"The classes of the {split} images in {table.root} are not known, so nothing can be measured on them; put "
             "them into folders called as the classes, or list them in a CSV file."
         )
-    if not np.intersect1d(train, measured).size:
+    if len(measured) and not np.intersect1d(train, measured).size:
         names, learnt = (shortlist(table.classes[code] for code in codes) for codes in (measured, train))
         raise DataError(
             f"None of the classes of the {split} images ({names}) is among those of the training images ({learnt}), so "
