@@ -280,6 +280,7 @@ def test_a_classifier_is_saved_as_a_file(photos: Path, nearest: fl.Classifier, t
     fl.save(nearest, tmp_path / "model.safetensors")
     again = fl.restore(tmp_path / "model.safetensors")
     assert np.array_equal(nearest.predict(photos).scores, again.predict(photos).scores)
+    assert np.array_equal(again.predict(photos).scores, fl.predict(tmp_path / "model.safetensors", photos).scores)
     (tmp_path / "other.safetensors").write_bytes(b"nothing")
     for call in (
         lambda: fl.save(nearest, tmp_path / "model.pkl"),
@@ -294,9 +295,12 @@ def test_a_classifier_is_saved_as_a_file(photos: Path, nearest: fl.Classifier, t
 def test_numbers_of_other_types_are_saved_as_plain_ones(photos: Path, tmp_path: Path) -> None:
     """NumPy's numbers and fractions train as Python's, and the run is read back equal."""
     options: Any = {"epochs": np.int64(2), "lr": Fraction(1, 10), "momentum": np.float32(0.5), "device": "cpu"}
-    run = fl.climb(photos, rungs=["linear"], out=tmp_path / "run", seed=np.int64(3), **options)  # type: ignore[arg-type]
+    options["sizes"] = {"hidden": np.int64(4)}
+    run = fl.climb(photos, rungs=["mlp"], out=tmp_path / "run", seed=np.int64(3), **options)  # type: ignore[arg-type]
     again = fl.read_run(tmp_path / "run")
-    assert {"epochs": 2, "lr": 0.1, "momentum": 0.5, "device": "cpu"} == again.request.options
+    plain = {"epochs": 2, "lr": 0.1, "momentum": 0.5, "device": "cpu", "sizes": {"hidden": 4}}
+    assert plain == again.request.options == run.request.options
+    assert int is type(run.request.options["sizes"]["hidden"])
     assert (3,) == run.request.seeds == again.request.seeds
 
 

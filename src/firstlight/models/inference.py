@@ -12,7 +12,7 @@ from firstlight.data.new_images import new_images
 from firstlight.data.pixels import Pixels
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
-from firstlight.models.checkpoint import restore
+from firstlight.models.checkpoint import SUFFIX, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.training.monitoring import fingerprint
 from firstlight.progress import Progress
@@ -21,7 +21,7 @@ from firstlight.runs.ledger import count_reading, dataset_of
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.tensors import SavedModel
 
-# Whatever holds a fitted model: of a run or its folder, the advised rung.
+# Whatever holds a fitted model, or is a file of one: of a run or its folder, the advised rung.
 Fitted = Classifier | RungResult | SavedModel | Run | str | Path
 
 
@@ -29,8 +29,8 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None, progre
     """Scores images.
 
     Args:
-        classifier: as `fit` returns it, a rung of a run such as ``run["cnn"]``, or a run or its folder, whose advised
-            rung is used.
+        classifier: as `fit` returns it, a rung of a run such as ``run["cnn"]``, a file that `save` wrote, or a run or
+            its folder, whose advised rung is used.
         images: an image: a file, its bytes, a picture of Pillow or an array (H, W) or (H, W, C), uint8, uint16 or
             bool; several of these in a list, or an array (N, H, W, C); a folder, or anything else that `scan` takes;
             a table; or pixels. All but pixels are brought to the size and color that the classifier was fitted on.
@@ -104,6 +104,8 @@ def classifier_of(source: Fitted) -> Classifier:
     if isinstance(source, Classifier):
         return source
     if isinstance(source, str | os.PathLike):
+        if Path(source).suffix.lower() == SUFFIX:
+            return restore(source)
         source = read_run(source)
     if isinstance(source, Run):
         source = source.chosen()

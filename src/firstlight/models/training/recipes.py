@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral
 from typing import Annotated, Any, Literal, TypedDict
 
 from firstlight.errors import ArgumentError
@@ -127,7 +128,8 @@ class Recipe:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         values["loss"] = self.loss if isinstance(self.loss, str) else _name(self.loss)
         values["augment"] = asdict(self.augment) if isinstance(self.augment, Augmentation) else self.augment
-        return values | {"sizes": dict(self.sizes)}
+        sizes = {name: int(size) if isinstance(size, Integral) else size for name, size in self.sizes.items()}
+        return values | {"sizes": sizes}
 
 
 class Options(TypedDict, total=False):
