@@ -14,7 +14,7 @@ import numpy as np
 
 from firstlight.apps.climbing import unreadable_lines
 from firstlight.apps.explanation_map import drawn
-from firstlight.apps.screen import print_json
+from firstlight.apps.screen import guessing_lines, print_json
 from firstlight.apps.terminal import colored, remark, say
 from firstlight.atomic import writing
 from firstlight.characters import visible
@@ -68,6 +68,8 @@ def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]
     if out is not None and out.exists() and not out.is_dir():
         raise ArgumentError(f"{out} is a file; name a folder for the pictures.")
     classifier = restore(found.chosen(wanted["rung"]).model)
+    if not wanted["quiet"]:
+        remark(*guessing_lines(classifier.name, wanted["rung"]))
     explained, readings = (_of_images if images else _of_run)(found, classifier, images, wanted)
     if readings:
         count_test_reading(run)
@@ -81,7 +83,7 @@ def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]
         say(f"{classifier.name} is {'right' if wanted['most'] == 'typical' else 'wrong'} on none of these images.")
     _print(explained)
     if pictures and not wanted["quiet"]:
-        remark(f"{plural(len(pictures), 'picture')} in {out}")
+        remark(f"{plural(len(pictures), 'picture')} in {out}", *_unshown(explained))
 
 
 def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: Wanted) -> Explained:
@@ -161,6 +163,16 @@ def _with_neighbours(classifier: Classifier, explained: list[Explanation], own: 
         return explained
     near, searched = neighbours(classifier, np.stack([one.image for one in explained]), own)
     return [replace(one, neighbours=some, searched=searched) for one, some in zip(explained, near, strict=True)]
+
+
+def _unshown(explained: Sequence[Explanation]) -> list[str]:
+    """A sentence on letters that the pictures show as their numbers."""
+    from firstlight.reporting.letters import unshown
+
+    letters = unshown("".join(f"{one.key}{one.predicted}{one.against}" for one in explained))
+    if not letters:
+        return []
+    return [f"No font of this system has {letters}; the pictures show {visible(ascii(letters)[1:-1])} instead."]
 
 
 def _written(explained: Sequence[Explanation], out: Path) -> list[Path]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import say
+from firstlight.apps.screen import guessing_lines, print_json
+from firstlight.apps.terminal import remark, say
 from firstlight.errors import ArgumentError
 from firstlight.models.exporting.export import export
 from firstlight.runs.folder import read_run
@@ -48,6 +48,7 @@ def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
             raise ArgumentError(f"--{option} is for --to {formats}, not for {wanted.to}; omit it.")
     out = wanted.out or Path(FORMS[wanted.to])
     exported = _exported(run, out, wanted)
+    remark(*guessing_lines(exported["rung"] if isinstance(exported, dict) else exported.rung, wanted.rung))
     if as_json:
         print_json(exported if isinstance(exported, dict) else exported.to_dict())
         return

@@ -17,7 +17,7 @@ from firstlight.apps.predicted.rows import Columns, Screen
 from firstlight.apps.predicted.source import Source, mark_of
 from firstlight.apps.predicted.stream import answered
 from firstlight.apps.predicted.tally import Tally
-from firstlight.apps.screen import print_json
+from firstlight.apps.screen import guessing_lines, print_json
 from firstlight.apps.terminal import remark, say_json, say_whole
 from firstlight.characters import columns_of, visible
 from firstlight.data.files import digest
@@ -87,7 +87,7 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
         measured = [one.table for one in found if set(one.table.classes) & set(session.classes)]
         columns = Columns(session.about, wanted.top, wanted.probabilities, truth=bool(measured))
         if not wanted.quiet:
-            remark(*_left_out(found))
+            remark(*guessing_lines(session.about["name"], wanted.rung), *_left_out(found))
         work = _Work(session, found, columns)
         tally = _write(work, mark, wanted) if wanted.out else _print(work, wanted)
     readings = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from firstlight.apps.screen import guessing_lines
 from firstlight.apps.terminal import colored, remark
 from firstlight.errors import ArgumentError, FirstlightError, require
 
@@ -91,6 +92,7 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
             f"Other computers can connect to {host}; pass a --token that every request must send, or --phone."
         )
     session = Session.of(source, rung)
+    remark(*guessing_lines(session.about["name"], rung))
     if rung is None and session.about["name"] == "prior":
         remark("The advised rung is prior, which predicts the same class for every image; --rung serves another one.")
     with _bound(host, place.port) as bound:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, require
+from firstlight.reporting.letters import use_fonts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +175,9 @@ class Picture:
         theme, file = DARK if dark else LIGHT, io.BytesIO()
         about = {"Title": self.title, "CreationDate": None} if kind == "pdf" else {"Description": self.alt}
         with _settings(theme, style):
-            self._drawn(theme).savefig(file, format=kind, dpi=dpi, facecolor=theme.surface, metadata=about)
+            figure = self._drawn(theme)
+            use_fonts(figure)
+            figure.savefig(file, format=kind, dpi=dpi, facecolor=theme.surface, metadata=about)
         return file.getvalue()
 
     def _drawn(self, theme: Theme) -> Figure:

@@ -17,8 +17,8 @@ def predict(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders, archives, CSV lists, saved tables, or - for standard input. Not needed with --split: "
-            "the images that the run was made from."
+            help="Files, folders, archives, CSV lists, saved tables, or - for an image on standard input (with --list, "
+            "paths). Not needed with --split: the images that the run was made from."
         ),
     ] = None,
     rung: Annotated[str | None, typer.Option(help="Rung to use; by default the advised one.")] = None,
