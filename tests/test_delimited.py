@@ -71,6 +71,13 @@ def test_dialects_of_other_programs_are_read(data: bytes) -> None:
     )
 
 
+def test_a_cell_may_be_longer_than_python_takes() -> None:
+    """Pixels as text in another column are no reason to refuse the labels; Python's own limit stays."""
+    before = csv.field_size_limit()
+    sheet = open_sheet(b"path,pixels,label\na.png," + b"0 " * 100_000 + b",cat\n", "l.csv")
+    assert (["cat"], before) == (sheet.columns([2])[0].to_pylist(), csv.field_size_limit())
+
+
 def test_windows_1252_is_read_with_a_note() -> None:
     """Bytes that are no UTF-8 are letters of Windows, and the guess is said."""
     sheet = open_sheet("path;label\na.png;Käse €\n".encode("cp1252"), "l.csv")
@@ -110,7 +117,6 @@ def test_a_nested_value_is_one_sentence_where_it_is_needed(value: object) -> Non
         ("l.csv", b'"path,label\n'),
         ("l.csv", b"path,label\na.png,cat,dog\n"),
         ("l.csv", b"\xff\xfea"),
-        ("l.csv", b"path,label\na.png," + b"x" * 200_000),
         ("l.jsonl", b"[" * 100_000),
         ("l.jsonl", b"[1]"),
         ("l.jsonl", b'{"a": 1}\n{"a"'),

@@ -7,6 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, islice
@@ -74,13 +75,24 @@ def open_sheet(data: bytes, key: str) -> Sheet:
     """
     try:
         text, notes = _decoded(data, key)
-        return _json(text, key, notes) if key.lower().endswith(".jsonl") else _csv(text, key, notes)
+        with _long_cells():
+            return _json(text, key, notes) if key.lower().endswith(".jsonl") else _csv(text, key, notes)
     except (ValueError, csv.Error, RecursionError) as error:  # text that does not fit its mark is a ValueError
         raise _damaged(key, str(error).splitlines()[0][:200]) from error
 
 
 def _damaged(key: str, reason: str) -> DataError:
     return DataError(f"{key} cannot be read as a list of labels ({reason}); repair or remove it.")
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Cells as long as the file: a list may hold texts or pixels, of which Python's csv takes 131,072 letters."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decoded(data: bytes, key: str) -> tuple[str, tuple[str, ...]]:
@@ -119,7 +131,8 @@ def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
 
     def columns(places: Sequence[int]) -> list[pa.StringArray]:
         try:
-            return _gathered((_checked(row, len(headings), at) for at, row in enumerate(body(), 1)), places)
+            with _long_cells():
+                return _gathered((_checked(row, len(headings), at) for at, row in enumerate(body(), 1)), places)
         except (ValueError, csv.Error) as error:
             raise _damaged(key, str(error)) from error
 
