@@ -27,8 +27,10 @@ from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError, DataError
 from firstlight.ladder import climb
 from firstlight.reporting.report import report
+from firstlight.reporting.reproducing import reproducing
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
+from firstlight.runs.results import Request
 
 
 def read(folders: str, classes_from: str = "auto") -> Layout:
@@ -302,6 +304,7 @@ def test_pascal_voc_has_the_classes_of_its_xml(tmp_path: Path) -> None:
         assert {label == 0 for key, label in zip(table.keys, table.labels, strict=True) if "/c" in f"/{key}"} <= {True}
 
 
+@pytest.mark.slow
 def test_annotations_in_any_folder_are_read_where_nearly_every_image_has_one(tmp_path: Path) -> None:
     """Kaggle's road signs have images/ and annotations/; of the Oxford pets half have a box, and not their breed."""
     touch(tmp_path, "images/a*.png", "images/b*.png")
@@ -484,3 +487,15 @@ def test_a_list_gives_the_classes_of_a_flat_split(tmp_path: Path) -> None:
         "\n".join(["Path,ClassId", *(f"Test/{number:02}.png,0" for number in range(10))])
     )
     assert {"0": 0, "1": 0} == scan(tmp_path).counts()["test"]
+
+
+@pytest.mark.parametrize(
+    ("scanning", "expected"),
+    [
+        (Scanning(label_from="/([a-z]+)_"), "firstlight climb a --rungs ink --label-from '/([a-z]+)_' --color auto"),
+        (Scanning(follow_links=True), "fl.climb(fl.scan('a', follow_links=True), rungs=['ink'])"),
+    ],
+)
+def test_the_line_that_repeats_a_run_reads_the_source_in_the_same_way(scanning: Scanning, expected: str) -> None:
+    """As a command where it has the option, else as a call in Python."""
+    assert expected == reproducing(Request(data="a", rungs=("ink",), scanning=scanning))
