@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,3 +122,24 @@ def test_a_damaged_history_is_told(data: bytes) -> None:
         return
     with pytest.raises(RunError, match=r"history\.csv"):
         from_csv(data, Path("history.csv"))
+
+
+def test_a_folder_in_which_nothing_was_reached_takes_another_climb(tmp_path: Path) -> None:
+    """What a climb left that failed in its first rung is no reason to refuse the corrected command."""
+    begin_run(begun(), tmp_path / "run")
+    other = replace(begun(), seed=8)
+    assert 8 == begin_run(other, tmp_path / "run").seed == read_run(tmp_path / "run").seed
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="remove the folder"):
+        begin_run(begun(), tmp_path / "run")
+    assert "mine" == (tmp_path / "run" / "notes.txt").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a day decides")
+def test_what_a_killed_climb_left_half_written_goes_when_it_is_taken_up(tmp_path: Path) -> None:
+    """In the folder of the run and of each rung."""
+    run = add_rung(begin_run(begun(), tmp_path / "run"), made()["prior"])
+    for place in (tmp_path / "run", tmp_path / "run" / "rungs" / "prior"):
+        (place / ".run.json.0123abcd.part").write_text("left")
+    assert run.path == begin_run(begun(), tmp_path / "run").path
+    assert [] == list((tmp_path / "run").rglob("*.part"))

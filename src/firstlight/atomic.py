@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from firstlight.characters import is_text, visible
 from firstlight.errors import FirstlightError
 from firstlight.locks import abandoned, held
 
@@ -52,6 +53,10 @@ def writing(path: Path, kind: type[FirstlightError] = FirstlightError) -> Iterat
         yield
     except OSError as error:
         raise kind(f"{path} could not be written: {_reason(error)}.") from error
+    except UnicodeEncodeError as error:
+        if is_text(path):
+            raise
+        raise kind(f"{visible(path)} could not be written: it is not a path in UTF-8; choose another name.") from error
 
 
 @contextlib.contextmanager

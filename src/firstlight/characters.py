@@ -27,6 +27,20 @@ def visible(text: object) -> str:
     return IN_A_LINE.sub(_written_out, str(text))
 
 
+def is_text(name: object) -> bool:
+    """Whether a name of a file can be written as UTF-8, which Arrow and JSON need; other bytes are lone surrogates.
+
+    Example:
+        >>> is_text("café"), is_text("caf\\udce9")
+        (True, False)
+    """
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def visible_lines(text: str) -> str:
     """The same of a text of several lines, whose line ends and tabs stay."""
     return IN_LINES.sub(_written_out, text)

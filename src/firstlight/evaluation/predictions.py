@@ -231,7 +231,8 @@ class Predictions(Shown):
         import pyarrow.parquet as parquet
 
         try:
-            with parquet.ParquetFile(Path(path)) as file:  # one file: no folder, no column from its path
+            # One open file: no folder, no column from its path, whose bytes need not be UTF-8 either.
+            with Path(path).open("rb") as raw, parquet.ParquetFile(raw) as file:
                 rows = file.read(use_threads=False)
             about: dict[str, Any] = parsed((rows.schema.metadata or {})[b"firstlight.predictions"])
             classes = tuple(about["classes"])

@@ -8,6 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from firstlight.atomic import new_folder
+from firstlight.characters import is_text, visible
 from firstlight.errors import ArgumentError, RunError
 from firstlight.runs.document import RungDocument, document, read_document, write_document
 from firstlight.runs.files import READINGS, RUN, RUNGS, FileRecord, existing, put, reading
@@ -41,8 +42,10 @@ def refuse_taken(folder: str | Path) -> None:
     """Checks before any work that a run can be written there.
 
     Raises:
-        RunError: where something of that name already exists.
+        RunError: where something of that name already exists, or the name is not UTF-8.
     """
+    if not is_text(folder):
+        raise RunError(f"{visible(folder)} is not a name in UTF-8, which files of a run need; pass another --out.")
     if _taken(Path(folder)):
         raise RunError(f"{folder} already exists and is not overwritten; pass another --out or remove it.")
 

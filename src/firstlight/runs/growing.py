@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
-from firstlight.atomic import new_file, writing
+from firstlight.atomic import new_file, remove_abandoned, writing
 from firstlight.errors import RunError
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
 from firstlight.runs.document import document, read_document, write_document
-from firstlight.runs.files import HISTORY, RUN, RUNGS, FileRecord
+from firstlight.runs.files import HISTORY, READINGS, RUN, RUNGS, FileRecord
 from firstlight.runs.folder import next_folder, read_run, refuse_taken, write_run
 from firstlight.runs.history import Epoch, to_csv
 from firstlight.runs.outputs import write_outputs
@@ -52,12 +52,28 @@ def begin_run(run: Run, folder: str | Path | Numbered) -> Run:
     folder = _among(run, folder.first) if isinstance(folder, Numbered) else Path(folder)
     found = _same(run, folder)
     if found is not None:
+        for place in (folder, *(folder / RUNGS).glob("*/")):  # what a killed climb left half-written
+            remove_abandoned(place)
         return found
     if (folder / RUN).is_file():
-        differs = _differs(run, read_run(folder))
-        raise RunError(f"{folder} holds a run with other {differs} and is not overwritten; pass another --out.")
+        other = read_run(folder)
+        if not _nothing_yet(other):
+            raise RunError(
+                f"{folder} holds a run with other {_differs(run, other)} and is not overwritten; pass another --out, "
+                "or remove the folder."
+            )
+        with writing(folder, RunError):  # such as one of a climb that failed in its first rung
+            (folder / READINGS).unlink()
+            (folder / RUN).unlink()
+            folder.rmdir()
     refuse_taken(folder)
     return write_run(run, folder)
+
+
+def _nothing_yet(run: Run) -> bool:
+    """Whether a run folder holds no rung, no part of one and nothing else."""
+    assert run.path is not None
+    return not len(run) and {path.name for path in run.path.iterdir()} == {RUN, READINGS}
 
 
 def refuse_other(folder: str | Path | Numbered) -> None:

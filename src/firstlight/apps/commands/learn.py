@@ -131,7 +131,7 @@ def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: b
 def _size(text: str) -> int | tuple[int, ...] | str:
     """``32``, ``24x32`` as height and width, or a word."""
     sides = text.lower().split("x")
-    if not all(side.isdecimal() for side in sides):
+    if not all(side.isdecimal() and len(side) < 10 for side in sides):  # Python reads 4,300 digits, slowly
         return text
     return int(text) if len(sides) == 1 else tuple(map(int, sides))
 

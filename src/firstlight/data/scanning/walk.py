@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from firstlight.arrow import booleans, strings
+from firstlight.characters import is_text, visible
 from firstlight.data.scanning.entries import (
     DENIED,
     HIDDEN,
@@ -54,8 +55,9 @@ def entries_of_folder(root: str, *, follow_links: bool = False) -> Entries:
         Its contents.
 
     Raises:
-        DataError: where the root itself cannot be read.
+        DataError: where the root itself cannot be read, or its path is not UTF-8.
     """
+    _refuse_bytes(root)
     prefix = os.path.join(root, "")  # noqa: PTH118 - strings all through: a pathlib object costs 2 us a file
     with _Sizes(prefix) as sizes:
         walk = _Walk(prefix, follow_links, sizes)
@@ -85,13 +87,11 @@ def _is(question: Callable[[], bool]) -> bool:
         return False
 
 
-def _is_utf8(name: str) -> bool:
-    """Whether a name has a UTF-8 form; one that the system handed over undecodable has lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _refuse_bytes(root: str) -> None:
+    if not is_text(root):
+        raise DataError(
+            f"{visible(root)} is not a path in UTF-8; rename it, or pass a link to it with such a name (ln -s)."
+        )
 
 
 def entries_of_files(root: str, keys: Iterable[str]) -> Entries:
@@ -101,6 +101,7 @@ def entries_of_files(root: str, keys: Iterable[str]) -> Entries:
         root: an absolute path.
         keys: paths below it, with slashes.
     """
+    _refuse_bytes(root)
     wanted = sorted(set(keys))
     code_of: dict[str, int] = {"": 0}
     with _Sizes(os.path.join(root, "")) as sizes:  # noqa: PTH118
@@ -177,7 +178,7 @@ class _Walk:
             pass
         elif extension in IMAGES:
             return True
-        elif extension in LISTS and _is_utf8(name):
+        elif extension in LISTS and is_text(name):
             self.lists.append(below + name)
         else:
             self.skipped[NO_IMAGE] += 1
@@ -196,14 +197,14 @@ class _Walk:
             return True
         elif not _is(entry.is_dir):
             self.skipped[LINK_BROKEN if is_link else NO_FILE] += 1
-        elif not _is_utf8(path):
+        elif not is_text(path):
             self.skipped[NO_UTF8] += 1
         else:
             (self._links if is_link else self._waiting).append(path)
         return False
 
     def _take(self, below: str, names: list[str], code: int) -> None:
-        kept = names if "".join(names).isascii() else [name for name in names if _is_utf8(name)]
+        kept = names if "".join(names).isascii() else [name for name in names if is_text(name)]
         self.skipped[NO_UTF8] += len(names) - len(kept)
         self.sizes.add([below + name for name in kept], code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -62,7 +63,7 @@ def number(low: float, high: float, *, inclusive: Literal["both", "left", "neith
     words = {
         "both": f"from {low:g} to {high:g}",
         "left": f"from {low:g} to below {high:g}",
-        "neither": f"above {low:g}",
+        "neither": f"above {low:g}" + (f" and below {high:g}" if high < math.inf else ""),
     }
     return Accepted(test, (f"a number {words[inclusive]}",))
 

@@ -24,7 +24,7 @@ FLAG = of_type(bool, "True", "False")
 LOSS = choice(*LOSSES) | Accepted(callable, ("a function of scores and targets",))
 WEIGHTS = choice("balanced", "none")
 SCHEDULE = choice(*SCHEDULES)
-RATE = number(0, math.inf, inclusive="neither") | choice("auto")
+RATE = number(0, 1e9, inclusive="neither") | choice("auto")
 SIZES = of_type(Mapping, 'sizes by name, such as {"hidden": 30}')
 DEVICE = of_type(str, *DEVICES)
 
