@@ -106,6 +106,7 @@ def test_an_unknown_class_is_missing() -> None:
     assert ["3", "7", None] == [one.label for one in seen] and len(list(seen)) == 3
     assert ("c", "3") == (seen[-1].key, seen[2].predicted)
     assert "c    3" in str(seen)
+    assert "<Predictions of ink: 1 image, 2 classes: 3 (0.881)>" == repr(seen.select(np.array([2])))
 
 
 @pytest.mark.slow

@@ -54,6 +54,9 @@ class Prediction(NamedTuple):
     correct: bool | None
 
 
+SHORT = 88  # characters of a repr
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Shown):
     """The scores of N images for K classes; ``for one in predictions`` gives a `Prediction` for each image.
@@ -134,7 +137,12 @@ class Predictions(Shown):
 
     def __repr__(self) -> str:
         classes = plural(len(self.classes), "class", "classes")
-        return visible(f"<Predictions of {self.name}: {plural(len(self), 'image')}, {classes}>")
+        head = visible(f"Predictions of {self.name}: {plural(len(self), 'image')}, {classes}")
+        shown = (self[row] for row in range(min(3, len(self))))
+        first = ", ".join(visible(f"{one.predicted} ({one.probability:.3f})") for one in shown)
+        more = ", ..." if len(self) > 3 else ""
+        text = f"<{head}: {first}{more}>"
+        return text if first and len(text) <= SHORT else f"<{head}>"
 
     def __str__(self) -> str:
         shown = [self[row] for row in range(min(len(self), MOST_ROWS))]
