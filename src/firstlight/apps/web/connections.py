@@ -58,7 +58,7 @@ class BoundedProtocol(H11Protocol):
 
     A client has `SECONDS` for the head of a request, whatever it sends in between; for the body it has the time of
     the request (`firstlight.apps.web.limits.Limits`). Where the largest number of connections is reached, a new one
-    takes the place of the one that has been waiting for its client longest; so those that send nothing cannot keep
+    takes the place of the oldest one that waits for its client; so those that send nothing cannot keep
     out those that do.
     """
 
@@ -107,18 +107,12 @@ class BoundedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Starts the time for taking the response."""
         super().pause_writing()
-        self.since = time.monotonic()
         self._await_client()
 
     def resume_writing(self) -> None:
         """Ends it."""
         super().resume_writing()
         self._go_on()
-
-    def on_response_complete(self) -> None:
-        """Notes since when the next request is waited for."""
-        self.since = time.monotonic()
-        super().on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes an idle connection, and drops it where the client does not take what was sent."""
