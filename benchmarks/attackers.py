@@ -50,7 +50,6 @@ KINDS: dict[str, Callable[[int, bytes], Awaitable[None]]] = {
     "stalled bodies": lambda port, _: half_open(
         port, HEAD + b"content-length: 30000000\r\n\r\n" + bytes(4_000_000), sockets=8
     ),
-    "answers not read": lambda port, _: half_open(port, b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" * 400),
 }
 
 

@@ -21,7 +21,7 @@ SECONDS = 60.0  # of each attack
 SIZE = 8 << 20  # bytes of a file
 OPEN_FILES = 1024  # the default limit of most systems
 SENT = ("PPM, plain, comments", "JPEG, a hundred scans", "PNG, even, 16 bits", "BMP, runs of one")
-CONNECTIONS = ("half-open", "slow head", "slow body", "stalled bodies", "answers not read")
+CONNECTIONS = ("half-open", "slow head", "slow body", "stalled bodies")
 
 
 def attacks(seconds: float = SECONDS) -> Benchmark:
