@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ def test_cells_that_a_spreadsheet_would_run_begin_with_an_apostrophe() -> None:
     assert harmless == guarded_cells(strings(harmless)).to_pylist()
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.sampled_from("'=+-@\t\r\n\uff1da1."), max_size=5)))
 def test_guarding_is_undone_exactly(cells: list[str]) -> None:
     """Whatever a cell is, guarded and read it is the same."""

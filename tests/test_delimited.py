@@ -129,6 +129,7 @@ def test_a_damaged_list_is_one_sentence(name: str, data: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.binary(max_size=60), st.sampled_from(["x.csv", "x.tsv", "x.jsonl"]))
 def test_any_bytes_are_a_sheet_or_one_sentence(data: bytes, name: str) -> None:
