@@ -247,3 +247,15 @@ def test_a_model_that_asks_for_other_sizes_than_its_own_is_refused(size: list[in
     with pytest.raises(RunError, match=r"size|shape") as caught:
         fl.restore(read_run(run)["centroid-l2"].model)
     assert str(home / "model.json") in sentence(caught)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["run.json", "readings.json", "rungs/linear/history.csv", "rungs/ink/model.json"])
+def test_the_remedy_of_a_damaged_file_helps(name: str, run: Path, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same climb into the same folder would meet the same damage, so another --out is what the sentence names."""
+    (run / name).write_bytes((run / name).read_bytes()[:-2])
+    with pytest.raises(RunError, match=r"another --out") as caught:
+        everything(read_run(run))
+    assert str(run / name) in sentence(caught)
+    again = fl.climb(runs[0].parent / "data", rungs=["prior", "ink"], out=tmp_path / "other")
+    assert everything(again) == everything(read_run(tmp_path / "other"))

@@ -34,7 +34,7 @@ LIMITS = {
     # A hundred thousand epochs.
     HISTORY: 16 * MIB,
 }
-AGAIN = "run firstlight climb again or restore it from a copy"
+AGAIN = "restore it from a copy, or run firstlight climb again with another --out"
 
 
 @dataclass(frozen=True)

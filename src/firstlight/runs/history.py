@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import RunError
+from firstlight.runs.tensors import AGAIN
 
 WHOLE = ("seed", "epoch", "epochs", "n")  # columns of whole numbers; the others are floats, empty where unknown
 COLUMNS = (
@@ -102,7 +103,7 @@ def from_csv(data: bytes, path: Path) -> tuple[Epoch, ...]:
         rows = list(csv.DictReader(io.StringIO(data.decode())))
         return tuple(Epoch.from_dict({name: _value(name, row[name]) for name in COLUMNS}) for row in rows)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(f"{path} is not a table of epochs ({error}); climb again or restore it from a copy.") from error
+        raise RunError(f"{path} is not a table of epochs ({error}); {AGAIN}.") from error
 
 
 def _value(name: str, text: str) -> int | float | None:

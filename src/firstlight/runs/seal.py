@@ -18,7 +18,7 @@ from firstlight.errors import RunError
 from firstlight.parsing import parsed
 
 VERSION = 2  # of every sealed document; goes up when the meaning of one changes
-AGAIN = "write it again or restore it from a copy"
+AGAIN = "restore it from a copy, or make it again under another name, for a run with another --out"
 REMEDY = "run firstlight climb again with this version, into another folder"
 
 

@@ -21,7 +21,7 @@ DTYPES = (
 )
 
 METADATA = "firstlight"  # the key of the JSON where both are one file
-AGAIN = "climb again or restore the file from a copy"
+AGAIN = "restore it from a copy, or run firstlight climb again with another --out"
 
 
 @dataclass(frozen=True, eq=False)
