@@ -259,3 +259,14 @@ def test_the_remedy_of_a_damaged_file_helps(name: str, run: Path, runs: tuple[Pa
     assert str(run / name) in sentence(caught)
     again = fl.climb(runs[0].parent / "data", rungs=["prior", "ink"], out=tmp_path / "other")
     assert everything(again) == everything(read_run(tmp_path / "other"))
+
+
+def test_predictions_of_no_image_are_refused(run: Path) -> None:
+    """A file that is whole but empty does not reach whoever takes a quantile of it."""
+    name = "rungs/ink/predictions.parquet"
+    seen = read_run(run)["ink"].predictions
+    seen.select(np.zeros(len(seen), bool)).to_parquet(run / name)
+    record(run, name)
+    with pytest.raises(RunError, match=r"predictions\.parquet") as caught:
+        Session.of(run, "ink")
+    assert str(run / name) in sentence(caught)

@@ -87,6 +87,8 @@ class Stored:
                 raise RunError(f"{path} does not hold the predictions of a rung; {AGAIN}.") from error
         if (found.name, found.classes) != (self.name, self.classes):
             raise RunError(f"{path} holds the predictions of another rung or of other classes; {AGAIN}.")
+        if not (found.labels >= 0).any():
+            raise RunError(f"{path} holds no image whose class is known, so nothing was measured; {AGAIN}.")
         return found
 
     @cached_property
