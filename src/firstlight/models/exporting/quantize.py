@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WEIGHTED = ("Conv", "Gemm", "MatMul")  # their second input is the weights
 INTEGER_PRODUCTS = ["Conv", "MatMul"]  # which onnxruntime computes with integers; a Gemm becomes a MatMul first
 TYPE = "int8"
+MEASURED = ("split", "n", "accuracy", "interval")
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _described(model: ModelProto, about: dict[str, Any], after: Measurement) -> 
             "interval": after.interval,
         },
         "in_distribution": about["in_distribution"] | {"probability": bound},
-        "quantized": {"weights": TYPE, "before": about["metrics"]},
+        "quantized": {"weights": TYPE, "before": {name: about["metrics"][name] for name in MEASURED}},
     }
     onnx.helper.set_model_props(model, {METADATA: json.dumps(plain(document))})
     return model
