@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import resource
 import socket
 import subprocess
 import sys
@@ -118,6 +117,7 @@ def test_answers_that_are_not_read_are_dropped(here: str) -> None:
 
 def test_connections_leave_open_files_for_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as many, with what is accepted meanwhile, are fewer than the system allows; at least one is allowed."""
+    resource = pytest.importorskip("resource")
     for files in (70, 256, 1024, 20_000, 10**9):
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
         most, backlog = allowed()
@@ -144,6 +144,7 @@ def test_equal_warnings_are_logged_once_a_minute() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets are no files there")
 def test_half_open_connections_beyond_the_limit_of_files(run: Path) -> None:
     """400 under a limit of 256: a good image is answered at once, and the log has a line of them and no traceback."""
     limit = 'ulimit -n 256; exec "$@"'

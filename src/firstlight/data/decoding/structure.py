@@ -14,6 +14,7 @@ from struct import Struct, error, unpack_from
 CHUNKS = 10_000  # of a PNG, and one more for each kilobyte; libpng writes data in chunks of 8 kB
 
 SEGMENTS = 3_000  # of a JPEG before its first scan; a color profile and XMP have one for each 64 kB
+GAP = 1 << 16  # bytes between two of them, which Pillow reads one by one
 SCANS = 100  # of a JPEG; a progressive one has about ten. libtiff has the same limit
 FEW_SCANS = 20  # whatever the number of pixels
 SCANNED = 2_500_000_000  # pixels of all scans together: two seconds
@@ -67,8 +68,8 @@ def _jpeg(data: bytes) -> str | None:
         found = MARKER.search(data, at)
         if found is None:
             return None
-        if found.start() - at > SEGMENTS:
-            return f"more than {SEGMENTS:,} bytes between two segments"
+        if found.start() - at > GAP:
+            return f"more than {GAP:,} bytes between two segments"
         marker, at = found[1][0], found.end()
         if marker == SCAN:
             return _jpeg_scans(data, found.start(), pixels)
