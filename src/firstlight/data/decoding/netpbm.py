@@ -1,8 +1,4 @@
-"""Netpbm files (PBM, PGM, PPM), as text and in binary, in time that grows with their bytes.
-
-Pillow reads all but the commonest of them sample by sample in Python, and comments in quadratic time: 8 MB of comments
-keep it busy for minutes.
-"""
+"""Netpbm files (PBM, PGM, PPM), as text and in binary, in time that grows with their bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +6,9 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+
+# Pillow reads all but the commonest of them sample by sample in Python, and comments in quadratic time: 8 MB of
+# comments keep it busy for minutes.
 
 # A number of the header: after white space and comments, which end with their line; at most ten digits, as in Pillow.
 NUMBER = re.compile(rb"(?:[ \t\n\v\f\r]|#[^\r\n]*[\r\n])*+(\d{1,10})(?=[ \t\n\v\f\r])")

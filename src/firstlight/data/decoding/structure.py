@@ -1,9 +1,4 @@
-"""What a file is made of: refused where a few megabytes would keep a decoder busy for a long time.
-
-Readers walk over chunks, segments, blocks and strips one by one, some in Python and some copying all that came before,
-and a JPEG's scans each pass over all its pixels. No program writes so many of them; each limit is several times what
-the formats' usual writers need. What they save is measured in docs/log.md, 2026-11-27.
-"""
+"""What a file is made of: refused where a few megabytes would keep a decoder busy for a long time."""
 
 from __future__ import annotations
 
@@ -11,6 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from struct import Struct, error, unpack_from
 
+# Readers walk over chunks, segments, blocks and strips one by one, some in Python, some copying all that came before,
+# and a JPEG's scans each pass over all its pixels. No program writes so many of them; each limit is several times what
+# the formats' usual writers need. What they save is measured in docs/log.md, 2026-11-27.
 CHUNKS = 10_000  # of a PNG, and one more for each kilobyte; libpng writes data in chunks of 8 kB
 
 SEGMENTS = 3_000  # of a JPEG before its first scan; a color profile and XMP have one for each 64 kB
@@ -43,7 +41,7 @@ def too_costly(data: bytes, kind: str) -> str | None:
         kind: its format, as `firstlight.data.decoding.header.choose_path` returns it.
 
     Example:
-        >>> too_costly(b"GIF89a" + bytes(7) + b"!" * 50_000, "GIF")
+        >>> too_costly(b"GIF89a" + bytes(7) + bytes([33, 254, 0]) * 20_000, "GIF")  # empty comments
         'more than 20,000 blocks before its first image'
     """
     count = COUNTED.get(kind)
