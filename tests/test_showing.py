@@ -235,3 +235,19 @@ def test_another_form_is_one_sentence() -> None:
     """It names those that there are."""
     with pytest.raises(ArgumentError, match="table, array, tensor"):
         show(Path("a.png"), as_="list")
+
+
+def test_plain_values_of_a_photo_fit_a_terminal_that_says_how_wide_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without colors too; through a pipe 32 columns are shown."""
+    Image.fromarray(noise(90, 120)).save(tmp_path / "photo.png")
+    options = {"rows": None, "columns": None, "as_": "table", "as_json": False, "quiet": True}
+    monkeypatch.setenv("NO_COLOR", "1")
+    for columns, expected in (("60", 60), ("80", 80), (None, 33 * 4 - 1)):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        if columns is not None:
+            monkeypatch.setenv("COLUMNS", columns)
+        show_numbers(str(tmp_path / "photo.png"), **options)
+        widest = max(map(len, capsys.readouterr().out.splitlines()[:20]))
+        assert expected - 4 <= widest <= expected

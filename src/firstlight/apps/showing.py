@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import colored, remark, say
+from firstlight.apps.terminal import colored, remark, say, width
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.numbers import MOST_SHOWN, Numbers, css, ink, numbers
 from firstlight.errors import ArgumentError
@@ -65,7 +65,10 @@ def facts(shown: Numbers) -> list[str]:
 
 def fitting(shown: Numbers, console: Console) -> Numbers:
     """The middle of the image, as much as fits the terminal."""
-    return shown.middle(columns=_columns(shown, console) if _colored(console) else MOST_SHOWN)
+    if _colored(console):
+        return shown.middle(columns=_columns(shown, console))
+    most = MOST_SHOWN if width(sys.stdout) is None else min(_columns(shown, console), MOST_SHOWN)
+    return shown.middle(columns=most)
 
 
 def draw(shown: Numbers, console: Console) -> None:
