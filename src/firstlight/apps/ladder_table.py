@@ -11,7 +11,7 @@ from firstlight.evaluation.metrics import Recall
 from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run, RungResult
 from firstlight.tabular import Column, TextTable
-from firstlight.wording import rough
+from firstlight.wording import plural, rough
 
 NAME_WIDTH = 15  # of centroid-cosine, the longest name that a ladder has by default
 CLASS_COLUMNS = 4  # up to so many classes each has a column of recall; of more the lowest recall is shown
@@ -46,7 +46,7 @@ class LadderTable:
     def head(self, first: RungResult) -> list[str]:
         """What was measured, and the names of the columns."""
         n, split = first.metrics.n, first.metrics.split
-        about = f"Accuracy on {n:,} {split} images with 95 % interval; gain over the rung before:"
+        about = f"Accuracy on {plural(n, f'{split} image')} with 95 % interval; gain over the rung before:"
         return [about, "", self.table.head]
 
     def line(self, rung: RungResult, before: RungResult | None = None) -> str:

@@ -33,7 +33,8 @@ def training_lines(rung: RungResult) -> list[str]:
         return []
     recipe = training.recipe
     lines = [
-        f"{training.parameters:,} parameters, {recipe['epochs']} epochs of batches of {recipe['batch_size']}, "
+        f"{plural(training.parameters, 'parameter')}, {plural(recipe['epochs'], 'epoch')} of batches of "
+        f"{recipe['batch_size']}, "
         f"{recipe['optimizer']}, lr {recipe['lr']:g}, {recipe['precision']} on {training.device}",
         *training.reasons,
     ]
@@ -59,7 +60,7 @@ def finding_lines(evidence: Evidence) -> list[str]:
     lines += [f"In the report: {more} on the data."] if rest else []
     if without := evidence.without_leaked:
         each = [f"{name} {one.accuracy:.3f} (n={one.n:,})" for name, one in without.rungs.items()]
-        lines.append(f"Without the {without.left_out:,} leaked images: {', '.join(each)}")
+        lines.append(f"Without the {plural(without.left_out, 'leaked image')}: {', '.join(each)}")
     return ["", *lines]
 
 

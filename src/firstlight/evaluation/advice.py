@@ -14,7 +14,7 @@ from firstlight.evaluation.compare import ALPHA, Comparison, Comparisons, compar
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.notebook import Shown, View
-from firstlight.wording import p_value, rough
+from firstlight.wording import p_value, plural, rough
 
 if TYPE_CHECKING:
     import pandas
@@ -224,7 +224,8 @@ def _guess(ladder: _Ladder, stop: int, place: int) -> tuple[str, Comparison | No
     rung, pair = ladder.rungs[place], ladder.pair(place, stop)
     unsure = [ladder.rungs[other].name for other in range(place) if not ladder.beats(place, other)]
     text = (
-        f"{pair.n:,} images are too few to tell apart rungs that differ by less than {pair.smallest_shown:.3f} in "
+        f"{plural(pair.n, 'image is', 'images are')} too few to tell apart rungs that differ by less than "
+        f"{pair.smallest_shown:.3f} in "
         f"accuracy (with 80 % power). {rung.name} is the best guess, {_reached(ladder, place)}; it is not shown to "
         f"beat {', '.join(unsure)} ({pair.against} {-pair.difference:+.3f}, {p_value(pair.p)})."
     )
@@ -245,7 +246,7 @@ def _reached(ladder: _Ladder, place: int) -> str:
     """The accuracy of a rung with its interval and its n."""
     reached = evaluate(ladder.rungs[place])
     low, high = reached.interval
-    return f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {reached.n:,} images"
+    return f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {plural(reached.n, 'image')}"
 
 
 def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:

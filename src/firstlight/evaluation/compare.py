@@ -183,7 +183,7 @@ class Comparisons(Shown):
     @property
     def legend(self) -> str:
         """What is compared and how, in a sentence."""
-        on = f" on the same {self.rows[0].n:,} images" if self.rows else ""
+        on = f" on the same {plural(self.rows[0].n, 'image')}" if self.rows else ""
         pairs = max((row.pairs for row in self.rows), default=1)
         corrected = f", p and interval corrected for all {pairs} pairs by Holm's method" if pairs > 1 else ""
         return f"Compared with {self.against}{on} (McNemar's exact test{corrected})."
@@ -328,7 +328,7 @@ def _counts(first: Predictions, other: Predictions) -> Counts:
     known = first.labels >= 0
     if not known.any():
         raise ArgumentError(
-            f"{first.name} has {len(first)} images, none with a known class; pass images sorted by class."
+            f"{first.name} has {plural(len(first), 'image')}, none with a known class; pass images sorted by class."
         )
     only_this = np.count_nonzero(first.correct & ~other.correct & known)
     only_other = np.count_nonzero(~first.correct & other.correct & known)

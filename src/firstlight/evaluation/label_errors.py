@@ -70,7 +70,7 @@ class LabelErrors(Shown):
         return pandas.DataFrame(columns | {"margin": self.margins})
 
     def __str__(self) -> str:
-        head = f"{len(self):,} labels to check; estimated share of wrong labels {self.share:.4f}"
+        head = f"{plural(len(self), 'label')} to check; estimated share of wrong labels {self.share:.4f}"
         lines = [
             f"  {key}  labelled {self.classes[label]}, looks like {self.classes[other]}  ({margin:+.3f})"
             for key, label, other, margin in zip(
@@ -108,7 +108,9 @@ def label_errors(predictions: Predictions) -> LabelErrors:
     predictions = predictions_of(predictions)
     known = np.flatnonzero(predictions.labels >= 0)
     if not len(known):
-        raise ArgumentError(f"{predictions.name} has {len(predictions)} images, none with a label; label some.")
+        raise ArgumentError(
+            f"{predictions.name} has {plural(len(predictions), 'image')}, none with a label; label some."
+        )
     labels = predictions.labels[known].astype(np.int64)
     probabilities = predictions.probabilities[known]  # (N, K)
     n, k = probabilities.shape

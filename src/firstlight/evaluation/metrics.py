@@ -12,6 +12,7 @@ from firstlight.errors import ArgumentError, require
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.evaluation.uncertainty import mean_of_shares, mean_of_values, sum_of_gaps, wilson
 from firstlight.notebook import Shown, View
+from firstlight.wording import plural
 
 if TYPE_CHECKING:
     import pandas
@@ -174,7 +175,8 @@ def evaluate(predictions: Predictions | Holder) -> Evaluation:
     known = predictions.labels >= 0
     if not known.any():
         raise ArgumentError(
-            f"{predictions.name} has {len(predictions)} images, none with a known class; pass images sorted by class."
+            f"{predictions.name} has {plural(len(predictions), 'image')}, none with a known class; "
+            "pass images sorted by class."
         )
     seen = predictions if known.all() else predictions.select(known)
     n, k = len(seen), len(seen.classes)

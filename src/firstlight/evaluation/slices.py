@@ -196,7 +196,7 @@ def slices(
     known = rungs[0].labels >= 0
     if not known.any():
         raise ArgumentError(
-            f"{rungs[0].name} has {len(known)} images, none with a known class; pass images sorted by class."
+            f"{rungs[0].name} has {plural(len(known), 'image')}, none with a known class; pass images sorted by class."
         )
     names, codes = parts_of(values[known])
     counts = np.bincount(codes, minlength=len(names))

@@ -19,6 +19,7 @@ from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Setting
 from firstlight.progress import Count, Progress, Report, counted, reported
 from firstlight.seeds import seed_of
+from firstlight.wording import plural
 
 FOLDS = 5
 
@@ -61,7 +62,8 @@ def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: R
     classes = np.unique(known.labels)
     if not isinstance(folds, Integral) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
         raise ArgumentError(
-            f"{len(known)} labelled images of {len(classes)} classes cannot be split into {folds} folds; pass at least "
+            f"{plural(len(known), 'labelled image')} of {plural(len(classes), 'class', 'classes')} cannot "
+            f"be split into {folds} folds; pass at least "
             f"two folds, two classes and twice as many images as folds."
         )
     chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`

@@ -225,7 +225,7 @@ def _training(rung: RungResult, training: TrainingRecord) -> dict[str, Any]:
     return {
         "name": rung.name,
         "parameters": f"{training.parameters:,}",
-        "recipe": f"{recipe['epochs']} epochs of batches of {recipe['batch_size']}, {recipe['optimizer']}, "
+        "recipe": f"{plural(recipe['epochs'], 'epoch')} of batches of {recipe['batch_size']}, {recipe['optimizer']}, "
         f"learning rate {recipe['lr']:g} ({recipe['schedule'].replace('_', '-')}), {recipe['loss']}, "
         f"{recipe['precision']} on {training.device}; {augmented}",
         "reasons": training.reasons,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from firstlight.evaluation.metrics import Evaluation, Recall
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import NextStep, Run
+from firstlight.wording import plural
 
 LOOK = "Look at some images of each class: can you tell the classes apart?"
 FEWEST = 10  # images of a class, below which its recall says too little to act on
@@ -56,7 +57,7 @@ def summary(run: Run, evidence: Evidence | None) -> Summary:
 def _means(run: Run, best: Evaluation) -> str:
     assert run.advice is not None
     low, high = best.interval
-    measured = f"{best.n:,} {run.split} images that it was not trained on"
+    measured = f"{plural(best.n, f'{run.split} image')} that it was not trained on"
     (guessed_of_100,) = _of_100(run.guessing)
     chance = f"always guessing the most frequent class is right for {guessed_of_100}"
     if best.name == "prior":

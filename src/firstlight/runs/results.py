@@ -23,7 +23,7 @@ from firstlight.runs.history import Epoch
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import TrainingRecord
-from firstlight.wording import choose
+from firstlight.wording import choose, plural
 
 if TYPE_CHECKING:
     import pandas
@@ -332,9 +332,10 @@ class Run(Shown):
         return rung.to_dict() | {"against_previous": None if gain is None else gain.to_dict()}
 
     def __repr__(self) -> str:
-        head = f"{self._where}: {len(self)} rungs on {self.split}, {len(self.classes)} classes, seed {self.seed}"
-        head += f", {self.unreadable} unreadable images skipped" if self.unreadable else ""
-        head += f", test split read {self.test_readings} times" if self.test_readings else ""
+        classes = plural(len(self.classes), "class", "classes")
+        head = f"{self._where}: {plural(len(self), 'rung')} on {self.split}, {classes}, seed {self.seed}"
+        head += f", {plural(self.unreadable, 'unreadable image')} skipped" if self.unreadable else ""
+        head += f", test split read {plural(self.test_readings, 'time')}" if self.test_readings else ""
         head += "" if self.finished else ", not finished"
         longest = max((len(rung.name) for rung in self.rungs), default=0)
         return "\n".join([head, *(f"  {rung.row(longest)}" for rung in self.rungs)])

@@ -56,7 +56,8 @@ def _mixed(table: Table, facts: Facts, keys: list[str]) -> list[Finding]:
     if not readable.any() or rarer.sum() < MIXED * readable.sum() or not rarer.any():
         return []
     known = labelled(table, facts)
-    labels, message = table.labels, f"{int(gray.sum()):,} images are gray and {int(color.sum()):,} are in color"
+    labels = table.labels
+    message = f"{plural(int(gray.sum()), *IMAGES_ARE)} gray and {plural(int(color.sum()), 'is', 'are')} in color"
     k = len(table.classes)
     each = np.bincount(labels[known & rarer], minlength=k) / np.maximum(np.bincount(labels[known], minlength=k), 1)
     advice = "All are converted to one color mode; --color sets it."

@@ -179,5 +179,5 @@ class Findings(Shown, Sequence[Finding]):
         return pandas.DataFrame([{name: getattr(one, name) for name in names} for one in self.found], columns=names)
 
     def __str__(self) -> str:
-        lines = [str(one) for one in self.found] or [f"Nothing was found in {self.images:,} images."]
+        lines = [str(one) for one in self.found] or [f"Nothing was found in {plural(self.images, 'image')}."]
         return "\n".join([*lines, *map(visible, self.remarks)])

@@ -16,7 +16,7 @@ from firstlight.models.exporting.markdown import one_line, safe, safe_sentence
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
 from firstlight.runs.training import TrainingRecord
-from firstlight.wording import rough
+from firstlight.wording import plural, rough
 
 LISTED = 100  # classes listed in a card
 DISTANCES = {
@@ -128,7 +128,7 @@ def preprocessing(about: Mapping[str, Any]) -> str:
 def training(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterator[str]:
     """Data, recipe, temperature, decisions and versions, one paragraph each."""
     counts = {} if evidence is None else evidence.counts.get("train", {})
-    images = f", {sum(counts.values()):,} training images" if counts else ""
+    images = f", {plural(sum(counts.values()), 'training image')}" if counts else ""
     yield f"Data: {safe(name_of(run))}{images}; fingerprint of the list of images {safe(run.fingerprint) or 'none'}."
     if rung.training is not None:
         yield from _recipe(run, rung, rung.training)

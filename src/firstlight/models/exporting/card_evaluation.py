@@ -10,7 +10,7 @@ from firstlight.evaluation.compare import Comparison, with_one
 from firstlight.models.exporting.markdown import safe, safe_sentence
 from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run, RungResult
-from firstlight.wording import p_value, signed
+from firstlight.wording import p_value, plural, signed
 
 WORST, MISTAKES, FINDINGS = 5, 3, 10  # how many classes, pairs of classes and findings a card lists
 FEW = 30  # images of a class below which its recall is uncertain: the 95 % interval is then up to 0.34 wide
@@ -56,7 +56,7 @@ def evaluation(run: Run, rung: RungResult, evidence: Evidence | None) -> Iterato
         again = without.rungs[rung.name]
         low, high = again.interval
         yield (
-            f"Without the {without.left_out:,} images that nearly duplicate an image of another split: accuracy "
+            f"Without the {plural(without.left_out, 'near-duplicate')} of images of another split: accuracy "
             f"{again.accuracy:.4f}, {low:.4f} to {high:.4f}, n = {again.n:,}."
         )
     if run.split == "test":
@@ -96,7 +96,7 @@ def limitations(run: Run, rung: RungResult, about: Mapping[str, Any], evidence: 
     if few:
         yield f"{few:,} of {len(run.classes):,} classes have fewer than {FEW} images, so their recall is uncertain."
     if rung.metrics.unreadable:
-        yield f"{rung.metrics.unreadable:,} images could not be read and were skipped."
+        yield f"{plural(rung.metrics.unreadable, 'image was', 'images were')} skipped, as unreadable."
     findings = () if evidence is None else evidence.findings.found
     if findings:
         listed = [f"- {safe(one.code)}: {safe_sentence(one.message)}" for one in findings[:FINDINGS]]

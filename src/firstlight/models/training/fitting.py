@@ -113,7 +113,8 @@ def decided(recipe: Recipe, data: TrainingSet, setting: Setting, device: torch.d
         fitted = for_few(recipe, len(data.labels))
         if fitted != recipe:
             reasons.append(
-                f"{fitted.epochs} epochs of batches of {fitted.batch_size} for {len(data.labels):,} training images, "
+                f"{plural(fitted.epochs, 'epoch')} of batches of {fitted.batch_size} for "
+                f"{plural(len(data.labels), 'training image')}, "
                 f"so that there are at least {recipe.min_steps} steps."
             )
         recipe = fitted
