@@ -265,7 +265,7 @@ def test_the_same_differences_on_more_images_are_shown() -> None:
     assert found.smallest_shown is not None and found.smallest_shown < 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 40).flatmap(
         lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=2, max_size=6)

@@ -73,7 +73,7 @@ def test_interval_and_p_never_contradict_in_any_table_up_to_40_images() -> None:
     assert expected == found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 40).flatmap(
         lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=2, max_size=6)
