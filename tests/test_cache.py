@@ -17,6 +17,7 @@ from firstlight.data.decoding import cache, stack
 from firstlight.data.pixels import load
 from firstlight.data.splits import split
 from firstlight.data.table import Table
+from firstlight.progress import Step
 from tables import gray_folder, noise, table_of, write_images
 
 
@@ -268,7 +269,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_pixels(table: Table, monkeypatc
 def test_an_interrupted_load_leaves_nothing_behind(table: Table) -> None:
     """Ctrl-C in the middle of decoding leaves no half entry."""
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(step: Step) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -12,6 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 import pytest
 from torch import nn
@@ -68,6 +69,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
             csv.writer(text).writerows([["path", "label", "camera"], *some])
     for file in ("image.jpg", "image.png", "photos/cat/1.jpg"):
         shutil.copy(home / rows[0][0], home / file)
+    (home / "downloads").mkdir()
+    for place, (path, name, _) in enumerate(rows):
+        shutil.copy(home / path, home / "downloads" / f"{name}.{place}.jpg")
     return home
 
 
@@ -90,8 +94,8 @@ def user(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def stopped(command: str) -> str:
     """What a service prints, until its address answers and Ctrl-C has ended it."""
-    words = [*command.split(), "--port", "0"]
-    with subprocess.Popen(words, env=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    line = f"exec {command} --port 0"
+    with subprocess.Popen(line, shell=True, env=HERE, stdout=PIPE, stderr=STDOUT, text=True) as process:  # noqa: S602
         try:
             assert process.stdout is not None
             line = next(line for line in process.stdout if "http://" in line)
