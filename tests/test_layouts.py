@@ -95,6 +95,13 @@ NESTED = [
     ("100CANON 101CANON", ""),
     ("images", ""),
     ("with_mask without_mask", "with_mask without_mask"),
+    ("cat/batch_a cat/batch_b dog/batch_c dog/batch_d", "cat dog"),
+    ("10253/0 10253/1 10254/0 10254/1", "0 1"),
+    ("2019/0 2019/1 2020/0 2020/1", "2019 2020"),
+    ("40X/benign 40X/malignant 100X/benign 100X/malignant", "benign malignant"),
+    ("64x64/cat 64x64/dog 128x128/cat 128x128/dog", "cat dog"),
+    ("Art/Bed Art/Chair Clipart/Bed Product/Bed Product/Chair Real~World/Bed", "Bed Chair"),
+    ("real/faces fake/faces", "fake real"),
 ]
 
 
@@ -129,6 +136,9 @@ DIVIDED = [
     ("chest/train/N chest/train/P chest/test/N chest/chest/train/N chest/chest/train/P", "N P", "train test"),
     ("Training/Apple Training/Pear Test/Apple test-multiple_fruits papers", "Apple Pear", "train test"),
     ("train/a train/b test/unknown", "a b", "train test"),
+    ("trainA trainB testA testB", "A B", "train test"),
+    ("jpeg-192x192/train/rose jpeg-224x224/train/rose jpeg-224x224/test", "rose", "train test"),
+    ("cat/train cat/test/indoor cat/test/outdoor dog/train dog/test/indoor", "cat dog", "train test"),
     ("cat/train cat/test dog/train dog/test", "cat dog", "train test"),
     ("train_images test_images", "", "train test"),
     ("train/train test1/test1", "", "train test"),
@@ -196,8 +206,11 @@ def test_a_class_is_always_a_folder_of_the_path(folders: list[str], classes_from
 # What systems leave behind
 
 
+SYSTEM_TOO = ["@eaDir", "#Recycle", "$RECYCLE.BIN", "~snapshot", "__pycache__", "found.000", "Catalog Previews.lrdata"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", [*sorted(SYSTEM), "@eaDir", "#Recycle", "System Volume Information", "found.000"])
+@pytest.mark.parametrize("folder", [*sorted(SYSTEM), *SYSTEM_TOO])
 def test_folders_of_the_system_are_skipped_and_counted(tmp_path: Path, folder: str) -> None:
     """Thumbnails and trash of a NAS, Windows or a card are no classes and no images."""
     for key in ("cat/1.png", "dog/1.png", f"cat/{folder}/1.png/SYNOPHOTO_THUMB_S.jpg", f"{folder}/2.png"):
@@ -273,6 +286,8 @@ def touch(root: Path, *keys: str) -> Path:
         ("train/good/*.png test/cut/*.png ground_truth/cut/*_mask.png", "test/cut train/good"),
         ("ISIC_Input/*.jpg ISIC_GroundTruth/*_segmentation.png", "ISIC_Input"),
         ("images/*.jpg annotations/trimaps/*.png", "images"),
+        ("leftImg8bit/train/a_*_leftImg8bit.png gtFine/train/a_*_gtFine_labelIds.png", "leftImg8bit/train"),
+        ("training/images/*_training.tif training/1st_manual/*_manual1.gif", "training/images"),
         ("1/images/a.png 1/masks/*.png 2/images/b.png 2/masks/*.png", "1/images 2/images"),
         ("mask/*.png no_mask/*.png", "mask no_mask"),
         ("with_mask/*.png without_mask/*.png", "with_mask without_mask"),

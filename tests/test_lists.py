@@ -71,6 +71,7 @@ def test_a_csv_in_the_root_labels_a_heap_of_images(tmp_path: Path, heading: str)
         "name\tlabel\na.png\tcat\nb c.png\t007\n",
         'name,label\n"a.png","cat"\n"b c.png", 007 \n',
         "name,label\n./a.png,cat\n././b c.png,007\n",
+        ";\na.png;cat\nb c.png;007\n",
     ],
 )
 def test_the_dialects_of_csv_are_read(tmp_path: Path, text: str) -> None:

@@ -106,14 +106,16 @@ def _decoded(data: bytes, key: str) -> tuple[str, tuple[str, ...]]:
         return data.decode(), ()
     except UnicodeDecodeError:
         # The five bytes that Windows-1252 leaves free become question marks.
-        return data.decode("cp1252", "replace"), (f"{key} is not UTF-8 and was read as Windows-1252.",)
+        note = f"{key} is not UTF-8 and was read as Windows-1252; save it as UTF-8 if letters are wrong."
+        return data.decode("cp1252", "replace"), (note,)
 
 
 def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
     lines, delimiter = _lines(text), ""
     if found := re.match(r'\s*"?sep=(.)"?[ \t]*(?=[\r\n])', text):  # Excel's own first line
         delimiter, lines = found[1], _lines(text[found.end() :])
-    delimiter = delimiter or _delimiter(list(islice((line for line in lines if line.strip()), FIRST_LINES)))
+    filled = (line for line in lines if line.strip(f'{DELIMITERS}" \r\n'))
+    delimiter = delimiter or _delimiter(list(islice(filled, FIRST_LINES)))
 
     def rows() -> Iterator[list[str]]:
         return _parsed(_lines(text[found.end() :] if found else text), delimiter)

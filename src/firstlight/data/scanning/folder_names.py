@@ -55,25 +55,29 @@ VERSION = PLAIN | _words("""
     color colour colored coloured gray grey grayscale greyscale rgb raw original originals processed
     preprocessed augmented augmentation aug resized cropped crops segmented normalized normalised enhanced small
     large full hd version
-    bands rgbn clipart real sketch quickdraw infograph painting art cartoon webcam dslr
+    bands rgbn clipart real world sketch quickdraw infograph painting art cartoon webcam dslr
 """)
 
 # Words for folders of masks or boxes, which say what is where in an image.
 MASK_WORDS = _words("""
     mask masks segmentation segmentations segmentationclass segmentationobject seg groundtruth gt trimap trimaps
-    annotation annotations label labels labelids matte mattes
+    annotation annotations label labels labelids matte mattes manual
 """)
 
 # Folders that systems make, in any letter case.
 SYSTEM = {"system volume information", "network trash folder", "temporary items", "ipod photo cache"} | _words("""
-    thumbs thumbnails _thumbs _thumbnails @synoresource thevolumesettingsfolder
-    @eadir #recycle #snapshot @recycle @recently-snapshot @tmp @transcode @__thumb @sharesnap $recycle.bin
-    recycler recycled lost+found lost.dir __pycache__ $windows.~bt thumbs.db _vti_cnf _gsdata_ iscsitrg
+    thumbs thumbnails thevolumesettingsfolder recycler recycled lost+found lost.dir thumbs.db iscsitrg
+""")
+# Words that mean such a folder where a sign is before them: @eaDir, #recycle, ~snapshot, $RECYCLE.BIN, __pycache__.
+SIGNED = _words("""
+    eadir synoresource recycle recycle.bin trash snapshot snapshots recently-snapshot tmp temp transcode thumb thumbs
+    thumbnails sharesnap pycache windows.~bt vti_cnf gsdata cache
 """)
 MACOSX = "__MACOSX"
 
 TOKEN = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]|\d+|[^\W\d_a-zA-Z]+")
 CAMERA = re.compile(r"[1-9]\d\d[0-9A-Z_]{5}")  # 100CANON: a camera's folder (CIPA DC-009, section 3.2.2)
+SIZE = re.compile(r"\d+x(\d+)?", re.IGNORECASE)  # 224x224 in pixels, 40X under a microscope
 HASH = re.compile(r"(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+(\.\d+){3,}", re.IGNORECASE)
 
 
@@ -95,7 +99,9 @@ def is_system(name: str) -> bool:
         (True, True, False)
     """
     lower = name.lower()
-    return lower in SYSTEM or bool(re.fullmatch(r"found\.\d{3}", lower))
+    signed = re.fullmatch(r"[@#$~_]+(.*?)_*", lower)
+    made = signed is not None and signed[1] in SIGNED
+    return made or lower in SYSTEM or bool(re.fullmatch(r"found\.\d{3}|.*\.lrdata", lower))
 
 
 def is_split(name: str) -> bool:
@@ -130,8 +136,8 @@ def without_split(name: str) -> str:
     found = split_in(name)
     if found is None or not found[1]:
         return ""
-    words = "|".join(sorted(INSIDE, key=len, reverse=True))
-    return re.sub(rf"(?<![a-z])({words})(set|data|ing)?(?![a-z])", " ", name, flags=re.IGNORECASE).strip(" -_.")
+    rest = TOKEN.sub(lambda token: " " if split_in(token[0]) == (found[0], ()) else token[0], name)
+    return rest.strip(" -_.")
 
 
 def _with_plain(token: str, word: str) -> bool:
@@ -141,7 +147,7 @@ def _with_plain(token: str, word: str) -> bool:
 
 def is_plain(name: str) -> bool:
     """Whether a name only says that images are inside: images, JPEGImages, data_2."""
-    return _made_of(name, PLAIN)
+    return name.lower() in PLAIN or _made_of(name, PLAIN)
 
 
 def is_mask_folder(name: str) -> bool:
@@ -181,12 +187,13 @@ def are_parts(names: Collection[str]) -> bool:
     return len({tuple(one[:-1]) for one in cut}) == 1
 
 
-def are_versions(names: Iterable[str]) -> bool:
-    """Whether every name is that of a version of the same images: color and grayscale, notMNIST_small and _large."""
+def are_versions(names: Collection[str]) -> bool:
+    """Whether most names are those of versions of the same classes: color and grayscale, notMNIST_small and _large."""
     cut = [tokens(name) for name in names]
     while all(cut) and len({one[0] for one in cut}) == 1:  # what all names begin with
         cut = [one[1:] for one in cut]
-    return any(cut) and all(_made_of(" ".join(end), VERSION) for end in cut if end)
+    ends = [_made_of(" ".join(end), VERSION) for end in cut if end]
+    return sum(ends) * 2 > len(ends) or all(map(SIZE.fullmatch, names))
 
 
 def are_groups(names: Collection[str]) -> bool:
@@ -248,5 +255,7 @@ def _stem(name: str) -> str:
 
 
 def _made_of(name: str, words: Collection[str]) -> bool:
+    """Whether a name has only these words, and numbers or single letters that number them: batch_a, day 2."""
     found = tokens(name)
-    return any(token in words for token in found) and all(token in words or token.isdigit() for token in found)
+    numbered = (token in words or token.isdigit() or len(token) == 1 for token in found)
+    return any(token in words for token in found) and all(numbered)

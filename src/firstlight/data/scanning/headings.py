@@ -76,7 +76,7 @@ def roles(sheet: Sheet, source: str) -> Roles:
     if hot := _one_hot(sheet, rest):
         note = f"{source} has a column of 0 and 1 for each of {len(hot)} classes; the column with the 1 is the class."
         return Roles(name, hot, split, flag, root, note=note)
-    left = rest if not any(words) else [at for at in rest if words[at]]
+    left = rest if not any(words) else [at for at in rest if words[at] and not set(words[at]) <= set(SPLITS)]
     if len(left) == 1 and _repeats(sheet, left[0]):
         heading = sheet.headings[left[0]]
         note = f"{source} has no column called label; {heading} was used."

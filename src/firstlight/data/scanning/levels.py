@@ -23,6 +23,7 @@ Path = tuple[str, ...]
 STRAY = 0.1  # a folder with fewer images than this share of those in its sub-folders holds strays, not a class
 MANY = 20  # cases, such as patients, below which numbers may be classes
 CASES = 5  # times as many cases as classes
+ID = 1_000  # a number from which on it is that of a case, not of a class
 
 
 def name_classes(counts: Mapping[Path, int], classes_from: str) -> tuple[dict[Path, str], list[str]]:
@@ -34,7 +35,7 @@ def name_classes(counts: Mapping[Path, int], classes_from: str) -> tuple[dict[Pa
     1. X holds images itself: X is the class.
     2. X are groups by their names (patient1, 007) or versions (color, grayscale), Y are not: decide below X.
     3. Y are groups by their names (s0, day1, 2024-05-01): X is the class.
-    4. X are numbers, Y are few and the same everywhere: decide below X, since X are cases.
+    4. X are many or large numbers, Y are few and the same everywhere: decide below X, since X are cases.
     5. Y repeat under several X: X is the class.
     6. Y are names of their own: decide below X.
 
@@ -135,9 +136,15 @@ def _class_is_below(sizes: Mapping[Path, int]) -> bool:
     if grouped:
         return False  # 3
     under = Counter(child for _, child in pairs)
-    if are_numbers(tops) and len(tops) >= max(MANY, CASES * len(children)) and min(under.values()) > len(tops) / 4:
+    many = len(tops) >= max(MANY, CASES * len(children)) or _are_ids(tops)
+    if are_numbers(tops) and many and min(under.values()) > len(tops) / 4:
         return True  # 4
     return max(under.values()) == 1 and not are_numbers(children)  # 5, 6
+
+
+def _are_ids(names: Collection[str]) -> bool:
+    """Whether names are numbers that do not count the classes: 10253, 10254; years are none."""
+    return all(name.isdigit() and int(name) >= ID for name in names) and not are_dates(names)
 
 
 def _at(path: Path, classes_from: str) -> str:

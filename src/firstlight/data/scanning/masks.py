@@ -64,10 +64,18 @@ def _in_folders(entries: Entries) -> np.ndarray:
         mine, short = stems.filter(booleans(inside)), cut.filter(booleans(inside))
         known = pc.is_in(short, theirs)
         # Where no folder is called like that of the images, the files must be: 1_mask in one folder, 1 in another.
-        known = pc.or_(known, pc.is_in(mine, theirs)) if paired else pc.and_(known, pc.not_equal(mine, short))
+        if paired:
+            known = pc.or_(pc.or_(known, pc.is_in(mine, theirs)), pc.is_in(_bare(mine), _bare(theirs)))
+        else:
+            known = pc.and_(known, pc.not_equal(mine, short))
         if np.mean(to_numpy(known)) >= PAIRED:
             is_mask |= inside
     return is_mask
+
+
+def _bare(stems: pa.StringArray) -> pa.StringArray:
+    """Names without the words they end with: aachen_19_gtFine_color and aachen_19_leftImg8bit are the same image."""
+    return pc.replace_substring_regex(stems, r"([-_. ]+[A-Za-z][^-_. ]*)+$", "")
 
 
 def _belongs(masks: str, images: str) -> bool:

@@ -170,10 +170,13 @@ def _splits_further_down(filled: Collection[Path], inner: dict[Path, Path], note
     if not found or len(found) < len(filled) or not (whole or len({TRAIN, *found.values()} & {*found.values()}) > 1):
         return SplitFolders({}, {}, inner, frozenset(), False, tuple(notes))
     places = {path: place for path, place in at.items() if place is not None}
+    # Where a/train has class folders, the images directly in a/test are of unknown classes, not of one called a.
+    deep = {path[:place] for path, place in places.items() if found[path] == TRAIN and len(path) > place + 1}
+    flat = {path for path, place in places.items() if len(path) == place + 1 and path[:place] in deep}
     return SplitFolders(
         split=found,
         word={path: path[place] for path, place in places.items()},
-        inner={path: path[:place] + path[place + 1 :] for path, place in places.items()},
+        inner={path: () if path in flat else path[:place] + path[place + 1 :] for path, place in places.items()},
         aside=frozenset(),
         turned=all(places.values()),
         notes=tuple(notes),
