@@ -1,4 +1,4 @@
-"""`Shown`: what a notebook shows of a value, as HTML in which every text is escaped."""
+"""What a notebook shows of a value: `Shown`, HTML in which every text is escaped; `data_frame()`, its table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from firstlight.characters import visible
+from firstlight.errors import require
+
+if TYPE_CHECKING:
+    import pandas
 
 MOST_ROWS = 20
 
@@ -53,6 +58,13 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return self._view().html()
+
+
+def data_frame(rows: Any, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+    """Rows, or columns by name, as a data frame; where pandas is missing, the error is the line that installs it."""
+    with require("pandas", purpose="Data frames"):
+        import pandas
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def _line(tag: str, cells: Sequence[object]) -> str:

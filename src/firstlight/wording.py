@@ -59,18 +59,6 @@ def shortened(name: str, most: int = 80) -> str:
     return name if len(name) <= most else f"{name[: (most - 2) // 2]} … {name[-((most - 4) // 2) :]}"
 
 
-def duration(seconds: float) -> str:
-    """A duration in ms below one second, in s below two minutes, in minutes beyond.
-
-    Example:
-        >>> duration(0.0123), duration(12.3), duration(1234)
-        ('12.3 ms', '12.3 s', '20.6 min')
-    """
-    if seconds < 1:
-        return f"{seconds * 1e3:.1f} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
 def rough(seconds: float) -> str:
     """A measured duration to two digits, in the unit that suits it: more digits would be another pass's.
 

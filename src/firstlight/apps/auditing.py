@@ -17,7 +17,7 @@ from firstlight.data.scanning.options import Scanning
 from firstlight.data.sources import scan
 from firstlight.errors import ArgumentError
 from firstlight.progress import Meters
-from firstlight.wording import duration, plural
+from firstlight.wording import plural, rough
 
 SHOWN = 3  # groups of examples
 LABELS = "FL503"  # the one code that needs a model
@@ -97,4 +97,4 @@ def _summary(found: Findings, seconds: float) -> str:
     counts = [plural(sum(one.severity == name for one in found), name) for name in ("error", "warning", "note")]
     rate = found.images / max(seconds, 1e-9)
     summary = f"{plural(found.images, 'image')}: {', '.join(counts)}"
-    return f"{summary} ({duration(seconds)}, {rate:,.0f} images per second)."
+    return f"{summary} ({rough(seconds)}, {rate:,.0f} images per second)."

@@ -93,8 +93,6 @@ def serve(source: Path, place: Place | None = None, *, rung: str | None = None, 
         )
     session = Session.of(source, rung)
     remark(*guessing_lines(session.about["name"], rung))
-    if rung is None and session.about["name"] == "prior":
-        remark("The advised rung is prior, which predicts the same class for every image; --rung serves another one.")
     with _bound(host, place.port) as bound:
         address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
         hosts = ["127.0.0.1", "localhost", "[::1]", host] if _is_loopback(host) else ["*"]

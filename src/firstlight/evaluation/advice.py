@@ -173,7 +173,7 @@ def advise(
     elif len(seen) > 1 and rung.name != PRIOR:
         sentence += f" {rung.name} was chosen on these images, so expect slightly less on new ones."
     if costs:
-        sentence += _cost_sentence(rung, seen, costs)
+        sentence += _cost_sentence(ladder, place, costs)
     return Advice(
         rung=rung.name,
         sentence=sentence,
@@ -249,13 +249,13 @@ def _reached(ladder: _Ladder, place: int) -> str:
     return f"{reached.accuracy:.3f} [{low:.3f}, {high:.3f}] on {plural(reached.n, 'image')}"
 
 
-def _cost_sentence(rung: Predictions, rungs: Sequence[Predictions], costs: Mapping[str, Cost]) -> str:
+def _cost_sentence(ladder: _Ladder, place: int, costs: Mapping[str, Cost]) -> str:
     """The cost of the advised rung, compared with the most accurate rung, or with the one before if it is that."""
-    place = [one.name for one in rungs].index(rung.name)
-    best = max(rungs, key=lambda one: int(np.count_nonzero(one.correct)))
-    other = best if np.count_nonzero(best.correct) > np.count_nonzero(rung.correct) else rungs[max(place - 1, 0)]
+    best = ladder.best()
+    against = best if ladder.right(best) > ladder.right(place) else max(place - 1, 0)
+    rung, other = ladder.rungs[place], ladder.rungs[against]
     text = f" {rung.name} takes {costs[rung.name]}"
-    if other is rung:
+    if against == place:
         return f"{text}."
     gap = evaluate(other).accuracy - evaluate(rung).accuracy
     accuracy = f"{abs(gap):.3f} {'more' if gap > 0 else 'less'} accurate" if gap else "as accurate"

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from firstlight.arrow import to_numpy
 from firstlight.characters import visible
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.paired import paired_interval, smallest_shown
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.evaluation.uncertainty import holm_factors, mcnemar
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.tabular import Column, text_table
 from firstlight.wording import p_number, p_value, plural, signed
 
@@ -206,11 +206,9 @@ class Comparisons(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row a comparison; ``low`` and ``high`` are the ends of the interval."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
         rows = [row.to_dict() | {"low": row.interval[0], "high": row.interval[1]} for row in self.rows]
         columns = ["name", "against", "n", "difference", "low", "high", "only_this", "only_other", "p", "verdict"]
-        return pandas.DataFrame(rows, columns=[*columns, "level", "pairs", "smallest_shown"])
+        return data_frame(rows, columns=[*columns, "level", "pairs", "smallest_shown"])
 
 
 def compare(

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from firstlight.characters import visible
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions, predictions_of
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -63,11 +63,9 @@ class LabelErrors(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row an image: key, label, suggested, margin."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
         names = np.array(self.classes, object)
         columns = {"key": self.keys, "label": names[self.labels], "suggested": names[self.suggested]}
-        return pandas.DataFrame(columns | {"margin": self.margins})
+        return data_frame(columns | {"margin": self.margins})
 
     def __str__(self) -> str:
         head = f"{plural(len(self), 'label')} to check; estimated share of wrong labels {self.share:.4f}"

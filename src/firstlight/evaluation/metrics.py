@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firstlight.characters import visible
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.evaluation.uncertainty import mean_of_shares, mean_of_values, sum_of_gaps, wilson
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -139,19 +139,8 @@ class Evaluation(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row a class: n, correct, recall and its interval."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
-        rows = {
-            name: {
-                "n": one.n,
-                "correct": one.correct,
-                "recall": one.recall,
-                "low": one.interval[0],
-                "high": one.interval[1],
-            }
-            for name, one in self.recall.items()
-        }
-        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("class")
+        rows = [(name, one.n, one.correct, one.recall, *one.interval) for name, one in self.recall.items()]
+        return data_frame(rows, ["class", "n", "correct", "recall", "low", "high"]).set_index("class")
 
 
 def evaluate(predictions: Predictions | Holder) -> Evaluation:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.characters import columns_of, padded, visible
-from firstlight.errors import ArgumentError, require
+from firstlight.characters import visible
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Predictions
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
+from firstlight.tabular import Column, text_table
 from firstlight.wording import p_value
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ class Stratified(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row a slice: correct and n of both, and the difference of the accuracies."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
-        return pandas.DataFrame(self._rows(), columns=self._columns)
+        return data_frame(self._rows(), columns=self._columns)
 
     def __str__(self) -> str:
         head = f"{self.first} compared with {self.other} by {self.name}, each on its own images"
@@ -107,14 +106,9 @@ class Stratified(Shown):
             return f"{head}: no slice has images of both"
         rows = [("all slices", self._whole(self.firsts), self._whole(self.others))]
         rows += list(zip(self.parts, self.firsts, self.others, strict=True))
-        table = [("", self.first, self.other, "difference")]
-        table += [(part, _share(*a), _share(*b), f"{a[0] / a[1] - b[0] / b[1]:+.3f}") for part, a, b in rows]
-        shown = [[visible(cell) for cell in row] for row in table]
-        widths = [max(map(columns_of, column)) for column in zip(*shown, strict=True)]
-        lines = [
-            "  ".join(["", *(padded(cell, width) for cell, width in zip(row, widths, strict=True))]).rstrip()
-            for row in shown
-        ]
+        cells = [(part, _share(*a), _share(*b), f"{a[0] / a[1] - b[0] / b[1]:+.3f}") for part, a, b in rows]
+        heads = [Column(name) for name in ("", self.first, self.other, "difference")]
+        lines = [f"  {line}" for line in text_table(heads, cells)]
         lines.append(f"  inside the slices: {p_value(self.p)} by Mantel and Haenszel's test")
         if self.left_out:
             lines.append(f"  not compared: {self.left_out:,} images in slices where only one of the two has any")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.characters import columns_of, padded, visible
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import ALPHA
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Holder, Predictions
 from firstlight.evaluation.uncertainty import holm, wilson
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.wording import p_value, plural
 
 if TYPE_CHECKING:
@@ -110,14 +110,12 @@ class Slices(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row for each rung and slice."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
         rows = [
             {"rung": rung, "slice": part.name, **cell.to_dict()}
             for rung, cells in zip(self.rungs, self.cells, strict=True)
             for part, cell in zip(self.parts, cells, strict=True)
         ]
-        return pandas.DataFrame(rows)
+        return data_frame(rows)
 
     def __repr__(self) -> str:
         of = f"{plural(len(self.rungs), 'rung')} in {plural(len(self.parts), 'slice')}"

@@ -10,9 +10,8 @@ import numpy as np
 
 from firstlight.characters import visible
 from firstlight.data.decoding.loading import Preprocessing
-from firstlight.errors import require
 from firstlight.models.attribution import Attribution
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.runs.history import Epoch
 from firstlight.runs.training import TrainingRecord
 from firstlight.wording import plural
@@ -132,9 +131,7 @@ class Classifier(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row: name, kind, classes, preprocessing, temperature, seed, fingerprint of the table."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
-        return pandas.DataFrame([self._facts()])
+        return data_frame([self._facts()])
 
     def predict(self, images: Any, *, split: str | None = None) -> Predictions:
         """Scores images, as `firstlight.predict` does.

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.atomic import new_file
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
+from firstlight.notebook import data_frame
 from firstlight.reporting.letters import use_fonts
 
 if TYPE_CHECKING:
@@ -161,9 +162,7 @@ class Picture:
 
     def frame(self) -> pandas.DataFrame:
         """The numbers behind it."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
-        return pandas.DataFrame({name: list(values) for name, values in self.columns.items()})
+        return data_frame({name: list(values) for name, values in self.columns.items()})
 
     def _repr_html_(self) -> str:
         # in a tag of its own, since SVG inside the page is taken out of notebooks that are not trusted yet

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.scanning.options import Scanning
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.advice import Advice
 from firstlight.evaluation.compare import Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.predictions import Predictions
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.runs.history import Epoch
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel
@@ -369,9 +369,7 @@ def _ladder_row(rung: RungResult) -> tuple[object, ...]:
 
 
 def _frame(rungs: Sequence[RungResult]) -> pandas.DataFrame:
-    with require("pandas", purpose="Data frames"):
-        import pandas
-    return pandas.DataFrame(map(_ladder_row, rungs), columns=LADDER)
+    return data_frame(map(_ladder_row, rungs), columns=LADDER)
 
 
 @cache

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firstlight.characters import visible
-from firstlight.errors import ArgumentError, require
-from firstlight.notebook import Shown, View
+from firstlight.errors import ArgumentError
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.wording import plural
 
 if TYPE_CHECKING:
@@ -173,10 +173,8 @@ class Findings(Shown, Sequence[Finding]):
 
     def frame(self) -> pandas.DataFrame:
         """One row a finding: code, severity, count, message, advice."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
         names = ("code", "severity", "count", "message", "advice")
-        return pandas.DataFrame([{name: getattr(one, name) for name in names} for one in self.found], columns=names)
+        return data_frame([{name: getattr(one, name) for name in names} for one in self.found], columns=names)
 
     def __str__(self) -> str:
         lines = [str(one) for one in self.found] or [f"Nothing was found in {plural(self.images, 'image')}."]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.characters import visible
-from firstlight.errors import require
 from firstlight.models.explaining.neighbours import Neighbour
-from firstlight.notebook import Shown, View
+from firstlight.notebook import Shown, View, data_frame
 from firstlight.runs.seal import plain
 
 if TYPE_CHECKING:
@@ -148,8 +147,6 @@ class Explanation(Shown):
 
     def frame(self) -> pandas.DataFrame:
         """One row per pixel: row, column, its value or values, its contribution, and the occlusion if there is any."""
-        with require("pandas", purpose="Data frames"):
-            import pandas
         rows, columns = np.indices(self.map.shape)
         names = ("value",) if self.image.shape[2] == 1 else ("red", "green", "blue")
         found = {"row": rows.ravel(), "column": columns.ravel()}
@@ -157,7 +154,7 @@ class Explanation(Shown):
         found["contribution"] = self.map.ravel()
         if self.occlusion is not None:
             found["occlusion"] = self.occlusion.ravel()
-        return pandas.DataFrame(found)
+        return data_frame(found)
 
 
 def _region(row: int, column: int, shape: tuple[int, ...]) -> str:
