@@ -13,10 +13,12 @@ import pytest
 
 from firstlight.errors import FirstlightError
 from firstlight.evaluation.advice import Advice
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.comparison import Comparison
 from firstlight.evaluation.metrics import Evaluation, Mistake, Recall
 from firstlight.evaluation.predictions import Predictions
-from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
+from firstlight.runs.request import Request, versions
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import InMemory, RungResult, Seconds
 from firstlight.runs.seal import seal, unseal
 from firstlight.runs.tensors import SavedModel
 

@@ -318,7 +318,7 @@ def test_unreadable_images_are_told_by_reason(tmp_path: Path) -> None:
 
 def test_leaked_images_are_left_out_of_a_second_score(tmp_path: Path) -> None:
     """The run's evidence has every rung's accuracy without them, with its n."""
-    from firstlight.runs.evidence import read_evidence
+    from firstlight.runs.evidence_file import read_evidence
 
     root = clean(tmp_path / "photos")
     same_in_splits(root)

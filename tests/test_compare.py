@@ -16,7 +16,8 @@ from statsmodels.stats.multitest import multipletests
 
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.advice import Advice, advise
-from firstlight.evaluation.compare import Comparisons, compare
+from firstlight.evaluation.compare import compare
+from firstlight.evaluation.comparison import Comparisons
 from firstlight.evaluation.predictions import Predictions
 from ladders import ladder, pair, rung
 

@@ -31,7 +31,7 @@ from firstlight.models.explaining import neighbours as looking
 from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.training.network import Network, views_of
-from firstlight.runs.results import InMemory, RungResult, Seconds
+from firstlight.runs.rung_result import InMemory, RungResult, Seconds
 from tables import noise
 
 CENTROIDS = ("l1", "l2", "cosine")

@@ -22,7 +22,7 @@ from firstlight.models.exporting.document import document
 from firstlight.models.exporting.session import Session
 from firstlight.reporting import picture
 from firstlight.reporting.report import render
-from firstlight.runs.evidence import EVIDENCE, read_evidence
+from firstlight.runs.evidence_file import EVIDENCE, read_evidence
 from firstlight.runs.folder import read_run
 from firstlight.runs.seal import VERSION, digest
 from firstlight.runs.tensors import METADATA

@@ -14,7 +14,8 @@ from firstlight.errors import RunError
 from firstlight.runs.folder import read_run
 from firstlight.runs.growing import Numbered, add_rung, begin_run, end_run, load_checkpoint, save_checkpoint
 from firstlight.runs.history import COLUMNS, Epoch, from_csv, to_csv
-from firstlight.runs.results import Request, Run
+from firstlight.runs.request import Request
+from firstlight.runs.results import Run
 from firstlight.runs.tensors import SavedModel
 from run_folders import everything, made
 

@@ -30,7 +30,7 @@ from firstlight.reporting.report import report
 from firstlight.reporting.reproducing import reproducing
 from firstlight.runs.folder import read_run
 from firstlight.runs.images import own_images
-from firstlight.runs.results import Request
+from firstlight.runs.request import Request
 
 
 def read(folders: str, classes_from: str = "auto") -> Layout:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from firstlight.evaluation.compare import ALPHA, Counts, compare_all, corrected
+from firstlight.evaluation.compare import Counts, compare_all, corrected
+from firstlight.evaluation.comparison import ALPHA
 from firstlight.evaluation.paired import paired_interval, smallest_shown, tango
 from ladders import rung
 

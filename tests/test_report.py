@@ -24,7 +24,7 @@ from firstlight.errors import ArgumentError, RunError
 from firstlight.reporting import pictures
 from firstlight.reporting.report import render, report
 from firstlight.reporting.summary import summary
-from firstlight.runs.evidence import EVIDENCE, read_evidence, write_evidence
+from firstlight.runs.evidence_file import EVIDENCE, read_evidence, write_evidence
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.training import SeedResults

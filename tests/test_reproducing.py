@@ -17,7 +17,7 @@ import firstlight as fl
 from command import firstlight, refused
 from firstlight.data.decoding.loading import Loading
 from firstlight.reporting.reproducing import reproducing
-from firstlight.runs.results import Request
+from firstlight.runs.request import Request
 
 
 @pytest.fixture(scope="module")

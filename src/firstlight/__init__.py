@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from firstlight.errors import FirstlightError as FirstlightError
     from firstlight.evaluation.advice import Advice as Advice
     from firstlight.evaluation.advice import advise as advise
-    from firstlight.evaluation.compare import Comparison as Comparison
-    from firstlight.evaluation.compare import Comparisons as Comparisons
     from firstlight.evaluation.compare import compare as compare
+    from firstlight.evaluation.comparison import Comparison as Comparison
+    from firstlight.evaluation.comparison import Comparisons as Comparisons
     from firstlight.evaluation.label_errors import LabelErrors as LabelErrors
     from firstlight.evaluation.label_errors import label_errors as label_errors
     from firstlight.evaluation.metrics import Evaluation as Evaluation
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from firstlight.runs.folder import read_run as read_run
     from firstlight.runs.history import Epoch as Epoch
     from firstlight.runs.results import Run as Run
-    from firstlight.runs.results import RungResult as RungResult
+    from firstlight.runs.rung_result import RungResult as RungResult
     from firstlight.runs.slicing import simpson as simpson
     from firstlight.runs.slicing import slices as slices
     from firstlight.runs.tensors import SavedModel as SavedModel
@@ -63,8 +63,8 @@ _ROOMS = {
     "Augmentation": "models.training.recipes",
     "ClassSums": "models.closed_form.sums",
     "Classifier": "models.classifier",
-    "Comparison": "evaluation.compare",
-    "Comparisons": "evaluation.compare",
+    "Comparison": "evaluation.comparison",
+    "Comparisons": "evaluation.comparison",
     "Epoch": "runs.history",
     "Evaluation": "evaluation.metrics",
     "Explanation": "models.explaining.explanation",
@@ -80,7 +80,7 @@ _ROOMS = {
     "Predictions": "evaluation.predictions",
     "Recipe": "models.training.recipes",
     "Run": "runs.results",
-    "RungResult": "runs.results",
+    "RungResult": "runs.rung_result",
     "SavedModel": "runs.tensors",
     "Session": "models.exporting.session",
     "Slices": "evaluation.slices",

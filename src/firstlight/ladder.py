@@ -43,7 +43,7 @@ from firstlight.models.training.monitoring import labelled, monitored, training_
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.progress import Progress, Report, Step, counted, reported
-from firstlight.runs.evidence import has_evidence, write_evidence
+from firstlight.runs.evidence_file import has_evidence, write_evidence
 from firstlight.runs.growing import (
     Numbered,
     add_rung,
@@ -56,7 +56,9 @@ from firstlight.runs.growing import (
 )
 from firstlight.runs.history import Epoch
 from firstlight.runs.ledger import count_reading, dataset_of, readings_of
-from firstlight.runs.results import InMemory, Request, Run, RungResult, Seconds, versions
+from firstlight.runs.request import Request, versions
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import InMemory, RungResult, Seconds
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import SeedResults
 from firstlight.seeds import seed_of

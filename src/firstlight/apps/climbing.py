@@ -23,10 +23,11 @@ from firstlight.data.table import Table
 from firstlight.ladder import climb
 from firstlight.progress import Meters, Step
 from firstlight.reporting.report import report
-from firstlight.runs.evidence import read_evidence
+from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.growing import Numbered
 from firstlight.runs.history import Epoch
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.wording import plural
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from firstlight.apps.screen import print_json
 from firstlight.apps.terminal import say, width
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import Comparison, Comparisons, compare
+from firstlight.evaluation.compare import compare
+from firstlight.evaluation.comparison import Comparison, Comparisons
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 from firstlight.runs.slicing import simpson, slices

@@ -9,7 +9,8 @@ from functools import cached_property
 from firstlight.characters import columns_of, cut, visible
 from firstlight.evaluation.metrics import Recall
 from firstlight.runs.history import Epoch
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.tabular import Column, TextTable
 from firstlight.wording import plural, rough
 

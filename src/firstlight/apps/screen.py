@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from firstlight.runs.evidence import Evidence
-    from firstlight.runs.results import RungResult
+    from firstlight.runs.rung_result import RungResult
 
 SHADES, PLAIN_SHADES = " ░▒▓█", " .+*#"  # the latter where the encoding does not have the former
 GAP = "   "  # between two images

@@ -10,7 +10,8 @@ import numpy as np
 
 from firstlight.characters import visible
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import ALPHA, Comparison, Comparisons, compare_all, with_one
+from firstlight.evaluation.compare import compare_all, with_one
+from firstlight.evaluation.comparison import ALPHA, Comparison, Comparisons
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.notebook import Shown, View

@@ -11,7 +11,7 @@ import numpy as np
 
 from firstlight.characters import columns_of, padded, visible
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.compare import ALPHA
+from firstlight.evaluation.comparison import ALPHA
 from firstlight.evaluation.parts import parts_of
 from firstlight.evaluation.predictions import Holder, Predictions
 from firstlight.evaluation.uncertainty import holm, wilson

@@ -17,7 +17,8 @@ from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import Prototypes
 from firstlight.runs.description import described
-from firstlight.runs.results import RungResult, versions
+from firstlight.runs.request import versions
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 

@@ -18,7 +18,8 @@ from firstlight.models.training.monitoring import fingerprint
 from firstlight.progress import Progress
 from firstlight.runs.folder import read_run
 from firstlight.runs.ledger import count_reading, dataset_of
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.tensors import SavedModel
 
 # Whatever holds a fitted model, or is a file of one: of a run or its folder, the advised rung.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.evaluation.compare import ALPHA, Comparison
+from firstlight.evaluation.comparison import ALPHA, Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
@@ -17,7 +17,8 @@ from firstlight.reporting.images import address, signed
 from firstlight.reporting.reproducing import reproducing
 from firstlight.reporting.summary import summary
 from firstlight.runs.evidence import Evidence, ShownImage
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.training import TrainingRecord
 from firstlight.wording import p_value, plural, rough
 from firstlight.wording import signed as signed_number

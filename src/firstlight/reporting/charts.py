@@ -10,7 +10,8 @@ import numpy as np
 
 from firstlight.reporting import pictures
 from firstlight.reporting.picture import DARK, LIGHT, Picture
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 
 PX_AN_INCH = 108  # so that letters of 9 pt are as large as the page's small ones
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from firstlight.atomic import new_file
 from firstlight.errors import ArgumentError, RunError
 from firstlight.reporting.chapters import content
-from firstlight.runs.evidence import read_evidence
+from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
 from firstlight.runs.results import Run
 

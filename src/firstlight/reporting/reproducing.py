@@ -8,7 +8,7 @@ from typing import Any
 
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.scanning.options import Scanning
-from firstlight.runs.results import Request
+from firstlight.runs.request import Request
 
 SIZES = {"hidden": "--hidden"}  # of networks, and their options on the command line
 LOSSES = ("l1", "mse", "bce", "cross_entropy")  # others are functions of the user's own

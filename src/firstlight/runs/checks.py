@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import RunError
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.comparison import Comparison
 from firstlight.evaluation.metrics import Evaluation
 
 # By the name of the field, wherever it is; every other number only has to be of a size that can be computed with.
@@ -53,7 +53,7 @@ def sound(record: Any, where: Path | str, remedy: str, *checks: Iterable[Doubt])
         RunError: at the first field that is wrong; the message names it.
 
     Example:
-        >>> from firstlight.runs.results import Seconds
+        >>> from firstlight.runs.rung_result import Seconds
         >>> sound(Seconds(fit=-1.0, predict=2.0), "run.json", "climb again")
         Traceback (most recent call last):
         firstlight.errors.RunError: run.json is not as expected ($.fit is '-1.0', expected a number that is not neg...

@@ -12,12 +12,14 @@ from typing import Any
 from firstlight.data.table import SPLITS
 from firstlight.errors import RunError
 from firstlight.evaluation.advice import Advice
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.comparison import Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.runs.checks import Doubt, of_comparison, of_evaluation, sound
 from firstlight.runs.files import AGAIN, FileRecord
 from firstlight.runs.records import record
-from firstlight.runs.results import Request, Run, Seconds
+from firstlight.runs.request import Request
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import Seconds
 from firstlight.runs.seal import plain, seal, unseal
 from firstlight.runs.training import TrainingRecord
 

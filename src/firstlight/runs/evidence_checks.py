@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from firstlight.data.table import SPLITS
 from firstlight.evaluation.slices import Slices
 from firstlight.runs.checks import Doubt
+from firstlight.runs.evidence import Evidence
 from firstlight.runs.results import Run
-
-if TYPE_CHECKING:
-    from firstlight.runs.evidence import Evidence
 
 WHY = ("wrong", "uncertain", "typical")
 

@@ -15,7 +15,8 @@ from firstlight.runs.files import READINGS, RUN, RUNGS, FileRecord, existing, pu
 from firstlight.runs.ledger import readings_of
 from firstlight.runs.outputs import Stored, write_outputs
 from firstlight.runs.readings import Readings, read_readings, write_readings
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 
 
 def next_folder(parent: str | Path, name: str) -> Path:
@@ -69,7 +70,7 @@ def write_run(run: Run, folder: str | Path) -> Run:
     Example:
         >>> import tempfile
         >>> from firstlight.runs.readings import count_test_reading
-        >>> from firstlight.runs.results import Request
+        >>> from firstlight.runs.request import Request
         >>> about = {"request": Request(), "decided": (), "versions": {}, "seed": 7, "fingerprint": ""}
         >>> run = Run(**about, classes=("3", "7"), split="test", unreadable=0, rungs=())
         >>> with tempfile.TemporaryDirectory() as parent:

@@ -10,13 +10,14 @@ from pathlib import Path
 from firstlight.atomic import new_file, remove_abandoned, writing
 from firstlight.errors import RunError
 from firstlight.evaluation.advice import Advice
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.comparison import Comparison
 from firstlight.runs.document import document, read_document, write_document
 from firstlight.runs.files import HISTORY, READINGS, RUN, RUNGS, FileRecord
 from firstlight.runs.folder import next_folder, read_run, refuse_taken, write_run
 from firstlight.runs.history import Epoch, to_csv
 from firstlight.runs.outputs import write_outputs
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 from firstlight.wording import plural, shortlist

@@ -23,7 +23,7 @@ from firstlight.runs.files import (
     unchanged,
 )
 from firstlight.runs.history import Epoch, from_csv, to_csv
-from firstlight.runs.results import RungResult
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.seal import digest
 from firstlight.runs.tensors import SavedModel, pack, unpack
 

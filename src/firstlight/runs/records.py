@@ -24,7 +24,7 @@ def record(kind: type[Record], values: Any, where: Path | str, remedy: str) -> R
         RunError: where a field is missing or of another type; the message names it.
 
     Example:
-        >>> from firstlight.runs.results import Seconds
+        >>> from firstlight.runs.rung_result import Seconds
         >>> record(Seconds, {"fit": 1.5, "predict": 2}, Path("run.json"), "climb again")
         Seconds(fit=1.5, predict=2.0)
         >>> record(Seconds, {"fit": "1.5", "predict": 2}, Path("run.json"), "climb again")

@@ -1,28 +1,22 @@
-"""`Run` and `RungResult`: the result of a climb as values; nothing here knows about files."""
+"""`Run`: the result of a climb as a value; nothing here knows about files."""
 
 from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firstlight.data.decoding.loading import Loading
-from firstlight.data.scanning.options import Scanning
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.advice import Advice
-from firstlight.evaluation.compare import Comparison
-from firstlight.evaluation.metrics import Evaluation
-from firstlight.evaluation.predictions import Predictions
-from firstlight.notebook import Shown, View, data_frame
-from firstlight.runs.history import Epoch
+from firstlight.evaluation.comparison import Comparison
+from firstlight.notebook import Shown, View
+from firstlight.runs.request import Request
+from firstlight.runs.rung_result import LADDER, RungResult, ladder_frame, ladder_row
 from firstlight.runs.seal import plain
-from firstlight.runs.tensors import SavedModel
-from firstlight.runs.training import TrainingRecord
 from firstlight.wording import choose, plural
 
 if TYPE_CHECKING:
@@ -31,31 +25,6 @@ if TYPE_CHECKING:
     from firstlight.models.classifier import Classifier
 
 WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """The arguments of a climb.
-
-    Attributes:
-        data: the images' source as it was passed.
-        scanning: how it was read: the options of `scan`.
-        rungs: the names of the rungs, simplest first.
-        split: that is measured on.
-        loading: how images are brought to one shape, with what was decided.
-        seeds: each network is trained once per seed; the first one is the run's.
-        effort: ``"quick"``, ``"standard"`` or ``"thorough"``; None where no rung is trained.
-        options: fields of `Recipe` that replace the recipe's own.
-    """
-
-    data: str = ""
-    scanning: Scanning = field(default_factory=Scanning)
-    rungs: tuple[str, ...] = ()
-    split: str = "validation"
-    loading: Loading = field(default_factory=Loading)
-    seeds: tuple[int, ...] = (0,)
-    effort: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class NextStep(NamedTuple):
@@ -71,110 +40,6 @@ class NextStep(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.text}:\n  {self.command}"
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """How long a rung took.
-
-    Attributes:
-        fit: to fit it, once.
-        predict: to predict all images that were measured; the median of several passes over a part of them.
-    """
-
-    fit: float
-    predict: float
-
-
-class Outputs(Protocol):
-    """The large results of a rung, in memory or read from its files at first use."""
-
-    @property
-    def predictions(self) -> Predictions: ...
-    @property
-    def model(self) -> SavedModel: ...
-    @property
-    def history(self) -> tuple[Epoch, ...]: ...
-
-
-@dataclass(frozen=True, eq=False)
-class InMemory:
-    """`Outputs` that are in memory."""
-
-    predictions: Predictions
-    model: SavedModel
-    history: tuple[Epoch, ...] = ()
-
-
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class RungResult(Shown):
-    """The result of one rung of a run.
-
-    Attributes:
-        name: the rung's name: letters, digits, ``-`` and ``_``.
-        metrics: what `evaluate` says of its predictions.
-        seconds: how long fitting and predicting took.
-        outputs: predictions, model and history; those of a run that was read from its folder are loaded at first use.
-        training: how it was trained; None for a rung that is computed in closed form.
-
-    Example:
-        >>> import firstlight as fl
-        >>> rung = fl.climb(digits, rungs=["centroid-l2"])["centroid-l2"]
-        >>> rung.metrics.n, rung.predictions.scores.shape, rung.classifier.shape
-        (357, (357, 10), (8, 8, 1))
-    """
-
-    name: str
-    metrics: Evaluation
-    seconds: Seconds
-    outputs: Outputs = field(repr=False)
-    training: TrainingRecord | None = None
-
-    @property
-    def predictions(self) -> Predictions:
-        """Its scores on the split that the run measures on."""
-        return self.outputs.predictions
-
-    @property
-    def model(self) -> SavedModel:
-        """The fitted model as plain data."""
-        return self.outputs.model
-
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """The epochs of its training, those of all seeds; empty where it was not trained."""
-        return self.outputs.history
-
-    @cached_property
-    def classifier(self) -> Classifier:
-        """The fitted model, which predicts new images; restored at first use."""
-        from firstlight.models.checkpoint import restore
-
-        return restore(self.model)
-
-    def predict(self, images: Any, *, split: str | None = None) -> Predictions:
-        """Scores images, as `firstlight.predict` does: one file, picture or array, a list of these, a folder."""
-        return self.classifier.predict(images, split=split)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The rung's numbers as plain values: name, metrics and times in one dict."""
-        about = {"seconds": self.seconds, "training": {} if self.training is None else self.training.to_dict()}
-        return plain({**self.metrics.to_dict(), "name": self.name, **about})
-
-    def __repr__(self) -> str:
-        return self.row()
-
-    def _view(self) -> View:
-        return View(self.name, LADDER, [_ladder_row(self)])
-
-    def frame(self) -> pandas.DataFrame:
-        """One row, as `Run.frame`."""
-        return _frame([self])
-
-    def row(self, width: int = 0) -> str:
-        """Its name, padded to a width, with its accuracy, interval and n."""
-        metrics, (low, high) = self.metrics, self.metrics.interval
-        return f"{self.name:<{width}}  {metrics.accuracy:.3f} [{low:.3f}, {high:.3f}]  n={metrics.n}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -343,46 +208,13 @@ class Run(Shown):
     def _view(self) -> View:
         head, *_ = repr(self).splitlines()
         advice = [] if self.advice is None else [self.advice.sentence]
-        return View(head, LADDER, map(_ladder_row, self.rungs), len(self), advice)
+        return View(head, LADDER, map(ladder_row, self.rungs), len(self), advice)
 
     def frame(self) -> pandas.DataFrame:
         """One row a rung: n, correct, accuracy with its interval, the other metrics, seconds to fit and predict."""
-        return _frame(self.rungs)
+        return ladder_frame(self.rungs)
 
     def __str__(self) -> str:
         advice = "" if self.advice is None else textwrap.fill(self.advice.sentence, WIDTH)
         hint = "" if self.test_hint is None else str(self.test_hint)
         return "\n".join(filter(None, [repr(self), advice, hint]))
-
-
-LADDER = (
-    *("rung", "n", "correct", "accuracy", "low", "high", "balanced_accuracy", "log_loss", "calibration_error"),
-    *("seconds_to_fit", "seconds_to_predict"),
-)
-
-
-def _ladder_row(rung: RungResult) -> tuple[object, ...]:
-    """The columns of `LADDER`."""
-    seen, (low, high) = rung.metrics, rung.metrics.interval
-    of = (rung.name, seen.n, seen.correct, seen.accuracy, low, high)
-    return (*of, seen.balanced_accuracy, seen.log_loss, seen.calibration_error, rung.seconds.fit, rung.seconds.predict)
-
-
-def _frame(rungs: Sequence[RungResult]) -> pandas.DataFrame:
-    return data_frame(map(_ladder_row, rungs), columns=LADDER)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions that a run depends on: firstlight, python, numpy, pyarrow, and the platform.
-
-    Example:
-        >>> sorted(versions())
-        ['firstlight', 'numpy', 'platform', 'pyarrow', 'python']
-    """
-    import platform
-    from importlib.metadata import version
-
-    packages = {name: version(name) for name in ("firstlight", "numpy", "pyarrow")}
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return {**packages, "python": platform.python_version(), "platform": system}

@@ -9,8 +9,9 @@ from typing import Any
 from firstlight.errors import ArgumentError, require
 from firstlight.models.exporting.card_description import class_list, description, name_of, preprocessing, training
 from firstlight.models.exporting.card_evaluation import evaluation, limitations
-from firstlight.runs.evidence import read_evidence
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.evidence_file import read_evidence
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 
 USE = """```python
 from pathlib import Path

@@ -14,7 +14,8 @@ from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
 from firstlight.models.exporting.markdown import one_line, safe, safe_sentence
 from firstlight.runs.evidence import Evidence
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.training import TrainingRecord
 from firstlight.wording import plural, rough
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
-from firstlight.evaluation.compare import Comparison, with_one
+from firstlight.evaluation.compare import with_one
+from firstlight.evaluation.comparison import Comparison
 from firstlight.models.exporting.markdown import safe, safe_sentence
 from firstlight.runs.evidence import Evidence
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.wording import p_value, plural, signed
 
 WORST, MISTAKES, FINDINGS = 5, 3, 10  # how many classes, pairs of classes and findings a card lists

@@ -8,7 +8,7 @@ import numpy as np
 
 from firstlight.models.checkpoint import intact
 from firstlight.models.exporting.look import look
-from firstlight.runs.evidence import read_evidence
+from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.results import Run
 from firstlight.runs.seal import plain
 

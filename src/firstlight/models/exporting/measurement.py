@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.evaluation.compare import Comparison, Counts, corrected
+from firstlight.evaluation.compare import Counts, corrected
+from firstlight.evaluation.comparison import Comparison
 from firstlight.evaluation.uncertainty import wilson
 from firstlight.models.exporting.session import Answer, Runtime, Session
 

@@ -13,9 +13,10 @@ from firstlight.data.decoding.stack import read_all
 from firstlight.data.files import reader
 from firstlight.errors import RunError
 from firstlight.models.exporting.session import Engine
-from firstlight.runs.evidence import read_evidence
+from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.images import own_images
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 
 MOST = 1000  # images of the run
 BATCH = 50  # images at once

@@ -14,11 +14,12 @@ import numpy as np
 from firstlight.atomic import new_file
 from firstlight.data.pixels import load
 from firstlight.errors import ArgumentError, RunError, require
-from firstlight.evaluation.compare import Comparison
+from firstlight.evaluation.comparison import Comparison
 from firstlight.models.exporting.measurement import Measured, Measurement, compared, measure
 from firstlight.models.exporting.session import Runtime, Session
 from firstlight.runs.images import own_images
-from firstlight.runs.results import Run, RungResult
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import RungResult
 from firstlight.runs.seal import plain
 from firstlight.runs.tensors import METADATA
 
