@@ -19,8 +19,8 @@ import firstlight as fl
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.evaluation.metrics import Evaluation
-from firstlight.ladder import training_set
 from firstlight.models.rungs import climbed, named
+from firstlight.models.training.monitoring import training_set
 from folders import folder
 
 DATA = ("sign_digits", "digits", "mnist_sample")

@@ -12,9 +12,9 @@ from torch import nn
 
 import firstlight as fl
 from firstlight.data.pixels import Pixels
-from firstlight.ladder import training_set
 from firstlight.models.training.fitting import decided, start
 from firstlight.models.training.loop import Training
+from firstlight.models.training.monitoring import training_set
 from firstlight.models.training.network import laid_out
 from firstlight.models.training.recipes import EFFORTS, recipe_for
 from firstlight.models.training.setting import Setting

@@ -406,10 +406,10 @@ def test_a_full_disk(photos: Path, tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_130_and_the_line_that_goes_on(photos: Path, tmp_path: Path) -> None:
     """What is there can be read, and the same command goes on."""
     code = (
-        "import signal, sys; import firstlight.ladder as ladder\n"
+        "import signal, sys; import firstlight.models.measuring as measuring\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "def interrupted(*a, **k): signal.raise_signal(signal.SIGINT)\n"
-        "ladder.evaluate = interrupted\n"
+        "measuring.evaluate = interrupted\n"
         "from firstlight.apps.cli import main; sys.argv = ['firstlight', *sys.argv[1:]]; main()"
     )
     command = [sys.executable, "-c", code, "climb", str(photos), *CLOSED_FORM, "--out", "run"]

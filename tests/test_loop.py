@@ -17,11 +17,11 @@ from torch import nn
 import firstlight as fl
 from blobs import Own, blobs, pixels_of
 from firstlight.errors import ArgumentError, DataError
-from firstlight.ladder import training_set
 from firstlight.models.checkpoint import restore, save
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.training.architectures import Linear
 from firstlight.models.training.loop import Training
+from firstlight.models.training.monitoring import training_set
 from firstlight.models.training.network import Network
 from firstlight.models.training.recipes import Recipe
 from firstlight.runs.history import Epoch

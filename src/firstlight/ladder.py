@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, Unpack
-
-import numpy as np
 
 from firstlight.data.arrange import arrange, labelled_in, load_for
 from firstlight.data.decoding.loading import Loading
 from firstlight.data.given import table_of
 from firstlight.data.pixels import Pixels
-from firstlight.data.table import SPLITS
-from firstlight.errors import ArgumentError, DataError
+from firstlight.errors import ArgumentError
 from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_all
-from firstlight.evaluation.metrics import evaluate
 from firstlight.gathering import gather
-from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
-from firstlight.models.closed_form.training_set import TrainingSet
-from firstlight.models.inference import scored
+from firstlight.models.measuring import Climb, callbacks_of, fit_rung, measured_rung
 from firstlight.models.options import (
     ClimbOptions,
     FitOptions,
     check_options,
     loading_from,
-    options_for,
     rung_from,
     seeds_from,
 )
 from firstlight.models.rungs import Rung, climbed, named
-from firstlight.models.timing import MOST, seconds_per_image
-from firstlight.models.training.monitoring import labelled, monitored, training_set_of
+from firstlight.models.training.monitoring import monitored, training_set
 from firstlight.models.training.recipes import recipe_for
-from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
-from firstlight.progress import Progress, Report, Step, counted, reported
+from firstlight.models.training.setting import Setting
+from firstlight.progress import Progress, Step, reported
 from firstlight.runs.evidence_file import has_evidence, write_evidence
 from firstlight.runs.growing import (
     Numbered,
@@ -50,17 +40,12 @@ from firstlight.runs.growing import (
     already,
     begin_run,
     end_run,
-    load_checkpoint,
     refuse_other,
-    save_checkpoint,
 )
-from firstlight.runs.history import Epoch
 from firstlight.runs.ledger import count_reading, dataset_of, readings_of
 from firstlight.runs.request import Request, versions
 from firstlight.runs.results import Run
-from firstlight.runs.rung_result import InMemory, RungResult, Seconds
-from firstlight.runs.tensors import SavedModel
-from firstlight.runs.training import SeedResults
+from firstlight.runs.rung_result import RungResult
 from firstlight.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -123,29 +108,14 @@ def fit(
         else:
             arranged = load_for(data, split="validation", seed=seed, loading=loading, progress=report)
         training = training_set(arranged)
-        setting = Setting(classes=arranged.classes, seed=seed, callbacks=_callbacks(chosen, report))
+        setting = Setting(classes=arranged.classes, seed=seed, callbacks=callbacks_of(chosen, report))
         if chosen.recipe:
             recipe = recipe_for(chosen.recipe, effort, given)
-            training, setting = _monitored(arranged, training, replace(setting, recipe=recipe), given)
-        classifier = _fit(chosen, arranged, training, setting)
+            training, setting = monitored(arranged, training, replace(setting, recipe=recipe), given, hold_out=False)
+        classifier = fit_rung(chosen, arranged, training, setting)
     if classifier.training is not None and classifier.training.stopped:
         warnings.warn(classifier.training.stopped, stacklevel=2)
     return classifier
-
-
-@dataclass(frozen=True)
-class _Climb:
-    """The inputs that all steps of a climb share."""
-
-    pixels: Pixels
-    training: TrainingSet
-    split: str
-    effort: str
-    seeds: Sequence[int]
-    options: Mapping[str, Any]
-    report: Report
-    test_images: int = 0
-    test_dataset: str = ""
 
 
 def climb(
@@ -211,13 +181,22 @@ def climb(
         source = data if isinstance(data, Pixels) else table_of(data)
         pixels = load_for(source, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
-        steps = _Climb(pixels, training_set(pixels), split, effort, seeds, given, report)
         table = table_of(source)
-        steps = replace(steps, test_images=labelled_in(table, "test"), test_dataset=dataset_of([table]))
+        steps = Climb(
+            pixels=pixels,
+            training=training_set(pixels),
+            split=split,
+            effort=effort,
+            seeds=seeds,
+            options=given,
+            report=report,
+            test_images=labelled_in(table, "test"),
+            test_dataset=dataset_of([table]),
+        )
         return _climbed(chosen, steps, out)
 
 
-def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered | None) -> Run:
+def _climbed(chosen: Sequence[Rung], steps: Climb, out: str | Path | Numbered | None) -> Run:
     """The climb from its pixels to the evidence."""
     run, report = _begun(chosen, steps), steps.report
     if out is not None:
@@ -230,7 +209,7 @@ def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered |
         if rung.name in run:
             result = run[rung.name]
         else:
-            result = _step(rung, steps, run)
+            result = measured_rung(rung, steps, run)
             run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
         report(Step("climbing", place, len(chosen), "rungs", result))
     if not run.finished:
@@ -244,41 +223,7 @@ def _climbed(chosen: Sequence[Rung], steps: _Climb, out: str | Path | Numbered |
     return run
 
 
-def training_set(pixels: Pixels) -> TrainingSet:
-    """The labelled training images.
-
-    Raises:
-        DataError: where they are of fewer than two classes.
-    """
-    train = training_set_of(labelled(pixels, "train"))
-    present = np.unique(train.labels)
-    if len(present) < 2:
-        names = ", ".join(pixels.classes[label] for label in present) or "none"
-        raise DataError(
-            f"{pixels.table.root} has training images of {len(present)} class ({names}); telling classes apart "
-            "needs at least two: put the images of each class into a folder of its own."
-        )
-    return train
-
-
-def _monitored(
-    pixels: Pixels, training: TrainingSet, setting: Setting, options: Mapping[str, Any], *, test: bool = False
-) -> tuple[TrainingSet, Setting]:
-    """The images that a network is trained on, and the setting with those that it is monitored on.
-
-    A requested batch must not be larger than the number of training images.
-    """
-    assert setting.recipe is not None
-    divided = monitored(pixels, training, hold_out=test or setting.recipe.patience > 0)
-    count = len(divided.training.labels)
-    if options.get("batch_size", 0) > count:
-        raise ArgumentError(
-            f"batch_size={options['batch_size']} is more than the {count:,} training images; pass at most that many."
-        )
-    return divided.training, replace(setting, validation=divided.monitor, calibrated_on=divided.calibrated_on)
-
-
-def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
+def _begun(chosen: Sequence[Rung], climb: Climb) -> Run:
     """The run before its first rung: the arguments, and what was decided."""
     pixels = climb.pixels
     request = Request(
@@ -306,93 +251,6 @@ def _begun(chosen: Sequence[Rung], climb: _Climb) -> Run:
         rungs=(),
         test_images=climb.test_images if climb.split != "test" else 0,
         test_dataset=climb.test_dataset,
-    )
-
-
-def _step(rung: Rung, climb: _Climb, run: Run) -> RungResult:
-    """Fits and measures one rung; a network once with each seed."""
-    seeds = climb.seeds if rung.recipe else climb.seeds[:1]
-    results = [_measured(rung, climb, run, seed) for seed in seeds]
-    if len(seeds) == 1:
-        return results[0]
-    first = results[0]
-    assert first.training is not None
-    outputs = InMemory(first.predictions, first.model, tuple(epoch for one in results for epoch in one.history))
-    return replace(first, training=replace(first.training, seeds=_seed_results(seeds, results)), outputs=outputs)
-
-
-def _measured(rung: Rung, climb: _Climb, run: Run, seed: int) -> RungResult:
-    """Fits and measures one rung with one seed."""
-    pixels, training = climb.pixels, climb.training
-    setting = Setting(classes=pixels.classes, seed=seed, callbacks=_callbacks(rung, climb.report))
-    if rung.recipe:
-        recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
-        setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
-        training, setting = _monitored(pixels, training, setting, climb.options, test=climb.split == "test")
-    started = time.perf_counter()
-    classifier = _fit(rung, pixels, training, setting)
-    fitted = time.perf_counter()
-    predictions = scored(classifier, pixels, climb.split)
-    roughly = (time.perf_counter() - fitted) / len(predictions)
-    part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
-    each = seconds_per_image(classifier.model, part, roughly=roughly)
-    record = classifier.training
-    return RungResult(
-        name=rung.name,
-        metrics=evaluate(predictions),
-        seconds=Seconds(fitted - started if record is None else record.seconds, each * len(predictions)),
-        outputs=InMemory(predictions, save(classifier), classifier.history),
-        training=record,
-    )
-
-
-def _callbacks(rung: Rung, report: Report) -> Callbacks:
-    """The steps and epochs of a training, reported."""
-    work = f"training {rung.name}"
-
-    def on_epoch(epoch: Epoch) -> None:
-        report(Step(work, epoch.epoch, epoch.epochs, "epochs", epoch))
-
-    return Callbacks(on_epoch, counted(report, work, "steps"))
-
-
-def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:
-    """Where a training saves its state: in the run folder, where there is one."""
-    if run.path is None:
-        return None
-
-    def save_state(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
-        save_checkpoint(run, rung.name, seed, state, epochs)
-
-    return Checkpointing(save_state, load_checkpoint(run, rung.name, seed))
-
-
-def _fit(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:
-    fitted = rung.fit(training, setting)
-    height, width, channels = pixels.values.shape[1:]
-    return Classifier(
-        name=rung.name,
-        model=fitted.model,
-        classes=pixels.classes,
-        temperature=fitted.temperature,
-        shape=(height, width, channels),
-        preprocessing=pixels.preprocessing,
-        fingerprint=pixels.table.fingerprint,
-        seed=setting.seed,
-        training=fitted.training,
-        history=fitted.history,
-        calibrated_on=setting.calibrated_on,
-    )
-
-
-def _seed_results(seeds: Sequence[int], results: Sequence[RungResult]) -> SeedResults:
-    accuracies = tuple(one.metrics.accuracy for one in results)
-    return SeedResults(
-        seeds=tuple(seeds),
-        accuracies=accuracies,
-        mean=mean(accuracies),
-        standard_deviation=stdev(accuracies),
-        seconds=tuple(one.seconds.fit for one in results),
     )
 
 

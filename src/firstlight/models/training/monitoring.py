@@ -1,46 +1,68 @@
-"""`monitored()`: on which images a network is monitored and its temperature fitted, so that no figure flatters it."""
+"""Which images a network is trained on, and on which it is monitored and its temperature fitted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS
+from firstlight.errors import ArgumentError, DataError
 from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.training.setting import Setting
 
 
-@dataclass(frozen=True)
-class Monitored:
-    """The images of a network's fit.
-
-    Attributes:
-        training: images that it is trained on.
-        monitor: images that it is measured on after every epoch, and that its temperature is fitted on.
-        calibrated_on: fingerprint of the monitoring images where figures are reported on them too; empty where they are
-            held-out training images.
-    """
-
-    training: TrainingSet
-    monitor: TrainingSet
-    calibrated_on: str
-
-
-def monitored(pixels: Pixels, training: TrainingSet, *, hold_out: bool) -> Monitored:
-    """Divides the images of a network's fit.
+def monitored(
+    pixels: Pixels, training: TrainingSet, setting: Setting, options: Mapping[str, Any], *, hold_out: bool
+) -> tuple[TrainingSet, Setting]:
+    """The images that a network is trained on, and the setting with those that it is monitored on.
 
     Args:
         pixels: of all splits.
         training: the labelled training images.
-        hold_out: take the monitoring images out of the training images, a fifth of them and 1,000 at most, which is
-            needed where something is chosen on them (early stopping) or the split is the test split. Otherwise they are
-            the validation images, and the figures of probabilities on these are cross-fitted.
+        setting: of the fit, with a recipe.
+        options: fields of `Recipe` that were passed.
+        hold_out: take the monitoring images out of the training images, a fifth of them and 1,000 at most, as for the
+            test split. Early stopping, which chooses on them, needs this too. Otherwise they are the validation images,
+            and the figures of probabilities on these are cross-fitted.
+
+    Raises:
+        ArgumentError: where a batch was requested that is larger than the number of training images.
     """
-    if hold_out:
-        return Monitored(training.without_held_out, training.held_out, "")
-    validation = labelled(pixels, "validation")
-    return Monitored(training, training_set_of(validation), fingerprint(validation))
+    assert setting.recipe is not None
+    if hold_out or setting.recipe.patience > 0:
+        setting = replace(setting, validation=training.held_out)
+        training = training.without_held_out
+    else:
+        validation = labelled(pixels, "validation")
+        calibrated_on = fingerprint(validation)
+        setting = replace(setting, validation=training_set_of(validation), calibrated_on=calibrated_on)
+    count = len(training.labels)
+    if options.get("batch_size", 0) > count:
+        raise ArgumentError(
+            f"batch_size={options['batch_size']} is more than the {count:,} training images; pass at most that many."
+        )
+    return training, setting
+
+
+def training_set(pixels: Pixels) -> TrainingSet:
+    """The labelled training images.
+
+    Raises:
+        DataError: where they are of fewer than two classes.
+    """
+    train = training_set_of(labelled(pixels, "train"))
+    present = np.unique(train.labels)
+    if len(present) < 2:
+        names = ", ".join(pixels.classes[label] for label in present) or "none"
+        raise DataError(
+            f"{pixels.table.root} has training images of {len(present)} class ({names}); telling classes apart "
+            "needs at least two: put the images of each class into a folder of its own."
+        )
+    return train
 
 
 def labelled(pixels: Pixels, split: str) -> Pixels:

@@ -1,0 +1,147 @@
+"""One rung of a climb: fitted, timed and measured, a network once with each seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+
+from firstlight.data.pixels import Pixels
+from firstlight.data.table import SPLITS
+from firstlight.evaluation.metrics import evaluate
+from firstlight.models.checkpoint import save
+from firstlight.models.classifier import Classifier
+from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.inference import scored
+from firstlight.models.options import options_for
+from firstlight.models.rungs import Rung
+from firstlight.models.timing import MOST, seconds_per_image
+from firstlight.models.training.monitoring import monitored
+from firstlight.models.training.recipes import recipe_for
+from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
+from firstlight.progress import Report, Step, counted
+from firstlight.runs.growing import load_checkpoint, save_checkpoint
+from firstlight.runs.history import Epoch
+from firstlight.runs.results import Run
+from firstlight.runs.rung_result import InMemory, RungResult, Seconds
+from firstlight.runs.tensors import SavedModel
+from firstlight.runs.training import SeedResults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climb:
+    """What all rungs of a climb share.
+
+    Attributes:
+        pixels: the images, of all splits.
+        training: the labelled training images.
+        split: that is measured on.
+        effort: of the recipes.
+        seeds: each network is trained once with each.
+        options: fields of `Recipe` that replace the recipe's own.
+        report: called with every step.
+        test_images: labelled images of the test split.
+        test_dataset: names these in the ledger of this machine.
+    """
+
+    pixels: Pixels
+    training: TrainingSet
+    split: str
+    effort: str
+    seeds: Sequence[int]
+    options: Mapping[str, Any]
+    report: Report
+    test_images: int
+    test_dataset: str
+
+
+def measured_rung(rung: Rung, climb: Climb, run: Run) -> RungResult:
+    """Fits and measures one rung; a network once with each seed."""
+    seeds = climb.seeds if rung.recipe else climb.seeds[:1]
+    results = [_measured(rung, climb, run, seed) for seed in seeds]
+    if len(seeds) == 1:
+        return results[0]
+    first = results[0]
+    assert first.training is not None
+    outputs = InMemory(first.predictions, first.model, tuple(epoch for one in results for epoch in one.history))
+    return replace(first, training=replace(first.training, seeds=_seed_results(seeds, results)), outputs=outputs)
+
+
+def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
+    """Fits and measures one rung with one seed."""
+    pixels, training = climb.pixels, climb.training
+    setting = Setting(classes=pixels.classes, seed=seed, callbacks=callbacks_of(rung, climb.report))
+    if rung.recipe:
+        recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
+        setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
+        training, setting = monitored(pixels, training, setting, climb.options, hold_out=climb.split == "test")
+    started = time.perf_counter()
+    classifier = fit_rung(rung, pixels, training, setting)
+    fitted = time.perf_counter()
+    predictions = scored(classifier, pixels, climb.split)
+    roughly = (time.perf_counter() - fitted) / len(predictions)
+    part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
+    each = seconds_per_image(classifier.model, part, roughly=roughly)
+    record = classifier.training
+    return RungResult(
+        name=rung.name,
+        metrics=evaluate(predictions),
+        seconds=Seconds(fitted - started if record is None else record.seconds, each * len(predictions)),
+        outputs=InMemory(predictions, save(classifier), classifier.history),
+        training=record,
+    )
+
+
+def callbacks_of(rung: Rung, report: Report) -> Callbacks:
+    """The steps and epochs of a training, reported."""
+    work = f"training {rung.name}"
+
+    def on_epoch(epoch: Epoch) -> None:
+        report(Step(work, epoch.epoch, epoch.epochs, "epochs", epoch))
+
+    return Callbacks(on_epoch, counted(report, work, "steps"))
+
+
+def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:
+    """Where a training saves its state: in the run folder, where there is one."""
+    if run.path is None:
+        return None
+
+    def save_state(state: SavedModel, epochs: tuple[Epoch, ...]) -> None:
+        save_checkpoint(run, rung.name, seed, state, epochs)
+
+    return Checkpointing(save_state, load_checkpoint(run, rung.name, seed))
+
+
+def fit_rung(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:
+    """Fits one rung: the classifier with what its images went through."""
+    fitted = rung.fit(training, setting)
+    height, width, channels = pixels.values.shape[1:]
+    return Classifier(
+        name=rung.name,
+        model=fitted.model,
+        classes=pixels.classes,
+        temperature=fitted.temperature,
+        shape=(height, width, channels),
+        preprocessing=pixels.preprocessing,
+        fingerprint=pixels.table.fingerprint,
+        seed=setting.seed,
+        training=fitted.training,
+        history=fitted.history,
+        calibrated_on=setting.calibrated_on,
+    )
+
+
+def _seed_results(seeds: Sequence[int], results: Sequence[RungResult]) -> SeedResults:
+    accuracies = tuple(one.metrics.accuracy for one in results)
+    return SeedResults(
+        seeds=tuple(seeds),
+        accuracies=accuracies,
+        mean=mean(accuracies),
+        standard_deviation=stdev(accuracies),
+        seconds=tuple(one.seconds.fit for one in results),
+    )
