@@ -204,6 +204,8 @@ def _stop(ladder: _Ladder, place: int) -> tuple[str, Comparison | None]:
     if later:
         best = ladder.pair(max(later, key=ladder.right), place)
         power = f"These images show differences of {best.smallest_shown:.3f} or more with 80 % power."
+        if best.smallest_shown >= 1:
+            power = f"{plural(best.n, 'image is', 'images are')} too few to show any difference with 80 % power."
         if rung.name == PRIOR:
             return f"{_nothing(reached)} {power}", best
         ahead = f"{best.name} {best.difference:+.3f}, {p_value(best.p)}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
+
+import numpy as np
 
 from firstlight.evaluation.uncertainty import mcnemar
 
 STEPS = 50  # halvings of [-1, 1], after which 2e-15 are left
 POWER = 0.8  # the usual one, Cohen 1988, "Statistical Power Analysis", section 2.4
+ENUMERATED = 200  # images up to which the power is the sum over all tables
 
 
 def tango(only_first: int, only_second: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -70,13 +74,14 @@ def paired_interval(only_first: int, only_second: int, n: int, *, alpha: float =
     return (0.0, high) if only_first > only_second else (low, 0.0)
 
 
+@lru_cache(maxsize=1024)  # a ladder asks again and again for the same few
 def smallest_shown(discordant: int, n: int, *, alpha: float = 0.05, power: float = POWER) -> float:
     """The smallest difference of two accuracies that McNemar's test shows with a given power.
 
-    Solves n d^2 = (z_(1 - alpha/2) sqrt(s) + z_power sqrt(s - d^2))^2 for the difference d, where s is the share of
-    discordant images (Miettinen 1968; Connor 1987, "Sample size for testing differences in proportions for the
-    paired-sample design", Biometrics 43), with the share that was observed, or d where that is larger. The exact test
-    needs about one image more, since it is stricter than the formula's.
+    The share s of discordant images is the one that was observed, or the difference d where that is larger. Up to 200
+    images the power of the exact test is added up over all tables. Beyond, d solves n d^2 = (z_(1 - alpha/2) sqrt(s) +
+    z_power sqrt(s - d^2))^2 (Miettinen 1968; Connor 1987, "Sample size for testing differences in proportions for the
+    paired-sample design", Biometrics 43), which is wrong for few images: five never have an exact p below 0.05.
 
     Args:
         discordant: images that exactly one of the two gets right.
@@ -88,17 +93,51 @@ def smallest_shown(discordant: int, n: int, *, alpha: float = 0.05, power: float
         The difference, in (0, 1]; 1 where even that would not be shown.
 
     Example:
-        >>> print(f"{smallest_shown(28, 2038):.4f} {smallest_shown(28, 69):.3f}")
-        0.0073 0.211
+        >>> print(f"{smallest_shown(28, 2038):.4f} {smallest_shown(28, 69):.3f} {smallest_shown(0, 5):.0f}")
+        0.0073 0.221 1
     """
     needed, strength = -NormalDist().inv_cdf(alpha / 2), NormalDist().inv_cdf(power)
+    tables = _Rejected(n, alpha) if n <= ENUMERATED else None
 
     def shown(difference: float) -> bool:
         share = max(discordant / n, difference)
+        if difference <= 0:
+            return False
+        if tables is not None:
+            return tables.probability(share, difference) >= power
         deviation = needed * math.sqrt(share) + strength * math.sqrt(share - difference**2)
         return math.sqrt(n) * difference >= deviation
 
     return _first(shown, 0.0, 1.0)
+
+
+class _Rejected:
+    """The tables of n images in which McNemar's exact test rejects that both are equally accurate."""
+
+    def __init__(self, n: int, alpha: float) -> None:
+        logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # of the factorials
+        both = np.arange(n + 1)
+        discordant, first = (each.ravel() for each in np.meshgrid(both, both, indexing="ij"))
+        inside = first <= discordant
+        discordant, first = discordant[inside], first[inside]
+        chance = np.zeros((n + 1, n + 1))
+        fair = logs[discordant] - logs[first] - logs[discordant - first] - discordant * math.log(2)
+        chance[discordant, first] = np.exp(fair)
+        p = 2 * np.cumsum(chance, axis=1)[discordant, np.minimum(first, discordant - first)]
+        found = p < alpha
+        self.n, self.first, self.other = n, first[found], (discordant - first)[found]
+        self.log_counts = logs[n] - logs[self.first] - logs[self.other] - logs[n - self.first - self.other]
+
+    def probability(self, share: float, difference: float) -> float:
+        """How often such a table comes, if so many images are discordant and the accuracies differ by so much."""
+        cells = ((share + difference) / 2, (share - difference) / 2, 1 - share)
+        powers = [
+            np.concatenate([[0.0], np.arange(1, self.n + 1) * (math.log(cell) if cell > 0 else -math.inf)])
+            for cell in cells
+        ]
+        counts = (self.first, self.other, self.n - self.first - self.other)
+        terms = sum((power[count] for power, count in zip(powers, counts, strict=True)), self.log_counts)
+        return float(np.exp(terms).sum())
 
 
 def _ends(b: int, c: int, n: int, limit: float) -> tuple[float, float]:
