@@ -322,6 +322,10 @@ SENT_BY_A_BROWSER = {  # the headers that a browser adds: whether the request is
     "a sandboxed frame or a file": ({"origin": "null"}, False),
     "another name of this computer": ({"origin": "http://localhost:80"}, False),
     "a malformed origin": ({"origin": "http://[::1"}, False),
+    "an old browser on the page": ({"referer": "{here}/?a=http://evil.example"}, True),
+    "an old browser on another site": ({"referer": "http://evil.example/{here}"}, False),
+    "an old browser on a site with a user": ({"referer": "{here}@evil.example/"}, False),
+    "an old browser on a site of a similar name": ({"referer": "{here}.evil.example/"}, False),
 }
 
 
@@ -337,6 +341,14 @@ def test_a_page_of_another_site_is_refused(here: str, sender: str) -> None:
     assert [200 if answered else 403] * 4 == [one.status_code for one in sent]
     assert "--origins" in sent[0].text or answered
     assert [200, 200] == [httpx.get(here + path, headers=headers).status_code for path in ("/", "/healthz")]
+
+
+@pytest.mark.parametrize("name", ["origin", "sec-fetch-site"])
+def test_a_header_that_is_sent_twice_is_read_twice(here: str, name: str) -> None:
+    """The page's own value does not hide another."""
+    values = {"origin": (here, "https://evil.example"), "sec-fetch-site": ("same-origin", "cross-site")}[name]
+    for first, second in (values, values[::-1]):
+        assert 403 == httpx.get(f"{here}/api/model", headers=[(name, first), (name, second)]).status_code
 
 
 def test_other_sites_may_call_only_where_they_were_named(session: Session) -> None:

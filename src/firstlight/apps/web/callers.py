@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -19,8 +20,9 @@ FOREIGN = (
 def refuse_foreign_page(headers: Headers, origins: Collection[str]) -> None:
     """Refuses what a page of another site sends.
 
-    A browser lets any page post a form to this computer. It says so in two headers that no page can change:
-    Sec-Fetch-Site (sent to https and to the computer itself) and Origin. Programs such as curl send neither.
+    A browser lets any page post a form to this computer. It says so in headers that no page can change:
+    Sec-Fetch-Site (sent to https and to the computer itself) and Origin; an old one in Referer only. Programs such as
+    curl send none of them.
 
     Args:
         headers: the request's.
@@ -32,11 +34,23 @@ def refuse_foreign_page(headers: Headers, origins: Collection[str]) -> None:
     Example:
         >>> refuse_foreign_page(Headers({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}), ())
     """
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-    if origin is not None and origin in origins:
+    named = headers.getlist("origin") or list(map(_origin_of, headers.getlist("referer")))
+    if named and all(origin in origins for origin in named):
         return
-    if site not in OWN or not (origin is None or _is_own(origin, headers.get("host", ""))):
+    own = all(_is_own(origin, headers.get("host", "")) for origin in named)
+    if not own or any(site not in OWN for site in headers.getlist("sec-fetch-site")):
         raise HTTPException(403, FOREIGN)
+
+
+def _origin_of(page: str) -> str:
+    """The origin of a page's address.
+
+    Example:
+        >>> _origin_of("https://a.example/b?c")
+        'https://a.example'
+    """
+    scheme, separator, rest = page.partition("://")
+    return scheme + separator + re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 
 def _is_own(origin: str, host: str) -> bool:
