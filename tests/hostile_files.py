@@ -261,6 +261,7 @@ FILES: dict[str, Callable[[int], bytes]] = {
     "JPEG, fill bytes": partial(jpeg_of_segments, segment=b"\xff"),
     "JPEG, empty comments": partial(jpeg_of_segments, segment=b"\xff\xfe\x00\x02"),
     "JPEG, Exif segments": partial(jpeg_of_segments, segment=EXIF),
+    "JPEG, large Exif segments": partial(jpeg_of_segments, segment=b"\xff\xe1\x09\xc8Exif\0\0" + bytes(2496)),
     "JPEG, tables": partial(jpeg_of_segments, segment=b"\xff\xdb\x00\x43\x00" + b"\1" * 64),
     "JPEG, noise": lambda size: jpeg((int((size / 1.3) ** 0.5), int((size / 1.3) ** 0.5), 3), quality=75),
     "JPEG, noise, progressive": lambda size: jpeg((2400, 2400, 3), quality=75, progressive=True),

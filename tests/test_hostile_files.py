@@ -30,6 +30,7 @@ REFUSED = {  # by what the reason names
     "JPEG, fill bytes": "bytes between",
     "JPEG, empty comments": "segments",
     "JPEG, Exif segments": "segments",
+    "JPEG, large Exif segments": "Exif segments",
     "JPEG, tables": "segments",
     "GIF, a comment of many blocks": "MiB before its first image",
     "GIF, a comment of small blocks": "blocks",

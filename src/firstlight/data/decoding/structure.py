@@ -13,6 +13,7 @@ CHUNKS = 10_000  # of a PNG, and one more for each kilobyte; libpng writes data 
 
 SEGMENTS = 3_000  # of a JPEG before its first scan; a color profile and XMP have one for each 64 kB
 GAP = 1 << 16  # bytes between two of them, which Pillow reads one by one
+EXIFS = 100  # of these; one is usual. Pillow copies all that it has so far for each
 SCANS = 100  # of a JPEG; a progressive one has about ten. libtiff has the same limit
 FEW_SCANS = 20  # whatever the number of pixels
 SCANNED = 2_500_000_000  # pixels of all scans together: two seconds
@@ -27,7 +28,7 @@ STRIPS = 65_536  # or tiles
 
 MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # a length follows each of these, except for the end
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-SCAN, END = 0xDA, 0xD9
+SCAN, END, APP1 = 0xDA, 0xD9, 0xE1
 
 LENGTH = Struct(">I").unpack_from
 STRIP_TAGS = (273, 324)  # where the strips and the tiles begin
@@ -61,7 +62,7 @@ def _png(data: bytes) -> str | None:
 
 
 def _jpeg(data: bytes) -> str | None:
-    pixels, at = 0, 2
+    pixels, at, exifs = 0, 2, 0
     for _ in range(SEGMENTS):
         found = MARKER.search(data, at)
         if found is None:
@@ -74,6 +75,9 @@ def _jpeg(data: bytes) -> str | None:
         if marker in FRAMES:
             height, width = unpack_from(">HH", data, at + 3)
             pixels = height * width
+        exifs += marker == APP1 and data.startswith(b"Exif\0", at + 2)
+        if exifs > EXIFS:
+            return f"more than {EXIFS} Exif segments"
         at += unpack_from(">H", data, at)[0]
     return f"more than {SEGMENTS:,} segments before its first scan"
 
