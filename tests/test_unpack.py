@@ -243,11 +243,13 @@ def test_a_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 60_000, 2**16 - 1])
-def test_a_zip_that_lies_about_its_count_is_refused(count: int, tmp_path: Path) -> None:
-    """A list that holds other files than the last record counts is not whole."""
+@pytest.mark.parametrize("places", [(-14, -12), (-14,), (-12,)])
+def test_a_zip_that_lies_about_its_count_is_refused(count: int, places: tuple[int, ...], tmp_path: Path) -> None:
+    """A list that holds other files than the last record counts, here or in all, is not whole."""
     archive = zip_of(tmp_path / "a.zip", {"x": b"x", "y": b"y"})
     data = bytearray(archive.read_bytes())
-    data[-14:-10] = count.to_bytes(2, "little") * 2
+    for place in places:
+        data[place : place + 2] = count.to_bytes(2, "little")
     archive.write_bytes(data)
     assert f"counts {count:,} files, its list has 2" in refusal(archive)
     with pytest.raises(DataError, match="its list has 2"):

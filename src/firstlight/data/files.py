@@ -130,17 +130,18 @@ def refuse_other_count(archive: zipfile.ZipFile) -> None:
     file.seek(first)
     tail = file.read()
     place = tail.rfind(b"PK\5\6", 0, len(tail) - 18)
-    (count,) = struct.unpack_from("<H", tail, place + 10)
+    counts = struct.unpack_from("<HH", tail, place + 8)  # in this part of the archive, and in all: there is one part
     locator = tail[max(place - 20, 0) : place]
-    if count == 2**16 - 1 and locator.startswith(b"PK\6\7"):  # ZIP64, whose record counts in 8 bytes
+    if 2**16 - 1 in counts and locator.startswith(b"PK\6\7"):  # ZIP64, whose record counts in 8 bytes
         file.seek(struct.unpack_from("<Q", locator, 8)[0])
         record = file.read(40)
         if len(record) < 40 or not record.startswith(b"PK\6\6"):
             return  # something was put before the zip, so that the place is another
-        (count,) = struct.unpack_from("<Q", record, 32)
+        counts = struct.unpack_from("<QQ", record, 24)
     # Without ZIP64 some writers let the count begin at 0 again.
-    if count not in (found, found % 2**16):
-        raise zipfile.BadZipFile(f"its last record counts {count:,} files, its list has {found:,}")
+    for count in counts:
+        if count not in (found, found % 2**16):
+            raise zipfile.BadZipFile(f"its last record counts {count:,} files, its list has {found:,}")
 
 
 def _refuse_outside(root: str, key: str) -> None:
