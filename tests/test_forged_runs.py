@@ -261,6 +261,17 @@ def test_the_remedy_of_a_damaged_file_helps(name: str, run: Path, runs: tuple[Pa
     assert everything(again) == everything(read_run(tmp_path / "other"))
 
 
+@pytest.mark.parametrize(("at", "value"), [(("module",), "other"), (("views",), 3), (("views",), GONE)])
+def test_a_card_of_a_network_of_an_unknown_kind_is_refused(at: tuple[str, ...], value: Any, run: Path) -> None:
+    """Its options are left to whoever builds it; the card builds none."""
+    home = run / "rungs" / "linear"
+    model, tensors = content(home / "model.json"), load((home / "model.safetensors").read_bytes())
+    forge_model(run, "linear", changed(model, ("config", "options", *at), value), tensors)
+    found = read_run(run)
+    with pytest.raises(RunError, match="linear"):
+        card(found, found["linear"], document(found, "linear"))
+
+
 def test_predictions_of_no_image_are_refused(run: Path) -> None:
     """A file that is whole but empty does not reach whoever takes a quantile of it."""
     name = "rungs/ink/predictions.parquet"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError, FirstlightError, RunError, require
 from firstlight.models.exporting.card_description import class_list, description, name_of, preprocessing, training
 from firstlight.models.exporting.card_evaluation import evaluation, limitations
 from firstlight.runs.evidence_file import read_evidence
@@ -44,12 +44,23 @@ def card(
 
     Raises:
         ArgumentError: where the license or the dataset is not written as on the Hub.
+        RunError: where an option of the model or of its training is missing or wrong.
         MissingExtraError: where PyYAML is not installed.
     """
     if license is not None and not re.fullmatch(r"[a-z0-9.-]{1,40}", license):
         raise ArgumentError(f"{license!r} is not a license identifier of the Hub; pass one such as 'apache-2.0'.")
     if dataset is not None and not re.fullmatch(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", dataset, re.ASCII):
         raise ArgumentError(f"{dataset!r} is not a dataset name of the Hub; pass one such as 'ylecun/mnist'.")
+    try:
+        return _text(run, rung, about, license, dataset)
+    except FirstlightError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        why = f"{error!r:.80}"
+        raise RunError(f"The description of {rung.name} is incomplete ({why}); climb into another --out.") from error
+
+
+def _text(run: Run, rung: RungResult, about: Mapping[str, Any], license: str | None, dataset: str | None) -> str:
     evidence = read_evidence(run)
     title = f"{rung.name}: image classification with {len(run.classes):,} classes"
     parts = {
