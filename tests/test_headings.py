@@ -101,7 +101,8 @@ def test_other_columns_are_no_splits(heading: str, cells: tuple[str, str]) -> No
 
 
 def test_a_list_without_labels_has_none() -> None:
-    """Neither two other columns, nor one called a partition, nor one whose cells all differ are taken for classes."""
+    """Neither two other columns, nor a partition, nor other images, nor cells that all differ are classes."""
     assert () == meant("path,a,b\n1.png,x,y\n2.png,x,y\n").labels
+    assert () == meant("cat,dog\na.png,b.png\nc.png,d.png\n").labels
     assert () == meant("path,partition\na.png,0\nb.png,1\n").labels
     assert () == meant("path,score\n" + "".join(f"{at}.png,0.{at}\n" for at in range(20))).labels

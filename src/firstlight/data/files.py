@@ -106,10 +106,10 @@ def open_zip(path: str) -> zipfile.ZipFile:
         DataError: where it is gone, may not be read, or is no zip.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)  # UnicodeDecodeError: a name in it is not UTF-8, as it says
         refuse_other_count(archive)
         return archive
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a zip archive, or is cut off ({error}); fetch or pack it again.") from error
     except OSError as error:
         raise DataError(

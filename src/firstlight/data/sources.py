@@ -193,7 +193,7 @@ def _built(root: str, entries: Entries, found: Labels, *, used: int, left: str) 
     if len(table.classes) < 2:
         table = replace(table, remedy=remedy(root, entries))
     denied = [f"The folder {name} cannot be read ({why})." for name, why in entries.denied.items()]
-    return replace(table, notes=(*denied, *found.notes, *_about_classes(table)))
+    return replace(table, notes=(*denied, *entries.notes, *found.notes, *_about_classes(table)))
 
 
 def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple[Labels, int]:

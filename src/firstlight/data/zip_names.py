@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from zipfile import ZipInfo
@@ -15,7 +16,7 @@ def member_name(info: ZipInfo) -> str:
 
     A name without the flag for UTF-8 is that of its extra field, if it has one; else UTF-8 if its bytes are valid
     UTF-8, as macOS and many scripts write it; else code page 437, as the format says. Backslashes come from tools
-    of Windows, and separate folders too.
+    of Windows, and separate folders too; ./ means nothing.
 
     Args:
         info: as zipfile lists it.
@@ -25,13 +26,26 @@ def member_name(info: ZipInfo) -> str:
         'Käse/1.png'
     """
     name = info.filename
-    if not info.flag_bits & UTF8_FLAG and not name.isascii():
+    if not info.flag_bits & UTF8_FLAG and (info.extra or not name.isascii()):
         try:
             raw = name.encode("cp437")
             name = (_unicode_path(info.extra, raw) or raw).decode()
         except ValueError:  # neither: what zipfile made of it
             name = info.filename
-    return name.replace("\\", "/")
+    name = name.replace("\\", "/")
+    return re.sub(r"(?<![^/])\./+|(?<=[^/])/+(?=/)", "", name) if "./" in name or "//" in name else name
+
+
+def has_guessed_name(info: ZipInfo) -> bool:
+    """Whether nothing says the encoding of a member's name, and it is not UTF-8: read as code page 437 then.
+
+    Example:
+        >>> has_guessed_name(ZipInfo("K├ñse/1.png")), has_guessed_name(ZipInfo("Käse/1.png"))
+        (False, True)
+    """
+    if info.flag_bits & UTF8_FLAG or info.filename.isascii():
+        return False
+    return member_name(info) == info.filename.replace("\\", "/")
 
 
 def _unicode_path(extra: bytes, name: bytes) -> bytes:

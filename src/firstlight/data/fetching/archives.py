@@ -129,7 +129,11 @@ def _tar_entries(stream: _Stream) -> Iterator[Entry]:
 
 
 def _zip_entries(raw: IO[bytes], archive: str) -> Iterator[Entry]:
-    with zipfile.ZipFile(raw) as file:
+    try:
+        opened = zipfile.ZipFile(raw)
+    except UnicodeDecodeError as error:
+        raise zipfile.BadZipFile(f"a name in it is not UTF-8 as it says ({error.reason})") from error
+    with opened as file:
         refuse_other_count(file)
         for info in file.infolist():
             if info.flag_bits & 1:

@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 from firstlight.arrow import strings, to_numpy
 from firstlight.data.files import open_zip
 from firstlight.data.scanning.folder_names import MACOSX, is_system
-from firstlight.data.zip_names import member_name
+from firstlight.data.zip_names import has_guessed_name, member_name
+from firstlight.errors import DataError
+from firstlight.wording import shortened
 
 # Case counts for nothing. Extensions that the decoder may refuse are here too: what is refused is named.
 IMAGES = frozenset(
@@ -37,6 +39,8 @@ NO_FILE = "neither file nor folder"
 DENIED = "folder that cannot be read"
 TWICE = "member of the zip with the name of a later one"
 OUTSIDE = "name that leads out of the zip"
+ENCRYPTED = 1  # the flag of a member that needs a password
+IF_WRONG = "if letters are wrong, unpack it with the program that made it and pass the folder."
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Entries:
         lists: the keys of files that may hold labels (CSV, JSON lines, XML), ascending.
         skipped: how many entries were left out, by reason.
         denied: the folders that could not be read, each with the reason.
+        notes: what a person should know of the names, a sentence each.
     """
 
     keys: pa.StringArray
@@ -62,6 +67,7 @@ class Entries:
     lists: pa.StringArray
     skipped: Counter[str]
     denied: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -95,6 +101,9 @@ def entries_of_zip(path: str) -> Entries:
     with open_zip(path) as archive:
         listed = archive.infolist()
         members = {member_name(info): info for info in listed}  # of equal names the last, as in reading
+    if members and all(info.flag_bits & ENCRYPTED for name, info in members.items() if not name.endswith("/")):
+        raise DataError(f"{path} is encrypted; unpack it with a tool that asks for the password and pass the folder.")
+    guessed = next((name for name, info in members.items() if has_guessed_name(info)), None)
     skipped[TWICE] += len(listed) - len(members)
     for name, info in members.items():
         parts = name.rstrip("/").split("/")
@@ -128,6 +137,9 @@ def entries_of_zip(path: str) -> Entries:
         folders=tuple(folders),
         lists=strings(sorted(lists)),
         skipped=+skipped,
+        notes=()
+        if guessed is None
+        else (f"The zip does not say how its names are encoded, such as {shortened(guessed)}; {IF_WRONG}",),
     )
 
 

@@ -77,6 +77,7 @@ def roles(sheet: Sheet, source: str) -> Roles:
         note = f"{source} has a column of 0 and 1 for each of {len(hot)} classes; the column with the 1 is the class."
         return Roles(name, hot, split, flag, root, note=note)
     left = rest if not any(words) else [at for at in rest if words[at] and not set(words[at]) <= set(SPLITS)]
+    left = [at for at in left if not _names_images(sheet, at)]
     if len(left) == 1 and _repeats(sheet, left[0]):
         heading = sheet.headings[left[0]]
         note = f"{source} has no column called label; {heading} was used."
@@ -99,7 +100,7 @@ def naming_column(sheet: Sheet) -> int | None:
     best: tuple[bool, bool, int, int] | None = None
     for at, heading in enumerate(sheet.headings):
         words, cells = _words(heading), [row[at] for row in sheet.sample if row[at].strip()]
-        endings = sum(map(is_image_name, cells)) * 2 > len(cells)
+        endings = _names_images(sheet, at)
         named = bool(words) and set(words) <= WITH_NAMES and any(word in NAMES for word in words)
         if not named and not endings:
             continue
@@ -109,6 +110,12 @@ def naming_column(sheet: Sheet) -> int | None:
         repeated = len(cells) >= FEW and len(set(cells)) * 2 < len(cells)
         best = min(best or (True, True, len(NAMES) + 1, -1), (not endings, repeated, rank, at))
     return None if best is None else best[3]
+
+
+def _names_images(sheet: Sheet, at: int) -> bool:
+    """Whether most cells of a column end as the names of images do."""
+    cells = [row[at] for row in sheet.sample if row[at].strip()]
+    return sum(map(is_image_name, cells)) * 2 > len(cells)
 
 
 def _words(heading: str) -> list[str]:
