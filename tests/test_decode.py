@@ -682,6 +682,16 @@ def test_cifar_is_as_pillow_reads_it(cifar10: Path) -> None:
     assert_equal_to_pillow(sorted(cifar10.glob("test/*/*.jpg"))[::10], fast=True)
 
 
+def test_what_pillow_logs_does_not_reach_the_terminal() -> None:
+    """Without a handler of its own Python would write these errors to the standard error."""
+    data = bytearray(saved(Image.new("RGB", (4, 4)), "TIFF"))
+    place = data.index(struct.pack("<HHIH", 277, 3, 1, 3)) + 8  # samples per pixel
+    data[place] = 8
+    code = "import sys; from firstlight.data.decoding.decode import decode; decode(sys.stdin.buffer.read())"
+    ran = subprocess.run([sys.executable, "-c", code], input=bytes(data), capture_output=True, check=True)
+    assert (b"", b"") == (ran.stdout, ran.stderr)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Pillow contains libtiff without its symbols")
 def test_libraries_write_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     """Damaged files of every compression that libtiff reads: it writes to the descriptor itself, around Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import warnings
 from functools import cache
@@ -19,6 +20,8 @@ class _Quiet:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
+        # Else Python writes Pillow's logged errors to the terminal; whoever wants them sets up logging.
+        logging.getLogger("PIL").addHandler(logging.NullHandler())
 
     def __enter__(self) -> None:
         with self._lock:
