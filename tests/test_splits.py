@@ -46,6 +46,18 @@ def test_the_shares_are_met_in_each_class() -> None:
             assert count / 4000 == pytest.approx(share, abs=margin)
 
 
+@pytest.mark.parametrize("count", [5, 8, 15, 30, 36, 60])
+def test_small_classes_have_their_shares_too(count: int) -> None:
+    """Within a third of the share, or one image, whatever the seed; and none where no share was requested."""
+    for seed in range(30):
+        labels = [0] * count + [1] * count
+        counts = split(listed(labels, digests_of(2 * count)), validation=0.2, test=0.1, seed=seed).counts()
+        for name, share in (("validation", 0.2), ("test", 0.1)):
+            for held_out in counts[name].values():
+                assert abs(held_out - share * count) <= max(1, share * count / 3)
+        assert "test" not in split(listed(labels, digests_of(2 * count)), seed=seed).counts()
+
+
 def test_without_shares_everything_is_train() -> None:
     """Shares of nothing hold nothing out."""
     table = split(listed([0] * 9, digests_of(9)), validation=0, test=0)

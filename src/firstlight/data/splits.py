@@ -33,10 +33,11 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     """Gives each labelled image a split where the folder has none of its own.
 
     The side of an image is decided by a hash of the seed and of the file's bytes, not by its place in a list:
-    equal files are always on one side, and files that are added later leave the others where they are. The
-    shares ``validation`` and ``test`` are expected in each class. A class of two or more different images has
-    at least one in train and one in validation (with three or more also one in test, if a share for it was
-    asked for); these stand-ins of very small classes are the only images that files added later may move.
+    equal files are always on one side, and files that are added later leave the others where they are. Each class
+    has the shares ``validation`` and ``test`` to within a third, or one image: where chance gives a small class
+    more or less, the images whose hashes are nearest to the border change sides; they are the only ones that files
+    added later may move. A class of two or more different images has at least one in train and one in validation
+    (with three or more also one in test, if a share for it was requested).
 
     A table with train and test but no validation gets its validation out of train; a table with train and
     validation is returned as it is. Beside a split of its own, images without one are for train.
@@ -111,11 +112,12 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     notes += _notes_on(table, groups, rows, alone)
     if "test" in own or own == ["train"]:
         notes.append(
-            f"{validation:.0%} of the train images are set aside for validation, by a hash of each file (seed {seed})."
+            f"About {validation:.0%} of the train images are set aside for validation, by a hash of each file "
+            f"(seed {seed})."
         )
     else:
         more = f" and {test:.0%} for test" if test else ""
-        aside = f"{validation:.0%} of the images are set aside for validation{more}"
+        aside = f"about {validation:.0%} of the images are set aside for validation{more}"
         notes.append(f"No split was given, so {aside}, by a hash of each file (seed {seed}).")
     return _noted(table.with_columns(splits=new), notes)
 
@@ -159,13 +161,19 @@ def _deal(
         if count == 1:
             alone.append(int(label))
             continue  # dealt says train
-        below = np.searchsorted(hashes[mine], (validation, validation + test))
+        below, both = np.searchsorted(hashes[mine], (validation, validation + test)).tolist()
         for_test = 1 if test and count >= 3 else 0
-        chosen = min(max(below[0], 1 if validation else 0), count - 1 - for_test)
-        tested = min(max(below[1], chosen + for_test), count - 1)
+        chosen = min(max(_near(below, validation * count), 1 if validation else 0), count - 1 - for_test)
+        tested = min(chosen + max(_near(both - below, test * count), for_test), count - 1)
         dealt[groups[mine[:chosen]]] = VALIDATION
         dealt[groups[mine[chosen:tested]]] = TEST
     return dealt[groups], alone
+
+
+def _near(drawn: int, expected: float) -> int:
+    """How many images of a class: as drawn by their hashes, but within a third of what is expected, or one image."""
+    slack = max(1.0, expected / 3)
+    return min(max(drawn, math.ceil(expected - slack)), math.floor(expected + slack))
 
 
 def _hashes(digests: list[str], wanted: np.ndarray, seed: int) -> np.ndarray:
