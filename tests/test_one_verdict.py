@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from statsmodels.stats.multitest import multipletests
 
 import firstlight as fl
-from firstlight.apps.climbing import Asked, show_climb
+from firstlight.apps.climbing import Wanted, show_climb
 from firstlight.apps.comparing import show_comparison
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def test_one_p_per_pair_everywhere(
 ) -> None:
     """Table, advice, report, card of JSON and `compare` against each rung show statsmodels' Holm of SciPy's tests."""
     monkeypatch.setenv("COLUMNS", "80")
-    run = show_climb(few, Asked(RUNGS, out=few.parent / "run", quiet=True))
+    run = show_climb(few, Wanted(RUNGS, out=few.parent / "run", quiet=True))
     printed = capsys.readouterr().out
     assert run.path is not None and run.advice is not None
     assert {70} == {rung.metrics.n for rung in run}

@@ -32,7 +32,7 @@ from firstlight.wording import plural
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """The options of a climb.
 
     Attributes:
@@ -60,25 +60,25 @@ class Asked:
     scanning: Scanning = field(default_factory=Scanning)
 
 
-def show_climb(data: str | Path, asked: Asked) -> Run:
+def show_climb(data: str | Path, wanted: Wanted) -> Run:
     """Climbs, prints what happens, and writes the run folder."""
-    out = asked.out or Numbered(Path("runs") / Path(data).absolute().stem)
-    with _Screen(asked) as screen:
+    out = wanted.out or Numbered(Path("runs") / Path(data).absolute().stem)
+    with _Screen(wanted) as screen:
         run = climb(
-            data if asked.scanning == Scanning() else scan(data, **vars(asked.scanning)),
-            rungs=asked.rungs,
-            effort=asked.effort,
-            split=asked.split,
-            loading=asked.loading,
+            data if wanted.scanning == Scanning() else scan(data, **vars(wanted.scanning)),
+            rungs=wanted.rungs,
+            effort=wanted.effort,
+            split=wanted.split,
+            loading=wanted.loading,
             out=out,
-            seed=asked.seeds,
+            seed=wanted.seeds,
             progress=screen,
-            **asked.options,
+            **wanted.options,
         )
     page = report(run)
-    if asked.as_json:
+    if wanted.as_json:
         print_json(run.to_dict() | {"report": str(page)})
-    elif not asked.quiet:
+    elif not wanted.quiet:
         evidence = read_evidence(run)
         remark(*finding_lines(evidence) if evidence else (), f"run folder: {run.path}", f"report: {page}")
     return run
@@ -87,12 +87,12 @@ def show_climb(data: str | Path, asked: Asked) -> Run:
 class _Screen:
     """Prints a row for each rung when it is fitted, the training's decisions below it, its epochs above it."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
         self.classes: Sequence[str] = ()
         self.ladder: LadderTable | None = None  # from the first rung on
         self.before: RungResult | None = None  # the last rung
-        self.meters = Meters(asked.quiet)
+        self.meters = Meters(wanted.quiet)
 
     def __enter__(self) -> _Screen:
         return self
@@ -122,7 +122,7 @@ class _Screen:
 
     def rung(self, result: RungResult) -> None:
         self.__exit__()
-        if self.asked.as_json:
+        if self.wanted.as_json:
             return
         if self.ladder is None:
             self.ladder = LadderTable(self.classes, width(sys.stdout))
@@ -137,15 +137,15 @@ class _Screen:
 
     def advice(self, run: Run) -> None:
         self.__exit__()
-        if self.asked.as_json:
+        if self.wanted.as_json:
             return
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
-        if run.test_hint is not None and not self.asked.quiet:
+        if run.test_hint is not None and not self.wanted.quiet:
             say("", f"{run.test_hint.text}:")
             say_whole(f"  {run.test_hint.command}")
 
     def remark(self, *lines: str) -> None:
-        if not self.asked.quiet:
+        if not self.wanted.quiet:
             remark(*lines)
 
 

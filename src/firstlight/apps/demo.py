@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from firstlight.apps.climbing import Asked, show_climb
+from firstlight.apps.climbing import Wanted, show_climb
 from firstlight.apps.screen import drawn, print_json
 from firstlight.apps.terminal import remark, say
 from firstlight.apps.terminal import width as columns_of
@@ -82,13 +82,13 @@ def tell(folder: Path, *, quiet: bool, as_json: bool = False) -> None:
         _say(SMALL)
     _say(LEGEND)
     _say("First the 3s against the 7s.\n")
-    run = show_climb(pair, Asked(CLOSED_FORM, out=_free(folder, pair.name), quiet=True))
+    run = show_climb(pair, Wanted(CLOSED_FORM, out=_free(folder, pair.name), quiet=True))
     _say(f"\n{_by_class(run)}")
     _say("The mean image of each class; a new image belongs to the nearer one:\n")
     _say(f"{_ideal(run)}\n")
     rungs = climbed()
     _say(TRAINED if rungs != CLOSED_FORM else UNTRAINED)
-    run = show_climb(every, Asked(rungs, effort="quick", out=_free(folder, every.name), quiet=True))
+    run = show_climb(every, Wanted(rungs, effort="quick", out=_free(folder, every.name), quiet=True))
     _say("")
     if not quiet:
         remark(f"Predictions, numbers and models of this run: {run.path}")
@@ -102,7 +102,7 @@ def _say(text: str) -> None:
 
 
 def _pair(folder: Path, quiet: bool) -> Path:
-    """The chapter's 3s and 7s, or the embedded ones; where those were written once, no server is asked again."""
+    """The chapter's 3s and 7s, or the embedded ones; where those were written once, no server is wanted again."""
     embedded = folder / "threes-and-sevens"
     found = at_hand(CHAPTER) if embedded.is_dir() else within_reach(CHAPTER, progress=not quiet)
     if found is None and not embedded.is_dir():

@@ -130,7 +130,7 @@ def _print(work: _Work, wanted: Wanted) -> Tally:
     longest = max(columns_of(visible(name)) for name in columns.classes)
     screen = Screen(columns.schema, max(source.widest for source in work.found), longest)
     if not wanted.as_json:
-        say_whole(screen.header)
+        say_whole(screen.table.head)
     # On a terminal the rows themselves show the progress, and a bar would get in their way.
     with Meter("predicting", wanted.quiet or sys.stdout.isatty()) as meter:
         for rows in work.rows(meter):

@@ -64,9 +64,9 @@ def finding_lines(evidence: Evidence) -> list[str]:
     return ["", *lines]
 
 
-def guessing_lines(name: str, asked: str | None) -> list[str]:
+def guessing_lines(name: str, wanted: str | None) -> list[str]:
     """A sentence where the rung that was not named is the one that looks at no image."""
-    if asked is not None or name != "prior":
+    if wanted is not None or name != "prior":
         return []
     return [
         "prior, the rung that the run advises, predicts the most frequent training class for every image; "

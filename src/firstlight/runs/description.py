@@ -64,16 +64,16 @@ def described(saved: SavedModel, where: Path | str, remedy: str) -> Description:
 
 
 def _doubts(found: Description) -> Iterator[Doubt]:
-    if not found.classes or len(set(found.classes)) < len(found.classes):
-        yield Doubt("$.classes", found.classes, "at least one name, each once")
+    yield from of_images(found.classes, found.shape, found.preprocessing)
     if not found.temperature > 0:
         yield Doubt("$.temperature", found.temperature, "a number above 0")
-    expected = shape_of(found.preprocessing)
-    if found.shape != expected:  # so that no image is brought to another, much larger size
-        yield Doubt("$.shape", found.shape, f"that of the preprocessing, {expected}")
 
 
-def shape_of(loading: Loading) -> tuple[int, int, int] | None:
-    """(H, W, C) of every image that is loaded so; None where size or color are left to the images."""
+def of_images(classes: tuple[str, ...], shape: tuple[int, int, int], loading: Loading) -> Iterator[Doubt]:
+    """Whether class names differ, and images that are loaded so have this shape (H, W, C)."""
+    if not classes or len(set(classes)) < len(classes):
+        yield Doubt("$.classes", classes, "at least one name, each once")
     channels = {"gray": 1, "rgb": 3}.get(loading.color)
-    return None if loading.sides is None or channels is None else (*loading.sides, channels)
+    expected = None if loading.sides is None or channels is None else (*loading.sides, channels)
+    if shape != expected:  # so that no image is brought to another, much larger size
+        yield Doubt("$.shape", shape, f"that of the preprocessing, {expected}")

@@ -60,7 +60,7 @@ def fit(
     **options: Any,
 ) -> None:
     """Fit one rung, measure it on validation images and save the run."""
-    from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.apps.climbing import Wanted, show_climb
     from firstlight.data.scanning.options import Scanning
     from firstlight.errors import ArgumentError
     from firstlight.models.rungs import centroid_name
@@ -75,7 +75,7 @@ def fit(
     loading = _loading(size, color, resize, align, allow_unreadable)
     scanning = Scanning(classes_from=classes_from, label_from=label_from)
     from_seed = range(seed, seed + seeds)
-    show_climb(data, Asked((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet, scanning))
+    show_climb(data, Wanted((name,), "validation", from_seed, effort, options, loading, out, as_json, quiet, scanning))
 
 
 @command("firstlight climb photos/ --effort quick")
@@ -108,7 +108,7 @@ def climb(
     A rung is one kind of model. Each is shown with its accuracy, the 95 % interval, its gain over the rung before
     and its cost.
     """
-    from firstlight.apps.climbing import Asked, show_climb
+    from firstlight.apps.climbing import Wanted, show_climb
     from firstlight.data.scanning.options import Scanning
 
     if hidden is not None:
@@ -117,7 +117,7 @@ def climb(
     loading = _loading(size, color, resize, align, allow_unreadable)
     scanning = Scanning(classes_from=classes_from, label_from=label_from)
     from_seed = range(seed, seed + seeds)
-    show_climb(data, Asked(names, split, from_seed, effort, options, loading, out, as_json, quiet, scanning))
+    show_climb(data, Wanted(names, split, from_seed, effort, options, loading, out, as_json, quiet, scanning))
 
 
 def _loading(size: str, color: str, resize: str, align: str, allow_unreadable: bool) -> Loading:

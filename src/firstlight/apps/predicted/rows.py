@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import pyarrow as pa
 
 from firstlight.apps.predicted.stream import Batch
 from firstlight.arrow import numbers, strings
-from firstlight.characters import columns_of, padded, visible
+from firstlight.characters import visible
 from firstlight.models.exporting.session import in_distribution
+from firstlight.tabular import Column, TextTable
 
 if TYPE_CHECKING:
     from firstlight.models.exporting.session import Answer
@@ -132,35 +134,32 @@ class Screen:
     widest: int
     longest: int
 
-    @property
-    def header(self) -> str:
-        """The names of the columns."""
-        return "  ".join(self._padded(one, one.name) for one in self._shown).rstrip()
+    @cached_property
+    def table(self) -> TextTable:
+        """A column for each field that is shown, and one for the remark at the end of a line."""
+        return TextTable((*map(self._column, self._shown), Column("")))
 
     def lines(self, table: pa.Table) -> Iterator[str]:
         """A line for each row; an out-of-distribution image is marked at its end."""
         for row in table.to_pylist():
-            path = self._padded(self.schema.field("path"), row["path"])
             if row["problem"] is not None:
-                yield f"{path}  cannot be read: {visible(row['problem'])}"
+                yield f"{self.table.columns[0].cell(row['path'])}  cannot be read: {visible(row['problem'])}"
                 continue
-            cells = [self._cell(one, row[one.name]) for one in self._shown[1:]]
-            if not row["in_distribution"]:
-                cells.append(OUTSIDE)
-            yield "  ".join([path, *cells]).rstrip()
+            cells = [self._cell(one, row[one.name]) for one in self._shown]
+            yield self.table.line([*cells, "" if row["in_distribution"] else OUTSIDE])
 
     @property
     def _shown(self) -> list[pa.Field]:
         return [one for one in self.schema if one.name not in ("in_distribution", "problem")]
 
-    def _padded(self, field: pa.Field, text: str) -> str:
-        """A text in the width of its column; a number's is as wide as its name."""
-        number, name = pa.types.is_floating(field.type), visible(field.name)
-        wide = 5 if number else min(self.widest if field.name == "path" else self.longest, WIDEST)
-        return padded(visible(text), max(wide, columns_of(name)), right=number)
+    def _column(self, field: pa.Field) -> Column:
+        """The column of a field; a number's is as wide as its name."""
+        is_number = pa.types.is_floating(field.type)
+        wide = 5 if is_number else min(self.widest if field.name == "path" else self.longest, WIDEST)
+        return Column(field.name, wide, right=is_number)
 
     def _cell(self, field: pa.Field, value: Any) -> str:
-        return self._padded(field, f"{value:.3f}" if pa.types.is_floating(field.type) else value or "-")
+        return f"{value:.3f}" if pa.types.is_floating(field.type) else value or "-"
 
 
 def _place(place: int) -> str:

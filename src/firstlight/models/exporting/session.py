@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +20,8 @@ from firstlight.models.checkpoint import NETWORK, intact, restore
 from firstlight.models.classifier import Classifier
 from firstlight.models.exporting.document import FORMAT, NEEDED, document
 from firstlight.parsing import parsed
-from firstlight.runs.checks import Doubt, sound
-from firstlight.runs.description import shape_of
+from firstlight.runs.checks import sound
+from firstlight.runs.description import of_images
 from firstlight.runs.folder import read_run
 from firstlight.runs.records import record
 from firstlight.runs.results import Run
@@ -91,7 +91,7 @@ class Session:
 
     def __init__(self, about: Mapping[str, Any], engine: Engine) -> None:
         found = record(_About, dict(about), "The model's document", AGAIN)
-        sound(found, "The model's document", AGAIN, _doubts(found))
+        sound(found, "The model's document", AGAIN, of_images(found.classes, found.shape, found.preprocessing))
         self.about = dict(about)
         self.classes, self.shape = found.classes, found.shape
         self.preprocessing = Preprocessing.from_dict(found.preprocessing.to_dict())
@@ -187,13 +187,6 @@ class _About:
     preprocessing: Loading
     outputs: tuple[str, ...]
     in_distribution: _Limits
-
-
-def _doubts(found: _About) -> Iterator[Doubt]:
-    if not found.classes or len(set(found.classes)) < len(found.classes):
-        yield Doubt("$.classes", found.classes, "at least one name, each once")
-    if (expected := shape_of(found.preprocessing)) != found.shape:
-        yield Doubt("$.shape", found.shape, f"that of the preprocessing, {expected}")
 
 
 class InPython:
