@@ -270,7 +270,7 @@ def test_a_plain_file_takes_the_fast_path(name: str, monkeypatch: pytest.MonkeyP
     data, path = PLAIN[name]
     assert path == choose_path(data)
     expected = oracle(data)
-    monkeypatch.setattr(module, "_pillow", lambda data, kind: "Pillow was asked")
+    monkeypatch.setattr(module, "pillow", lambda data, kind: "Pillow was asked")
     np.testing.assert_array_equal(expected, decode(data), strict=True)
 
 
@@ -469,7 +469,8 @@ def test_too_many_pixels_are_refused_without_the_memory_for_them(tmp_path: Path)
     code = f"""
 import resource
 from pathlib import Path
-from firstlight.data.decoding.decode import decode, openers
+from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.pillow import openers
 openers()
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)
@@ -488,7 +489,7 @@ def test_too_little_memory_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(data: bytes, kind: str) -> np.ndarray:
         raise MemoryError
 
-    monkeypatch.setattr(module, "_pillow", full)
+    monkeypatch.setattr(module, "pillow", full)
     assert "too large for the memory" == decode(ODD["BMP"][0])
 
 

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
-from firstlight.data.decoding.decode import decode, decode_picture
+from firstlight.data.decoding.decode import decode
 from firstlight.data.decoding.picture import decoded
+from firstlight.data.decoding.pillow import decode_picture
 from tables import noise
 
 TURNED = 6  # Exif's orientation of a camera held upright

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.arrow import to_numpy
-from firstlight.data.decoding.decode import DAMAGED, ORIENTATION, decode_all, openers
+from firstlight.data.decoding.decode import decode_all
 from firstlight.data.decoding.header import PNG, choose_path
 from firstlight.data.decoding.netpbm import netpbm_header
+from firstlight.data.decoding.pillow import DAMAGED, ORIENTATION, openers
 from firstlight.data.decoding.quiet import QUIET
 from firstlight.data.decoding.resize import to_shape
 from firstlight.data.decoding.stack import Progress, read_all

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.decoding.decode import PLAIN, decode, decode_picture
+from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.pillow import PLAIN, decode_picture
 from firstlight.data.files import MAX_BYTES
 from firstlight.errors import ArgumentError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 
-from firstlight.data.decoding.decode import openers
 from firstlight.data.decoding.header import PNG_HEADER, choose_path
 from firstlight.data.decoding.netpbm import netpbm_header
+from firstlight.data.decoding.pillow import openers
 from firstlight.data.decoding.quiet import QUIET
 from firstlight.data.decoding.structure import too_costly
 
