@@ -121,7 +121,7 @@ def heif(data: bytes, kind: str) -> np.ndarray | str:
         picture = pi_heif.open_heif(data, convert_hdr_to_8bit=True)  # upright already
         if math.prod(picture.size) > PIXEL_LIMIT:
             return too_many(picture.size)
-        return _plain(picture.topillow())
+        return _plain(picture.to_pillow())
 
 
 def too_many(size: tuple[int, int]) -> str:
