@@ -578,3 +578,17 @@ def test_a_list_keeps_its_rows_apart() -> None:
     assert isinstance(found, LabelList)
     columns = (found.names, found.labels, found.splits)
     assert [["a", "d"], ["b", ""], ["", "val"]] == [column.to_pylist() for column in columns]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_long_list_is_read_in_parts(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the parts meet, no row is lost or cut, be it in the middle of a quotation."""
+    rows = [f'{at}.png,"a{end}b"' if at % 3 else f"{at}.png,c" for at in range(50)]
+    text = end.join(["path,label", *rows, ""]).encode()
+    whole = read_list(lambda key: text, "x.csv")
+    assert whole is not None
+    monkeypatch.setattr("firstlight.data.scanning.delimited.PART", 7)
+    parted = read_list(lambda key: text, "x.csv")
+    assert parted is not None
+    assert [f"{at}.png" for at in range(50)] == whole.names.to_pylist() == parted.names.to_pylist()
+    assert whole.labels.to_pylist() == parted.labels.to_pylist()

@@ -308,6 +308,13 @@ def test_without_images_a_run_and_a_split_are_needed(run: Path, tmp_path: Path, 
         show_predictions(run, (), wanted)
 
 
+def test_a_table_below_a_file_is_refused_as_such(run: Path, digits: Path, tmp_path: Path) -> None:
+    """Where a folder is needed and a file is, the sentence says so, and names no unfinished prediction."""
+    (tmp_path / "notes").touch()
+    with pytest.raises(FirstlightError, match="could not be written"):
+        show_predictions(run, (digits / "3" / "0003.png",), Wanted(out=tmp_path / "notes" / "a.csv"))
+
+
 def test_top_names_the_most_probable_classes(run: Path, digits: Path) -> None:
     """In descending order, the label first; no more than there are."""
     for row in rows(run, digits / "3", top=3, probabilities=True):

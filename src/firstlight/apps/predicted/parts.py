@@ -80,7 +80,7 @@ class Parts:
         file = self.folder / ABOUT
         try:
             found = parsed(file.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter: said where the first file is written
             with new_file(file, RunError) as part:
                 part.write_text(json.dumps(about, indent=1), encoding="utf-8")
             return

@@ -22,6 +22,7 @@ from firstlight.errors import DataError
 SAMPLE = 1000  # rows by which the meaning of a column is decided
 FIRST_LINES = 20  # by which the delimiter is known
 AT_ONCE = 1 << 15  # rows that are Python strings at a time
+PART = 1 << 20  # letters of a text that are parted into lines at a time
 DELIMITERS = ",;\t|"
 LAST = "\0"  # follows the last line; a reader that does not give it back was inside a quotation
 OPEN = "a quotation mark is opened and never closed"
@@ -134,7 +135,7 @@ def _csv(text: str, key: str, notes: tuple[str, ...]) -> Sheet:
     def columns(places: Sequence[int]) -> list[pa.StringArray]:
         try:
             with _long_cells():
-                return _gathered((_checked(row, len(headings), at) for at, row in enumerate(body(), 1)), places)
+                return _gathered(body(), len(headings), places)
         except (ValueError, csv.Error) as error:
             raise _damaged(key, str(error)) from error
 
@@ -158,7 +159,11 @@ def is_image_name(cell: str) -> bool:
 
 def _lines(text: str) -> Iterator[str]:
     """The lines of a text, whichever of the three line ends they have; in quotes all are kept."""
-    return iter(StringIO(text, newline=""))
+    start = 0
+    while start < len(text):  # a part at a time: StringIO takes 4 bytes a letter, and often only the first lines count
+        end = text.find("\n", start + PART) + 1 or len(text)
+        yield from StringIO(text[start:end], newline="")
+        start = end
 
 
 def _parsed(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
@@ -192,10 +197,14 @@ def _checked(row: list[str], count: int, at: int) -> list[str]:
     return _filled(row, count)
 
 
-def _gathered(rows: Iterator[list[str]], places: Sequence[int]) -> list[pa.StringArray]:
-    """Some columns, a part at a time, so that a million rows are not as many Python strings."""
+def _gathered(rows: Iterator[list[str]], count: int, places: Sequence[int]) -> list[pa.StringArray]:
+    """Some of the columns, a part at a time, so that a million rows are not as many Python strings."""
     parts: list[list[pa.StringArray]] = [[strings([])] for _ in places]
+    done = 0
     while some := list(islice(rows, AT_ONCE)):
+        if {*map(len, some)} != {count}:
+            some = [_checked(row, count, at) for at, row in enumerate(some, done + 1)]
+        done += len(some)
         for part, at in zip(parts, places, strict=True):
             part.append(strings([row[at] for row in some]))
     return [plain_cells(pa.concat_arrays(part)) for part in parts]

@@ -21,6 +21,7 @@ WITH_LABELS = frozenset({"name", "id", "code", "index", "idx", "text", "true", "
 NUMBERS = frozenset({"id", "code", "index", "idx"})  # a column of names tells more
 SPLITS = ("split", "set", "subset", "fold", "partition", "phase", "usage", "dataset")
 YES, NO = frozenset({"1", "1.0", "true", "yes", "t", "y"}), frozenset({"0", "0.0", "false", "no", "f", "n"})
+ENDINGS = 100  # rows by which it is known whether a column has names of images; a list may have thousands of columns
 FEW = 8  # rows from which on names have to differ and labels to repeat
 
 
@@ -99,14 +100,14 @@ def naming_column(sheet: Sheet) -> int | None:
     """
     best: tuple[bool, bool, int, int] | None = None
     for at, heading in enumerate(sheet.headings):
-        words, cells = _words(heading), [row[at] for row in sheet.sample if row[at].strip()]
-        endings = _names_images(sheet, at)
+        words, endings = _words(heading), _names_images(sheet, at)
         named = bool(words) and set(words) <= WITH_NAMES and any(word in NAMES for word in words)
         if not named and not endings:
             continue
         rank = min([NAMES.index(word) for word in words if word in NAMES], default=len(NAMES)) if named else len(NAMES)
         if {"id", "uuid", "code"} & set(words) and len(words) == 1:
             rank = len(NAMES) - 1
+        cells = [row[at] for row in sheet.sample if row[at].strip()]
         repeated = len(cells) >= FEW and len(set(cells)) * 2 < len(cells)
         best = min(best or (True, True, len(NAMES) + 1, -1), (not endings, repeated, rank, at))
     return None if best is None else best[3]
@@ -114,7 +115,7 @@ def naming_column(sheet: Sheet) -> int | None:
 
 def _names_images(sheet: Sheet, at: int) -> bool:
     """Whether most cells of a column end as the names of images do."""
-    cells = [row[at] for row in sheet.sample if row[at].strip()]
+    cells = [row[at] for row in sheet.sample[:ENDINGS] if row[at].strip()]
     return sum(map(is_image_name, cells)) * 2 > len(cells)
 
 
