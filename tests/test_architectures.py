@@ -270,7 +270,7 @@ def test_blank_images_make_finite_first_filters() -> None:
     ],
     ids=str,
 )
-def test_a_size_that_does_not_fit_is_told_in_one_sentence(name: str, sizes: dict[str, Any]) -> None:
+def test_a_size_that_does_not_fit_is_reported_in_one_sentence(name: str, sizes: dict[str, Any]) -> None:
     """The sentence names the rung, the sizes and what is wrong with them."""
     with pytest.raises(ArgumentError) as caught:
         build(name, (28, 28, 1), 3, sizes)
@@ -365,7 +365,7 @@ def test_channels_last_filters_score_as_before() -> None:
         ({"head.layer.bias": torch.zeros(3).double()}, "'head.layer.bias' is float64 (3,)"),
     ],
 )
-def test_weights_that_do_not_fit_are_told_by_name(change: dict[str, Tensor | None], told: str) -> None:
+def test_weights_that_do_not_fit_are_reported_by_name(change: dict[str, Tensor | None], told: str) -> None:
     """A tensor that is missing, left over, or of another shape or type leaves the module as it was."""
     module = made("linear", (2, 2, 1), 3)
     before = {name: value.clone() for name, value in module.state_dict().items()}

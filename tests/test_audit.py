@@ -213,7 +213,7 @@ def test_a_planted_fault_is_found_and_nothing_else(tmp_path: Path, code: str) ->
     assert one is not None and one.count >= 1 and one.advice.endswith(".") and one.message.endswith(".")
 
 
-def test_an_image_without_a_class_is_told(tmp_path: Path) -> None:
+def test_an_image_without_a_class_is_reported(tmp_path: Path) -> None:
     """Of a table with a label missing."""
     table = fl.scan(clean(tmp_path / "photos"))
     labels = table.labels.copy()
@@ -225,7 +225,7 @@ def test_an_image_without_a_class_is_told(tmp_path: Path) -> None:
     assert ["FL105"] == codes(fl.audit(partly))
 
 
-def test_another_aspect_is_told_beside_the_sizes(tmp_path: Path) -> None:
+def test_another_aspect_is_reported_next_to_the_sizes(tmp_path: Path) -> None:
     """A wide image among square ones has another size as well."""
     root = clean(tmp_path / "photos")
     path = some(root, "train/cat/*.png", 1)[0]
@@ -233,7 +233,7 @@ def test_another_aspect_is_told_beside_the_sizes(tmp_path: Path) -> None:
     assert ["FL403", "FL404"] == codes(fl.audit(root))
 
 
-def test_tiny_images_are_told(tmp_path: Path) -> None:
+def test_tiny_images_are_reported(tmp_path: Path) -> None:
     """Of 6 x 6 px each."""
     root = clean(tmp_path / "photos")
     for path in root.rglob("*.png"):
@@ -272,7 +272,7 @@ def test_a_class_that_is_brighter_is_a_shortcut(tmp_path: Path) -> None:
     assert "brightness" in found.message and found.facts["dog, brightness"]["above"] is False
 
 
-def test_gray_of_one_class_only_is_told_as_giving_it_away(tmp_path: Path) -> None:
+def test_gray_of_one_class_only_is_reported_as_giving_it_away(tmp_path: Path) -> None:
     """Color that goes along with the class is said."""
     root = clean(tmp_path / "photos")
     for path in root.rglob("dog/*.png"):
@@ -282,7 +282,7 @@ def test_gray_of_one_class_only_is_told_as_giving_it_away(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("rename", [lambda n, c: f"{c}_{n}.png", lambda n, c: f"{n + 500 * (c == 'dog')}.png"])
-def test_names_that_tell_the_class_are_told(tmp_path: Path, rename: Callable[[int, str], str]) -> None:
+def test_names_that_tell_the_class_are_reported(tmp_path: Path, rename: Callable[[int, str], str]) -> None:
     """By their first letters, or by numbers that run class by class."""
     root = clean(tmp_path / "photos")
     for number, path in enumerate(sorted(root.rglob("*.png"))):
@@ -304,7 +304,7 @@ def test_a_label_that_was_swapped_is_among_the_candidates(tmp_path: Path) -> Non
     assert any("were not checked" in remark for remark in fl.audit(root).remarks)
 
 
-def test_unreadable_images_are_told_by_reason(tmp_path: Path) -> None:
+def test_unreadable_images_are_reported_by_reason(tmp_path: Path) -> None:
     """Each reason with its count."""
     root = clean(tmp_path / "photos")
     first, second, third = some(root, "train/cat/*.png", 3)

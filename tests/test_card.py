@@ -224,7 +224,7 @@ def test_the_card_says_what_was_measured(run: Run, folder: Path) -> None:
         ("centroid-cosine", "one minus the cosine"),
     ],
 )
-def test_each_kind_is_told_as_what_it_is(run: Run, tmp_path: Path, rung: str, told: str) -> None:
+def test_each_kind_is_reported_as_what_it_is(run: Run, tmp_path: Path, rung: str, told: str) -> None:
     """And none that was not trained speaks of epochs."""
     text = body(write_folder(run, tmp_path / "model", rung=rung))
     assert told in text and "without gradient descent" in text
@@ -276,7 +276,7 @@ def test_a_card_may_be_changed_and_files_added(folder: Path) -> None:
     assert 6 == len(Session.of(folder).classes)
 
 
-def test_damage_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_damage_is_reported(run: Run, folder: Path, tmp_path: Path) -> None:
     """A changed byte, another rung's tensors, a changed number, a missing file, a folder of something else."""
     model, config = folder / "model.safetensors", folder / "config.json"
     whole = model.read_bytes()

@@ -223,7 +223,7 @@ def test_a_module_that_is_passed_takes_the_weights_as_a_copy(fitted: dict[str, C
     ],
     ids=["channels", "classes", "precision", "another"],
 )
-def test_a_module_that_is_another_is_told_by_its_tensor(
+def test_a_module_that_is_another_is_reported_by_its_tensor(
     module: nn.Module, said: str, fitted: dict[str, Classifier]
 ) -> None:
     """The first that differs is named with both shapes."""

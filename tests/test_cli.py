@@ -91,7 +91,7 @@ def test_fit_keeps_one_rung(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compare_sets_every_rung_beside_one(photos: Path, tmp_path: Path) -> None:
+def test_compare_sets_every_rung_next_to_one(photos: Path, tmp_path: Path) -> None:
     """As a table and as JSON."""
     firstlight("climb", photos, *CLOSED_FORM, "--out", "run", folder=tmp_path)
     done = firstlight("compare", "run", "--against", "prior", folder=tmp_path)

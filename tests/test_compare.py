@@ -124,7 +124,7 @@ def test_other_images_labels_or_classes_are_refused(what: str) -> None:
         compare(first, against=second)
 
 
-def test_no_image_is_told() -> None:
+def test_no_image_is_reported() -> None:
     """There is nothing to compare on an empty selection."""
     first, second = (one.select(np.zeros(100, bool)) for one in pair(3, 6, 100))
     with pytest.raises(ArgumentError, match="l1"):
@@ -148,7 +148,7 @@ def test_a_run_is_compared_with_the_best_of_a_family() -> None:
 
 
 @pytest.mark.parametrize("against", ["cnn", "", "centroid-l1-"])
-def test_a_rung_that_is_not_there_is_told_with_those_that_are(against: str) -> None:
+def test_a_rung_that_is_not_there_is_reported_with_those_that_are(against: str) -> None:
     """The sentence lists the names to choose from."""
     with pytest.raises(ArgumentError, match="prior, rung-1"):
         compare([Rung(one) for one in ladder(0.5, 0.8)], against=against)
@@ -309,13 +309,13 @@ def test_advice_from_the_test_split_says_so() -> None:
     assert "test split" not in advise(ladder(0.5, 0.8, 0.8)).sentence
 
 
-def test_no_rung_is_told() -> None:
+def test_no_rung_is_reported() -> None:
     """There is no advice on nothing."""
     with pytest.raises(ArgumentError, match="rung"):
         advise([])
 
 
-def test_real_digits_are_told_apart_as_scipy_tells_them() -> None:
+def test_real_digits_are_reported_apart_as_scipy_tells_them() -> None:
     """Nearest means of 8 x 8 scans under L2 and under L1: counts by hand, p by SciPy."""
     images, labels = load_digits(return_X_y=True)
     fitted, seen = slice(0, 1000), slice(1000, None)

@@ -121,7 +121,7 @@ def test_a_finding_says_by_what_and_how_many(digits: fl.Pixels, monkeypatch: pyt
     assert margins[0] < 0 and margins == sorted(margins)
 
 
-def test_too_few_images_are_told_and_no_crash(tmp_path: Path) -> None:
+def test_too_few_images_are_reported_and_no_crash(tmp_path: Path) -> None:
     """Labels are not checked then, and it says so."""
     images = {f"{'ab'[n % 2]}/{n}.png": noise(6, 6, seed=n) for n in range(6)}
     pixels = fl.load(fl.scan(write_images(tmp_path / "few", images)))

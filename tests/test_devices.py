@@ -74,7 +74,9 @@ def test_one_of_several_cuda_devices_is_taken_by_its_number(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("asked", ["gpu", "", "CPU", "cuda:x", "cuda:-1", "cuda:", "cpu:", "meta", "cuda:0:1", "xla"])
-def test_a_device_that_is_not_known_is_told_with_those_that_are(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_known_is_reported_with_those_that_are(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence repeats what was passed."""
     some_cuda(monkeypatch)
     with pytest.raises(ArgumentError) as caught:
@@ -83,7 +85,7 @@ def test_a_device_that_is_not_known_is_told_with_those_that_are(asked: str, monk
 
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:0", "mps"])
-def test_a_device_that_is_not_there_is_told_before_anything_is_computed(
+def test_a_device_that_is_not_there_is_reported_before_anything_is_computed(
     asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sentence says how to take what is there."""

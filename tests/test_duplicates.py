@@ -112,7 +112,7 @@ def test_files_without_a_digest_are_no_copies_of_each_other() -> None:
     assert [] == by_digests([None, None], [0, 1], [0, 0])
 
 
-def test_a_leak_into_another_class_is_told_as_both() -> None:
+def test_a_leak_into_another_class_is_reported_as_both() -> None:
     """A copy in another split under another label makes the score too good and contradicts the label."""
     assert ["FL201", "FL203"] == [one.code for one in by_digests(["x", "x"], [0, 1], [0, 1])]
 

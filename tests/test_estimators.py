@@ -290,7 +290,7 @@ def test_medians_cannot_be_added() -> None:
         (lambda: InkClassifier().fit(FLAT, LABELS).partial_fit(FLAT, LABELS, range(9)), "classes"),
     ],
 )
-def test_what_cannot_be_fitted_is_told(call: Any, words: str) -> None:
+def test_what_cannot_be_fitted_is_reported(call: Any, words: str) -> None:
     """Each wrong argument is an ArgumentError, which is a ValueError, and is named."""
     with pytest.raises(ArgumentError, match=words):
         call()

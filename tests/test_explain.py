@@ -410,7 +410,7 @@ def test_an_image_is_explained_alone_as_among_many(monkeypatch: pytest.MonkeyPat
     assert classifier.model.module.training  # type: ignore[attr-defined]
 
 
-def test_without_captum_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_captum_the_line_that_installs_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """For networks; linear needs none."""
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(MissingExtraError, match=r"firstlight\[explain\]"):

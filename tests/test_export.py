@@ -297,7 +297,7 @@ def test_the_look_of_drawings_is_measured() -> None:
     assert look(noise(5, 28, 28, 3)) is None
 
 
-def test_what_is_centred_by_its_weight_is_told_from_what_is_centred_by_its_box() -> None:
+def test_what_is_centred_by_its_weight_is_reported_from_what_is_centred_by_its_box() -> None:
     """A shape whose weight is far from the middle of its box, placed both ways."""
     heavy = np.zeros((28, 28), np.uint8)
     heavy[4:24, 6:12] = 255

@@ -49,7 +49,7 @@ def test_the_temperature_counts() -> None:
         assert first == second
 
 
-def test_equal_probabilities_are_told_apart_by_their_scores() -> None:
+def test_equal_probabilities_are_reported_apart_by_their_scores() -> None:
     """Where the temperature is so low that each probability is 1, the scores still say what is least sure."""
     scores = np.array([[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [1.0, 0.0]])
     for labels, most, expected in (

@@ -129,7 +129,7 @@ def test_a_damaged_or_locked_member_is_an_oserror(tmp_path: Path) -> None:
         reader(table(path))("b.png")
 
 
-def test_a_root_that_is_no_zip_or_gone_is_told(tmp_path: Path) -> None:
+def test_a_root_that_is_no_zip_or_gone_is_reported(tmp_path: Path) -> None:
     """The two sentences name the path."""
     (tmp_path / "no.zip").write_bytes(b"not a zip")
     with pytest.raises(DataError, match=r"no\.zip"):

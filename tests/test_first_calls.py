@@ -183,12 +183,7 @@ WRONG: dict[str, Callable[[fl.Classifier, Path], Any]] = {
     "NoneType is no table": lambda _, root: fl.fit("ink", None),
     "int is no table": lambda _, root: fl.audit(7),
     "is no rung": lambda _, root: fl.fit(["cnn"], root),  # type: ignore[arg-type]
-    "did you mean cnn": lambda _, root: fl.fit("cnnn", root),
-    "quik": lambda _, root: fl.fit("ink", root, effort="quik"),
     "did you mean epochs": lambda _, root: fl.fit("linear", root, epoch=3),  # type: ignore[call-arg]
-    "ink has no option 'centre'": lambda _, root: fl.fit("ink", root, centre="nonsense"),
-    "prior has no option 'distance'": lambda _, root: fl.fit("prior", root, distance="l1"),
-    "centroid-l2 has no option": lambda _, root: fl.fit("centroid-l2", root, distance="cosine"),
     "did you mean l1": lambda _, root: fl.fit("centroid", root, distance="L1"),
     r"\{'size': 8\} is not a Loading": lambda _, root: fl.load(root, loading={"size": 8}),  # type: ignore[arg-type]
     "did you mean size": lambda _, root: fl.load(root, siez=8),  # type: ignore[call-arg]

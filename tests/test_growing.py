@@ -116,7 +116,7 @@ def test_history_is_a_table_that_any_program_reads() -> None:
 @pytest.mark.parametrize(
     "data", [b"\xff\xfe", b"seed,epoch\n0,1\n", b"no table", to_csv([EPOCH]).replace(b"0.5", b"half")]
 )
-def test_a_damaged_history_is_told(data: bytes) -> None:
+def test_a_damaged_history_is_reported(data: bytes) -> None:
     """With the name of the file; an empty one has no epochs."""
     if data == b"no table":
         assert () == from_csv(data, Path("history.csv"))

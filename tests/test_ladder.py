@@ -88,7 +88,7 @@ def test_pixels_table_and_folder_give_the_same_run(tmp_path: Path) -> None:
     assert documents[0] == documents[1] == documents[2] == documents[3]
 
 
-def test_each_rung_is_told_as_soon_as_it_is_there(tmp_path: Path) -> None:
+def test_each_rung_is_reported_as_soon_as_it_is_there(tmp_path: Path) -> None:
     """The steps have the pixels, the rungs in their order, and the run with its advice."""
     steps: list[fl.Step] = []
     run = fl.climb(grow(tmp_path / "p", a=9, b=9), rungs=["ink", "prior"], progress=steps.append)
@@ -139,7 +139,7 @@ def test_labels_follow_the_classifiers_classes(tmp_path: Path) -> None:
     assert 10 == fl.evaluate(seen).n
 
 
-def test_unreadable_images_are_counted_beside_the_score(tmp_path: Path) -> None:
+def test_unreadable_images_are_counted_next_to_the_score(tmp_path: Path) -> None:
     """One of a hundred is left out and named; the run says so."""
     root = grow(tmp_path / "p", train__a=50, train__b=48, val__a=9, val__b=9)
     (root / "train" / "b" / "broken.png").write_bytes(b"no image")

@@ -431,7 +431,7 @@ def test_options_that_are_none_are_refused(tmp_path: Path, options: dict[str, st
         ("cat/IMG_*.jpg", "", "folder of its own"),
     ],
 )
-def test_images_without_classes_are_told_what_would_help(tmp_path: Path, keys: str, passed: str, said: str) -> None:
+def test_images_without_classes_are_reported_what_would_help(tmp_path: Path, keys: str, passed: str, said: str) -> None:
     """Scan says it in a note, a climb in its one sentence, the audit in a finding."""
     root = touch(tmp_path / "set", *keys.split(" ")) / passed
     table = scan(root)

@@ -202,7 +202,7 @@ def test_one_wrong_number_among_other_names_is_found(tmp_path: Path) -> None:
     note(scan(grow(tmp_path, *keys, labels_csv=text)), "on 1 image and", "calls cat/3.png 1.")
 
 
-def test_one_folder_of_images_beside_a_list_is_no_class(tmp_path: Path) -> None:
+def test_one_folder_of_images_next_to_a_list_is_no_class(tmp_path: Path) -> None:
     """images/ and labels.csv: the list names the classes."""
     text = "path,label\nimages/a.png,cat\nimages/b.png,dog\n"
     table = scan(grow(tmp_path, "images/a.png", "images/b.png", labels_csv=text))
@@ -239,7 +239,7 @@ def test_a_csv_passed_itself_goes_before_the_folders(tmp_path: Path) -> None:
         ("name,label\n", r"list\.csv .*0 images"),
     ],
 )
-def test_a_csv_that_names_nothing_is_told(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_csv_that_names_nothing_is_reported(tmp_path: Path, text: str, sentence: str) -> None:
     """The sentence says what the file should hold."""
     with pytest.raises(DataError, match=sentence):
         scan(grow(tmp_path / "x", "a.png", list_csv=text) / "list.csv")
@@ -333,7 +333,7 @@ def test_a_sample_submission_is_not_the_truth(tmp_path: Path, name: str) -> None
     assert ("cat",) == scan(root / f"{name}.csv").classes
 
 
-def test_a_list_called_a_submission_is_not_the_truth_beside_class_folders(tmp_path: Path) -> None:
+def test_a_list_called_a_submission_is_not_the_truth_next_to_class_folders(tmp_path: Path) -> None:
     """Whatever it says, it is neither used nor held against the folders."""
     text = "path,label\ncat/1.png,dog\ndog/1.png,cat\n"
     table = scan(grow(tmp_path, "cat/1.png", "dog/1.png", my_submission_csv=text))
@@ -420,7 +420,7 @@ def test_a_stray_file_never_changes_class_folders(tmp_path: Path, data: bytes) -
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 @pytest.mark.parametrize("place", ["", "train/"])
-def test_hugging_face_metadata_labels_the_images_beside_it(tmp_path: Path, kind: str, place: str) -> None:
+def test_hugging_face_metadata_labels_the_images_next_to_it(tmp_path: Path, kind: str, place: str) -> None:
     """metadata.csv or .jsonl, in the root or in a split folder; the names count from its folder."""
     rows = [("0001.png", 0), ("sub/0002.png", 1)]
     grow(tmp_path, *(place + name for name, _ in rows))
@@ -455,7 +455,7 @@ def test_a_null_label_is_none(tmp_path: Path) -> None:
     assert {"a.png": ("x", None), "b.png": (None, None)} == told(scan(tmp_path))
 
 
-def test_damaged_json_lines_are_told() -> None:
+def test_damaged_json_lines_are_reported() -> None:
     """The sentence names the file; the reason is one line."""
     with pytest.raises(DataError, match=r"t/metadata\.jsonl") as caught:
         read_list(lambda key: b'{"file_name": "a.png", "label": 1}\n{"file_name"', "t/metadata.jsonl")
@@ -465,7 +465,7 @@ def test_damaged_json_lines_are_told() -> None:
 # Pascal VOC
 
 
-def test_voc_xml_beside_the_images_names_the_class(tmp_path: Path) -> None:
+def test_voc_xml_next_to_the_images_names_the_class(tmp_path: Path) -> None:
     """The only object's name, or the largest box's; how many had several is said with an example."""
     grow(tmp_path, "train/1.jpg", "train/2.jpg", "test/3.png", "test/4.png")
     for key, objects in (

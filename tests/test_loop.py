@@ -96,7 +96,7 @@ def test_the_network_of_the_lesson(mnist_sample: Path) -> None:
     assert fl.evaluate(fl.predict(classifier, pixels, split="validation")).accuracy >= 0.980
 
 
-def test_each_epoch_is_told_with_its_numbers() -> None:
+def test_each_epoch_is_reported_with_its_numbers() -> None:
     """The last one has the accuracy of the finished network, counted by NumPy, with SciPy's Wilson interval."""
     told: list[Epoch] = []
     pixels = blobs()
@@ -185,13 +185,13 @@ def test_a_loss_that_is_no_number_any_more_stops_and_keeps_the_last_good_weights
     assert 1 == len(failed.history)
 
 
-def test_a_loss_that_is_never_a_number_is_told_at_the_first_step() -> None:
+def test_a_loss_that_is_never_a_number_is_reported_at_the_first_step() -> None:
     """The loss is suspected, not the learning rate."""
     with pytest.raises(ArgumentError, match="nan at the first step"):
         fl.fit("linear", blobs(), epochs=2, batch_size=12, loss=Failing(1))
 
 
-def test_a_rate_that_diverges_before_an_epoch_has_ended_is_told() -> None:
+def test_a_rate_that_diverges_before_an_epoch_has_ended_is_reported() -> None:
     """With what to pass instead."""
     with pytest.raises(ArgumentError, match=r"lr=1e\+30"):
         fl.fit("mlp", blobs(), epochs=2, batch_size=4, lr=1e30, optimizer="sgd", schedule="constant", loss="mse")
@@ -277,7 +277,7 @@ class Empty(nn.Module):
     ],
     ids=lambda value: str(value)[:30].split("(")[0],
 )
-def test_what_does_not_fit_is_told_in_one_sentence_before_training(rung: Any, options: Any, said: str) -> None:
+def test_what_does_not_fit_is_reported_in_one_sentence_before_training(rung: Any, options: Any, said: str) -> None:
     """What was passed, what was expected, how to mend it."""
     with pytest.raises(ArgumentError, match=said) as caught:
         fl.fit(rung, blobs(), **options)
@@ -291,7 +291,7 @@ def test_images_of_one_class_are_refused() -> None:
         fl.fit("linear", pixels_of(images, np.zeros(8, int), 2))
 
 
-def test_a_module_that_cannot_take_the_smallest_batch_is_told_before_training() -> None:
+def test_a_module_that_cannot_take_the_smallest_batch_is_reported_before_training() -> None:
     """Batch norm needs two images; 36 images in batches of one, or of at most 35 (two batches), tell apart."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
     with pytest.raises(ArgumentError, match=r"\(1, 1, 8, 8\): Expected more than 1 value"):

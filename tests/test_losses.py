@@ -194,7 +194,7 @@ def test_losses_of_the_right_shape_pass_as_they_are() -> None:
         (None, "NoneType"),
     ],
 )
-def test_losses_of_another_shape_are_told_in_one_sentence(losses: object, told: str) -> None:
+def test_losses_of_another_shape_are_reported_in_one_sentence(losses: object, told: str) -> None:
     """The sentence names the shape that came, the shape that is wanted, and the way there."""
     with pytest.raises(ArgumentError, match=told) as caught:
         checked(losses, 4)  # type: ignore[arg-type]

@@ -112,7 +112,7 @@ def test_what_is_no_number_ends_the_curve_before_it(bad: float, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_at_the_lowest_rate_is_told(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_no_number_at_the_lowest_rate_is_reported(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """No rate could help, so the loss and the module are suspected."""
     scripted(monkeypatch, lambda _: bad)
     with pytest.raises(ArgumentError, match="not finite at the first step") as caught:

@@ -230,7 +230,7 @@ def test_mistakes_stand_in_the_document_by_name_and_the_commonest_first() -> Non
     assert [["cat", "dog", 2], ["eel", "cat", 1]] == evaluate(seen).to_dict()["mistakes"]
 
 
-def test_no_image_is_told() -> None:
+def test_no_image_is_reported() -> None:
     """There is nothing to measure on an empty selection."""
     with pytest.raises(ArgumentError, match="cnn"):
         evaluate(made().select(np.zeros(500, bool)))

@@ -108,7 +108,7 @@ def test_the_tensor_is_the_array() -> None:
         (200, 205, "neither white on black nor black on white: hardly anything stands out"),
     ],
 )
-def test_polarity_is_told_with_its_reason(ground: int, dot: int, told: str) -> None:
+def test_polarity_is_reported_with_its_reason(ground: int, dot: int, told: str) -> None:
     """By the border and by what stands out from it."""
     image = np.full((9, 9), ground, np.uint8)
     image[3:6, 3:6] = dot
@@ -156,7 +156,7 @@ def test_black_and_white_text_can_be_read_on_every_gray() -> None:
         assert contrast[ink(np.full(3, value))] >= 4.5, value
 
 
-def test_without_pandas_or_torch_the_line_that_installs_them_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pandas_or_torch_the_line_that_installs_them_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook falls back to the repr."""
     for name in ("pandas", "torch"):
         monkeypatch.setitem(sys.modules, name, None)

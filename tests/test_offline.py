@@ -204,7 +204,9 @@ def test_nothing_foreign_runs_in_it(site_folder: Path, sites: Callable[[Path], S
         assert 2 <= len(violated)
 
 
-def test_what_is_no_image_is_told_and_the_next_one_answered(site_folder: Path, sites: Callable[[Path], Site]) -> None:
+def test_what_is_no_image_is_reported_and_the_next_one_answered(
+    site_folder: Path, sites: Callable[[Path], Site]
+) -> None:
     """Text, a cut-off file and nothing at all each give a sentence; the engine then answers as before."""
     site = sites(site_folder)
     with context() as opened:

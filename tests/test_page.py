@@ -115,7 +115,7 @@ def choose(page: Any, file: Any) -> str:
 
 
 @pytest.mark.parametrize(("stroke", "name"), [(THREE, "3"), (SEVEN, "7")], ids=["three", "seven"])
-def test_a_digit_drawn_with_a_finger_is_told(address: str, stroke: list[list[float]], name: str) -> None:
+def test_a_digit_drawn_with_a_finger_is_reported(address: str, stroke: list[list[float]], name: str) -> None:
     """One stroke is enough, the step from sheet to look is shown, and nothing scrolls or fails meanwhile."""
     with opened(address + "/") as shown:
         finger(shown.page, stroke)
@@ -331,7 +331,7 @@ def test_the_token_of_the_link_is_brought_along(session: Session) -> None:
             assert "open the link" in page.inner_text("#problem")
 
 
-def test_what_is_like_nothing_known_is_told_so(address: str, session: Session) -> None:
+def test_what_is_like_nothing_known_is_reported_so(address: str, session: Session) -> None:
     """Noise is further from both ideal images than what was measured; the two numbers are said."""
     values = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     answer = session.answer(values[None, :, :, None])
@@ -344,7 +344,7 @@ def test_what_is_like_nothing_known_is_told_so(address: str, session: Session) -
         assert f"{session.about['in_distribution']['distance']:.3f}" in said
 
 
-def test_what_is_no_image_is_told_and_the_next_one_answered(address: str, digits: Path) -> None:
+def test_what_is_no_image_is_reported_and_the_next_one_answered(address: str, digits: Path) -> None:
     """The server's sentence is shown; the answer of before is gone."""
     with opened(address + "/") as shown:
         choose(shown.page, example(digits, "3"))

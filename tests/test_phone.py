@@ -149,7 +149,7 @@ def test_a_fetched_runtime_with_another_content_is_refused(
     assert said[0] == said[1] and 2 == site.asked.count((NAMES[0], 200))
 
 
-def test_without_a_network_it_is_told_how_to_get_the_runtime(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_it_is_reported_how_to_get_the_runtime(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain sentence names the package and the option."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(runtime_module, "ADDRESS", "http://127.0.0.1:9/")

@@ -610,7 +610,7 @@ def test_a_thousand_classes_are_drawn_within_a_second(name: str) -> None:
         (lambda: EVERY["balance"]().svg(style="crayon"), "style='crayon'"),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_drawn_is_told_in_one_sentence(make: Callable[[], object], sentence: str) -> None:
+def test_what_cannot_be_drawn_is_reported_in_one_sentence(make: Callable[[], object], sentence: str) -> None:
     """The sentence says what was passed and what to pass."""
     with pytest.raises(FirstlightError, match=sentence) as caught:
         make()

@@ -279,7 +279,7 @@ def test_threads_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert alone.unreadable.rows.equals(threaded.unreadable.rows)
 
 
-def test_progress_is_told_up_to_the_last_image(tmp_path: Path) -> None:
+def test_progress_is_reported_up_to_the_last_image(tmp_path: Path) -> None:
     """The numbers grow, count broken images too, and end at all."""
     told: list[tuple[int, int]] = []
     load(

@@ -159,7 +159,7 @@ def test_paths_are_answered_in_the_order_of_their_naming(run: Path, photos: Path
     assert [str(photos / key) for key in (KEYS[5], KEYS[2], KEYS[3], KEYS[0])] == names(found)
 
 
-def test_an_image_beside_the_class_folders_has_its_row(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_an_image_next_to_the_class_folders_has_its_row(run: Path, photos: Path, tmp_path: Path) -> None:
     """What has no class can be predicted all the same, in a folder and in a zip."""
     shutil.copy(photos / KEYS[2], photos / "new.png")
     shutil.make_archive(str(tmp_path / "packed"), "zip", photos)

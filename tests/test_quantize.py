@@ -83,7 +83,7 @@ def test_the_preprocessing_stays_to_the_bit(exported: Path, quantized: Quantized
         np.testing.assert_array_equal(first.answer(image).pixels, second.answer(image).pixels)
 
 
-def test_what_is_told_is_what_an_outsider_measures(run: Run, exported: Path, quantized: Quantized) -> None:
+def test_what_is_reported_is_what_an_outsider_measures(run: Run, exported: Path, quantized: Quantized) -> None:
     """Accuracy, Wilson's interval and McNemar's p by ONNX Runtime and SciPy; sizes by the file system."""
     images, labels = labelled_images(run, run["mlp"])
     rights = []
@@ -150,7 +150,7 @@ def test_it_is_silent(exported: Path, tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("rung", ["centroid-l2"])
-def test_a_rung_without_weights_is_told_in_one_sentence(run: Run, tmp_path: Path, rung: str) -> None:
+def test_a_rung_without_weights_is_reported_in_one_sentence(run: Run, tmp_path: Path, rung: str) -> None:
     """A centroid's sums are integers, and nothing is written."""
     path = fl.export(run, tmp_path / "model.onnx", rung=rung).path
     with pytest.raises(ArgumentError, match=r"centroid-l2 .*float32"):

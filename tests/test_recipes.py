@@ -56,7 +56,7 @@ def test_epochs_and_batch_size_that_are_passed_are_meant(options: dict[str, int]
         assert value == getattr(recipe, name)
 
 
-def test_a_number_of_steps_that_is_passed_stands_beside_the_epochs() -> None:
+def test_a_number_of_steps_that_is_passed_stands_next_to_the_epochs() -> None:
     """Who passes both gets both."""
     assert 500 == recipe_for("linear", "quick", {"epochs": 2, "min_steps": 500}).min_steps
 
@@ -90,7 +90,7 @@ def test_every_option_has_a_default_that_it_accepts() -> None:
 
 
 @pytest.mark.parametrize("effort", ["fast", "", "Quick", None, 1])
-def test_an_effort_that_is_not_known_is_told_with_those_that_are(effort: Any) -> None:
+def test_an_effort_that_is_not_known_is_reported_with_those_that_are(effort: Any) -> None:
     """The sentence repeats what was passed and names all three."""
     with pytest.raises(ArgumentError) as caught:
         recipe_for("linear", effort, {})
@@ -98,7 +98,7 @@ def test_an_effort_that_is_not_known_is_told_with_those_that_are(effort: Any) ->
     assert "quick, standard or thorough" in str(caught.value)
 
 
-def test_an_option_that_is_not_known_is_told_with_those_that_are() -> None:
+def test_an_option_that_is_not_known_is_reported_with_those_that_are() -> None:
     """The sentence names the rung, the option and the fields of a recipe."""
     with pytest.raises(ArgumentError, match=r"^cnn .*'learning_rate'.* epochs, batch_size, "):
         recipe_for("cnn", "quick", {"learning_rate": 0.1})
@@ -205,7 +205,7 @@ def test_a_recipe_is_plain_values_that_make_it_again(rung: str, effort: str) -> 
     assert recipe == Recipe(**json.loads(json.dumps(recipe.to_dict())))
 
 
-def test_a_loss_of_the_users_is_told_by_its_name() -> None:
+def test_a_loss_of_the_users_is_reported_by_its_name() -> None:
     """A function is no plain value; an object without a name is told by its class."""
 
     class Loss:

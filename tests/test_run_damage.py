@@ -35,7 +35,7 @@ def damages(data: bytes) -> dict[str, bytes | None]:
 
 
 @pytest.mark.slow
-def test_every_damage_of_every_file_is_told_and_never_read_as_data(tmp_path: Path) -> None:
+def test_every_damage_of_every_file_is_reported_and_never_read_as_data(tmp_path: Path) -> None:
     """Whatever is cut, emptied, removed or flipped gives one sentence, or the very same values."""
     folder = tmp_path / "run"
     whole = everything(write_run(made(), folder))
@@ -250,7 +250,7 @@ def test_a_link_to_the_run_folder_itself_is_fine(tmp_path: Path) -> None:
 
 
 @needs_links
-def test_a_link_that_goes_round_in_a_circle_is_told(tmp_path: Path) -> None:
+def test_a_link_that_goes_round_in_a_circle_is_reported(tmp_path: Path) -> None:
     """A circle of links is an error of the folder, not of the program."""
     write_run(made(), tmp_path / "run")
     (tmp_path / "run" / "readings.json").unlink()
@@ -262,7 +262,7 @@ def test_a_link_that_goes_round_in_a_circle_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders on Windows")
 @pytest.mark.parametrize("inside", ["run.json", "rungs/prior/predictions.parquet"])
-def test_a_pipe_or_a_folder_in_place_of_a_file_is_told(tmp_path: Path, inside: str) -> None:
+def test_a_pipe_or_a_folder_in_place_of_a_file_is_reported(tmp_path: Path, inside: str) -> None:
     """A pipe would be waited for without end, so it is not opened."""
     write_run(made(), tmp_path / "run")
     for make in (os.mkfifo, os.mkdir):
@@ -274,7 +274,7 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_is_told(tmp_path: Path, inside: s
         sentence(caught)
 
 
-def test_what_is_no_run_folder_is_told(tmp_path: Path) -> None:
+def test_what_is_no_run_folder_is_reported(tmp_path: Path) -> None:
     """A missing folder, a file and another folder each have their sentence."""
     (tmp_path / "file").write_text("")
     for path, said in [
@@ -287,7 +287,7 @@ def test_what_is_no_run_folder_is_told(tmp_path: Path) -> None:
         assert str(path) in sentence(caught)
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file without the permission to read it is named."""
     write_run(made(), tmp_path / "run")
     run = read_run(tmp_path / "run")

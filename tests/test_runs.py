@@ -245,7 +245,7 @@ def test_a_disk_that_fills_while_an_array_is_written_leaves_nothing(
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_folder_without_write_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_write_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No permission is one sentence that names the path."""
     if sys.platform != "win32" and os.geteuid() != 0:
         tmp_path.chmod(0o500)
@@ -266,7 +266,7 @@ def test_a_folder_without_write_permission_is_told(tmp_path: Path, monkeypatch: 
         tmp_path.chmod(0o700)
 
 
-def test_a_path_below_a_file_is_told(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_reported(tmp_path: Path) -> None:
     """A run folder cannot stand inside a file."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="out"):

@@ -91,7 +91,7 @@ def test_what_has_no_plain_form_is_refused(value: object) -> None:
         (b'{"format": "firstlight thing 2", "blake2b": [], "a": 1}', "was changed"),
     ],
 )
-def test_what_is_no_sealed_document_is_told_in_one_sentence(data: bytes, said: str) -> None:
+def test_what_is_no_sealed_document_is_reported_in_one_sentence(data: bytes, said: str) -> None:
     """Each kind of damage has its sentence, which names the file and the mend."""
     with pytest.raises(RunError) as caught:
         unseal("thing", data, WHERE)

@@ -126,7 +126,7 @@ def test_an_unreadable_file_among_others_is_a_row_with_its_reason(here: str) -> 
     assert second["label"] in ("a", "b")
 
 
-def test_the_model_and_its_ideal_images_are_told(here: str, session: Session, run: fl.Run) -> None:
+def test_the_model_and_its_ideal_images_are_reported(here: str, session: Session, run: fl.Run) -> None:
     """The document as the session has it; float32 in order; a rung without ideal images says so."""
     assert json.loads(json.dumps(session.about)) == httpx.get(f"{here}/api/model").json()
     found = httpx.get(f"{here}/api/ideal").json()
@@ -253,7 +253,7 @@ def test_a_refusal_has_the_same_number_in_header_text_and_log(
     assert "private" not in caplog.text
 
 
-def test_a_fault_of_the_server_is_told_by_its_number_alone(
+def test_a_fault_of_the_server_is_reported_by_its_number_alone(
     session: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer and the log name the request, the log the place of the fault; neither says what was sent."""
@@ -276,7 +276,7 @@ GUARDED = (("POST", "/api/predict"), ("GET", "/api/model"), ("GET", "/api/ideal"
 WRONG = (None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "ü")
 
 
-def test_without_the_token_nothing_of_the_model_is_told(session: Session) -> None:
+def test_without_the_token_nothing_of_the_model_is_reported(session: Session) -> None:
     """Missing, wrong, cut off, of another scheme: 401; the page and the states need none."""
     with served(session, token=TOKEN) as there, httpx.Client(base_url=there) as client:
         for method, path in GUARDED:

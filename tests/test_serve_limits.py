@@ -229,7 +229,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_behind(here: str) -> No
     assert "firstlight_requests_under_way 0.0" in httpx.get(f"{here}/metrics").text
 
 
-def test_more_requests_than_may_be_under_way_are_told_when_to_come_again(session: Session) -> None:
+def test_more_requests_than_may_be_under_way_are_reported_when_to_come_again(session: Session) -> None:
     """429 with Retry-After for those beyond; those that were let in are answered."""
     slow = Slow(session)
     limits = Limits(under_way=3)

@@ -240,7 +240,7 @@ def test_what_is_left_out_is_counted_by_its_reason(tmp_path: Path) -> None:
     assert () == table.notes
 
 
-def test_images_beside_class_folders_are_counted_and_named(tmp_path: Path) -> None:
+def test_images_next_to_class_folders_are_counted_and_named(tmp_path: Path) -> None:
     """Images in the root, or in a split beside its class folders, belong to no class."""
     table = scan(grow(tmp_path, "train/cat/1.png", "train/dog/1.png", "train/2.png", "readme.png"))
     assert ["train/cat/1.png", "train/dog/1.png"] == table.keys
@@ -472,7 +472,7 @@ def test_pipes_are_no_images(tmp_path: Path) -> None:
         (("broken.zip",), "broken.zip", r"broken\.zip .*zip archive"),
     ],
 )
-def test_what_cannot_be_scanned_is_told_in_one_sentence(
+def test_what_cannot_be_scanned_is_reported_in_one_sentence(
     tmp_path: Path, keys: tuple[str, ...], root: str, sentence: str
 ) -> None:
     """The sentence names the path and what to pass instead."""
@@ -483,7 +483,7 @@ def test_what_cannot_be_scanned_is_told_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_an_empty_zip_is_told(tmp_path: Path) -> None:
+def test_an_empty_zip_is_reported(tmp_path: Path) -> None:
     """A zip without members is as empty as a folder."""
     zipfile.ZipFile(tmp_path / "a.zip", "w").close()
     with pytest.raises(DataError, match=r"a\.zip"):

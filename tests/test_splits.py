@@ -182,7 +182,7 @@ def test_a_split_of_the_folders_own_is_kept() -> None:
     assert any("own split (train, validation, test)" in note for note in told.notes)
 
 
-def test_classes_beside_a_test_folder_are_for_training() -> None:
+def test_classes_next_to_a_test_folder_are_for_training() -> None:
     """As photos/cat beside photos/test/cat: dealt out for choosing, all of them train for the last reading."""
     before = listed([0] * 60, digests_of(60), [TEST] * 10 + [-1] * 50)
     table = split(before)

@@ -102,7 +102,7 @@ def _say(text: str) -> None:
 
 
 def _pair(folder: Path, quiet: bool) -> Path:
-    """The chapter's 3s and 7s, or the embedded ones; where those were written once, no server is wanted again."""
+    """The chapter's 3s and 7s, or the embedded ones; where those were written once, no server is requested again."""
     embedded = folder / "threes-and-sevens"
     found = at_hand(CHAPTER) if embedded.is_dir() else within_reach(CHAPTER, progress=not quiet)
     if found is None and not embedded.is_dir():
