@@ -299,6 +299,9 @@ def test_the_test_split_of_a_run_is_measured_without_its_folder_and_counted(
         assert approx(measured["balanced_accuracy"]) == balanced_accuracy_score(truth, labels)
         assert f"accuracy {right / 113:.3f}" in printed.err and f"{times} time" in printed.err
     assert 2 == fl.read_run(tmp_path / "run").test_readings
+    for part, own in (("", True), ("train", True), ("test", False)):
+        show_predictions(tmp_path / "run", [str(tmp_path / "some" / part)], Wanted(out=tmp_path / f"of {part}.csv"))
+        assert own == ("was fitted on or chosen by" in capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("wanted", [Wanted(), Wanted(split="test")])

@@ -22,7 +22,7 @@ from firstlight.apps.terminal import remark, say_json, say_whole
 from firstlight.characters import columns_of, visible
 from firstlight.data.files import digest
 from firstlight.data.table import SPLITS, Table
-from firstlight.errors import ArgumentError, DataError
+from firstlight.errors import ArgumentError, DataError, FirstlightError
 from firstlight.models.exporting.session import Session
 from firstlight.progress import Meter
 from firstlight.runs.files import RUN
@@ -79,12 +79,15 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
     _check(model, wanted)
     with contextlib.ExitStack() as stack:
         found = sources(paths, listed=wanted.listed, stack=stack) if paths else [_own(model, wanted)]
+        every = found
         if wanted.split is not None:
             found = [one.select(wanted.split) for one in found]
         if not sum(map(len, found)):
             raise DataError(f"There is no image in the {wanted.split or 'list'}; pass at least one.")
         session, mark = _opened(model, wanted.rung)
         measured = [one.table for one in found if set(one.table.classes) & set(session.classes)]
+        own = bool(measured) and wanted.split != "test" and (model / RUN).is_file()
+        own = own and _are_its_own(model, [one.table for one in every])
         columns = Columns(session.about, wanted.top, wanted.probabilities, truth=bool(measured))
         if not wanted.quiet:
             remark(*guessing_lines(session.about["name"], wanted.rung), *_left_out(found))
@@ -94,10 +97,13 @@ def show_predictions(model: Path, paths: Sequence[str], wanted: Wanted | None = 
     if tally.known and (model / RUN).is_file() and any(map(_holds_test, measured)):
         readings = count_test_reading(model, measured)
     if wanted.out is not None and wanted.as_json:
-        about = {"rung": session.about["name"], "out": str(wanted.out), "test_readings": readings}
+        about = {"rung": session.about["name"], "out": str(wanted.out), "test_readings": readings, "own_images": own}
         print_json(about | tally.to_dict())
     if not wanted.quiet:
         remark(*tally.lines(session.about["name"]))
+        if own and tally.known:
+            name = session.about["name"]
+            remark(f"Some or all of these are images that {name} was fitted on or chosen by; expect less on new ones.")
         if readings is not None:
             remark(f"The test split has been read {plural(readings, 'time')}.")
         if wanted.out is not None:
@@ -187,6 +193,23 @@ def _own(model: Path, wanted: Wanted) -> Source:
         )
     table = own_images(read_run(model)).source
     return Source(table, os.path.join(table.root, ""))  # noqa: PTH118 - a path is shown as it was typed
+
+
+def _are_its_own(model: Path, tables: Sequence[Table]) -> bool:
+    """Whether images that the run was fitted or measured on are among these."""
+    try:
+        own = own_images(read_run(model)).table
+    except FirstlightError:  # they are gone, or changed
+        return False
+    home = Path(own.root).resolve()
+    files = set(own.keys)
+    for one in tables:
+        root = Path(one.root).resolve()
+        if root == home or (root.is_relative_to(home) and not home.is_file()):
+            inside = "" if root == home else f"{root.relative_to(home).as_posix()}/"
+            if any(inside + key in files for key in one.rows["key"].to_pylist()):
+                return True
+    return False
 
 
 def _is_exported(model: Path) -> bool:
