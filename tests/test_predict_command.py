@@ -6,7 +6,9 @@ import io
 import itertools
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -34,6 +36,7 @@ from firstlight.apps.predicted import parts
 from firstlight.apps.predicting import Wanted, show_predictions
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError, DataError, FirstlightError, RunError
+from firstlight.reporting.reproducing import reproducing
 from tables import noise, write_images
 
 pytestmark = pytest.mark.slow
@@ -272,6 +275,37 @@ def test_a_split_is_chosen_where_folders_name_one(run: Path, digits: Path, tmp_p
 
 
 # What is said of an image
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own splits", "classes in names"])
+def test_the_command_for_test_images_that_a_run_lacks_works(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """Prediction of the missing split names it, and after it there is one of the same classes."""
+    root = tmp_path / "my photos"
+    for number, path in enumerate(sorted(digits.rglob("*.png"))[::4]):
+        folder = f"{'val' if number % 5 == 0 else 'train'}/{path.parent.name}/" if own else ""
+        copy = root / f"{folder}{path.parent.name}_{path.name}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    monkeypatch.chdir(tmp_path)
+    table = fl.scan(root, label_from=None if own else r"(\d)_")
+    run = fl.climb(table, rungs=["prior", "ink"], out=tmp_path / "run")
+    assert run.test_hint is not None and 0 == run.test_images
+    with pytest.raises(DataError, match=re.escape(run.test_hint.command)):
+        show_predictions(tmp_path / "run", (), Wanted(split="test"))
+    _, command, *words, out = shlex.split(run.test_hint.command)
+    assert 0 == firstlight(command, *words, out, folder=tmp_path).returncode
+    again = fl.climb(out, rungs=["prior", "ink"])
+    assert again.classes == run.classes and again.test_images > 30
+
+
+def test_a_table_in_memory_has_its_test_images_from_python(digits: Path) -> None:
+    """No command line reads it, so neither the hint nor the line that repeats a climb is one."""
+    pairs = [(str(path), path.parent.name) for path in sorted(digits.rglob("*.png"))[::40]]
+    run = fl.climb(fl.scan(pairs), rungs=["prior", "ink"])
+    assert run.test_hint is not None and "fl.climb(fl.split(table, test=0.2))" == run.test_hint.command
+    assert reproducing(run.request).startswith("fl.climb(table, ")
 
 
 def test_the_test_split_of_a_run_is_measured_without_its_folder_and_counted(

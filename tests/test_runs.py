@@ -105,7 +105,7 @@ def test_a_run_prints_its_advice() -> None:
     run = replace(made(), advice=advice)
     *last, _, command = str(run).removeprefix(f"{run!r}\n").splitlines()
     assert advice.sentence == " ".join(last)
-    assert "  firstlight split photos --test 0.2 --out split.parquet" == command
+    assert "  firstlight split photos --test 0.2 --out with-test.parquet" == command
     assert 88 >= max(map(len, last)) > 70
 
 

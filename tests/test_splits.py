@@ -173,6 +173,16 @@ def test_a_folder_with_train_alone_gets_both_shares_out_of_it() -> None:
     assert set(table.splits.tolist()) == {TRAIN, VALIDATION, TEST}
 
 
+def test_a_test_split_that_the_folder_lacks_comes_out_of_train() -> None:
+    """Validation stays as it is, and no image that lies in it too is for test."""
+    digests = digests_of(300)
+    table = split(listed([0, 1] * 175, digests + digests[:50], [TRAIN] * 300 + [VALIDATION] * 50), test=0.3)
+    assert table.splits[300:].tolist() == [VALIDATION] * 50
+    assert set(table.splits[:50].tolist()) == {TRAIN} and set(table.splits[:300].tolist()) == {TRAIN, TEST}
+    counts = table.counts()["test"]
+    assert sum(counts.values()) == pytest.approx(0.3 * 250, abs=20)
+
+
 def test_a_split_of_the_folders_own_is_kept() -> None:
     """Train and validation that are there stay, silently unless other shares were asked for."""
     before = listed([0] * 4, digests_of(4), [TRAIN, TRAIN, VALIDATION, TEST])

@@ -228,6 +228,7 @@ def _begun(chosen: Sequence[Rung], climb: Climb) -> Run:
     pixels = climb.pixels
     request = Request(
         data=str(pixels.table.source or pixels.table.root),
+        in_memory=not pixels.table.source,
         scanning=pixels.table.scanning,
         rungs=tuple(rung.name for rung in chosen),
         split=climb.split,

@@ -191,7 +191,11 @@ def _own(model: Path, wanted: Wanted) -> Source:
             f"No images were passed for {model}; pass images, folders, archives or -, or a run folder with --split "
             "for the run's own."
         )
-    table = own_images(read_run(model)).source
+    run = read_run(model)
+    table = own_images(run).source
+    if wanted.split == "test" and not len(table.select("test")):
+        aside, command = run.set_aside
+        raise DataError(f"The climb of {model} set no test images aside. {aside}: {command}")
     return Source(table, os.path.join(table.root, ""))  # noqa: PTH118 - a path is shown as it was typed
 
 

@@ -39,8 +39,8 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     added later may move. A class of two or more different images has at least one in train and one in validation
     (with three or more also one in test, if a share for it was requested).
 
-    A table with train and test but no validation gets its validation out of train; a table with train and
-    validation is returned as it is. Beside a split of its own, images without one are for train.
+    What a table with splits of its own lacks comes out of train: validation, and test where a share for it was asked
+    for; the splits that it has stay. Beside a split of its own, images without one are for train.
 
     Args:
         table: what `scan` found; or a folder, or anything else that `scan` takes.
@@ -74,7 +74,7 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
     table = rest_to_train(table_of(table))
     labels, codes = table.labels, table.splits
     own = [name for code, name in enumerate(SPLITS) if ((codes == code) & (labels >= 0)).any()]
-    if "train" in own and "validation" in own:
+    if "train" in own and "validation" in own and ("test" in own or not test):
         if (validation, test) == (0.2, 0.0):
             return table
         return _noted(table, [f"The folder's own split ({', '.join(own)}) is used, not the shares."])
@@ -88,8 +88,11 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
         if test:
             notes.append(f"The folder's own test split is used, not the share test={test}.")
         test = 0.0
+    if "validation" in own:
+        validation = 0.0
     pool = (labels >= 0) & (codes == (TRAIN if own else -1))
-    table = _with_digests(table, pool | (codes == TEST))
+    fixed = (labels >= 0) & (codes == VALIDATION)
+    table = _with_digests(table, pool | (codes == TEST) | fixed)
     unread = pool & to_numpy(pc.is_null(table.rows["digest"]))
     if unread.any():
         notes.append(
@@ -99,6 +102,7 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
         pool &= ~unread
 
     groups, digests = _groups(table)
+    pool &= ~np.isin(groups, groups[fixed & (groups >= 0)])  # their copies stay in train
     rows = np.flatnonzero(pool)
     hashes = _hashes(digests, groups[rows], seed)
     new = np.where(unread, TRAIN, codes)
@@ -110,15 +114,12 @@ def split(table: Any, *, validation: float = 0.2, test: float = 0.0, seed: int =
             f"{plural(int(leaks.sum()), 'image')} of train are equal to an image of test; test is not changed."
         )
     notes += _notes_on(table, groups, rows, alone)
-    if "test" in own or own == ["train"]:
-        notes.append(
-            f"About {validation:.0%} of the train images are set aside for validation, by a hash of each file "
-            f"(seed {seed})."
-        )
-    else:
-        more = f" and {test:.0%} for test" if test else ""
-        aside = f"about {validation:.0%} of the images are set aside for validation{more}"
-        notes.append(f"No split was given, so {aside}, by a hash of each file (seed {seed}).")
+    shares = {"validation": validation, "test": test}
+    shares = {name: share for name, share in shares.items() if share or (name == "validation" and name not in own)}
+    of = "train images" if own else "images"
+    aside = " and ".join(f"about {share:.0%} of the {of} for {name}" for name, share in shares.items())
+    head = f"Set aside{'' if own else ', since no split was given'}, by a hash of each file (seed {seed})"
+    notes.append(f"{head}: {aside}.")
     return _noted(table.with_columns(splits=new), notes)
 
 

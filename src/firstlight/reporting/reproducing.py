@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight.data.decoding.loading import Loading
-from firstlight.data.scanning.options import Scanning
 from firstlight.runs.request import Request
 
 SIZES = {"hidden": "--hidden"}  # of networks, and their options on the command line
@@ -28,7 +27,7 @@ def reproducing(request: Request) -> str:
     """
     first, *_ = seeds = request.seeds
     training = _training_options(request.options)
-    scanning = _scanning_options(request.scanning)
+    scanning = request.typed_scanning
     if training is None or scanning is None or list(seeds) != list(range(first, first + len(seeds))):
         return _call(request)
     parts = ["firstlight", "climb", request.data, "--rungs", ",".join(request.rungs)]
@@ -37,16 +36,6 @@ def reproducing(request: Request) -> str:
     parts += ["--seed", str(first)] if first else []
     parts += ["--seeds", str(len(seeds))] if len(seeds) > 1 else []
     return shlex.join([*parts, *scanning, *_loading_options(request.loading), *training])
-
-
-def _scanning_options(scanning: Scanning) -> list[str] | None:
-    """Options of a scan on the command line; None where `climb` does not have one of them."""
-    if scanning.root is not None or scanning.follow_links:
-        return None
-    return [
-        *(["--classes-from", scanning.classes_from] if scanning.classes_from != "auto" else []),
-        *(["--label-from", scanning.label_from] if scanning.label_from is not None else []),
-    ]
 
 
 def _loading_options(loading: Loading) -> list[str]:
@@ -92,7 +81,4 @@ def _call(request: Request) -> str:
         is_augment = name == "augment" and isinstance(value, Mapping)
         shown = f"fl.Augmentation({', '.join(f'{one}={each!r}' for one, each in value.items())})" if is_augment else ""
         words.append(f"{name}={shown or (value if own else repr(value))}")
-    plain = Scanning()
-    scanned = {name: value for name, value in vars(request.scanning).items() if value != getattr(plain, name)}
-    data = ", ".join([repr(request.data), *(f"{name}={value!r}" for name, value in scanned.items())])
-    return f"fl.climb({', '.join([f'fl.scan({data})' if scanned else data, *words])})"
+    return f"fl.climb({', '.join([request.source, *words])})"

@@ -17,6 +17,7 @@ class Request:
 
     Attributes:
         data: the images' source as it was passed.
+        in_memory: whether a table or list in memory was passed, which no path gives again; ``data`` is then its root.
         scanning: how it was read: the options of `scan`.
         rungs: the names of the rungs, simplest first.
         split: that is measured on.
@@ -27,6 +28,7 @@ class Request:
     """
 
     data: str = ""
+    in_memory: bool = False
     scanning: Scanning = field(default_factory=Scanning)
     rungs: tuple[str, ...] = ()
     split: str = "validation"
@@ -34,6 +36,25 @@ class Request:
     seeds: tuple[int, ...] = (0,)
     effort: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def typed_scanning(self) -> list[str] | None:
+        """The options of the scan on the command line; None where it does not have one of them."""
+        how = self.scanning
+        if self.in_memory or how.root is not None or how.follow_links:
+            return None
+        return [
+            *(["--classes-from", how.classes_from] if how.classes_from != "auto" else []),
+            *(["--label-from", how.label_from] if how.label_from is not None else []),
+        ]
+
+    @property
+    def source(self) -> str:
+        """The source in Python: a path, the `scan` of one, or the name of a table."""
+        plain = Scanning()
+        scanned = {name: value for name, value in vars(self.scanning).items() if value != getattr(plain, name)}
+        data = ", ".join([repr(self.data), *(f"{name}={value!r}" for name, value in scanned.items())])
+        return "table" if self.in_memory else f"fl.scan({data})" if scanned else data
 
 
 @cache

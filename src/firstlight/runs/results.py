@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from firstlight.models.classifier import Classifier
 
+ASIDE = "with-test.parquet"  # a table with a test split
 WIDTH = 88  # of a printed sentence: a notebook's lines are not much wider
 
 
@@ -156,12 +157,22 @@ class Run(Shown):
         if self.split == "test" or len(self) < 2 or not self.finished:
             return None
         if not self.test_images:
-            text = "For a figure on images that choose no rung, set some aside before the climb"
-            return NextStep(text, f"firstlight split {shlex.quote(self.request.data)} --test 0.2 --out split.parquet")
+            return self.set_aside
         text = f"At the very end, measure the advised rung on the {self.test_images:,} test images"
         if self.path is None:
             return NextStep(text, 'fl.evaluate(fl.predict(run.best, table, split="test"))')
         return NextStep(text, f"firstlight predict {shlex.quote(str(self.path))} --split test")
+
+    @property
+    def set_aside(self) -> NextStep:
+        """What to type to climb again with test images, where the source has none."""
+        options = self.request.typed_scanning
+        if options is None:
+            text = "For a figure on images that choose no rung, set some aside and climb again"
+            return NextStep(text, f"fl.climb(fl.split({self.request.source}, test=0.2))")
+        text = f"For a figure on images that choose no rung, set some aside, then climb {ASIDE}"
+        words = ["firstlight", "split", self.request.data, *options, "--test", "0.2", "--out", ASIDE]
+        return NextStep(text, shlex.join(words))
 
     @property
     def _where(self) -> str:

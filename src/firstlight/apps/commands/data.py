@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import ClassesFrom, Data, Json, LabelFrom, Quiet, Seed
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import JOINT, hanging, say, width
+from firstlight.apps.terminal import JOINT, hanging, remark, say, width
 from firstlight.errors import ArgumentError
 from firstlight.wording import plural
 
@@ -104,6 +105,8 @@ def split(
     _refuse_other_kinds(out)
     table = scan_data(data, classes_from=classes_from, label_from=label_from)
     _show_table(split_table(table, validation=validation, test=test, seed=seed), out, as_json, quiet)
+    if out is not None and len(table.classes) > 1 and not quiet:
+        remark("", f"To climb with these splits: {shlex.join(['firstlight', 'climb', str(out)])}")
 
 
 def _refuse_other_kinds(out: Path | None) -> None:
