@@ -349,7 +349,7 @@ def test_a_table_below_a_file_is_refused_as_such(run: Path, digits: Path, tmp_pa
     """Where a folder is needed and a file is, the sentence says so, and names no unfinished prediction."""
     (tmp_path / "notes").touch()
     with pytest.raises(FirstlightError, match="could not be written"):
-        show_predictions(run, (digits / "3" / "0003.png",), Wanted(out=tmp_path / "notes" / "a.csv"))
+        show_predictions(run, (str(digits / "3" / "0003.png"),), Wanted(out=tmp_path / "notes" / "a.csv"))
 
 
 def test_top_names_the_most_probable_classes(run: Path, digits: Path) -> None:
