@@ -19,8 +19,32 @@ from firstlight.models.closed_form.sums import ClassSums
 CENTRES = ("mean", "median")
 
 
+class Nearest(Model):
+    """What models have in common whose scores are minus the distances to images."""
+
+    distance: str
+
+    def distances(self, scores: np.ndarray) -> np.ndarray:
+        """(N, K) float64, the distances to the nearest image of each class."""
+        return -scores
+
+    def search_space(self, images: np.ndarray) -> SearchSpace:
+        """The pixels, by the model's own distance."""
+        own = flattened(images)
+
+        def distances(candidates: np.ndarray) -> np.ndarray:
+            sums = candidates.reshape(len(candidates), -1).astype(np.int64)
+            return to_centres(own, sums, np.ones(len(sums), np.int64), self.distance)
+
+        return SearchSpace(distances, f"by the {self.distance} distance of their pixels")
+
+    def options(self) -> dict[str, Any]:
+        """The distance."""
+        return {"distance": self.distance}
+
+
 @dataclass(frozen=True)
-class Centroid(Model):
+class Centroid(Nearest):
     """The class whose mean (or median) image is nearest.
 
     By L2 this is a linear classifier: argmin |x - m|^2 = argmax 2 m.x - |m|^2.
@@ -48,10 +72,6 @@ class Centroid(Model):
         scores[:, known] = -to_centres(flattened(images), self.sums[known], self.counts[known], self.distance)
         return scores
 
-    def distances(self, scores: np.ndarray) -> np.ndarray:
-        """(N, K) float64, the distances to the centres."""
-        return -scores
-
     def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
         """Exact maps: the shares of the pixels in the difference of the two distances."""
         return exact_attribution(
@@ -69,14 +89,6 @@ class Centroid(Model):
         first, second = self.sums[rows] / self.counts[rows][:, None]
         return contributions(image.reshape(-1).astype(np.float64), first, second, self.distance)
 
-    def search_space(self, images: np.ndarray) -> SearchSpace:
-        """The pixels, by the model's own distance."""
-        return pixel_space(images, self.distance)
-
-    def options(self) -> dict[str, Any]:
-        """The distance."""
-        return {"distance": self.distance}
-
     def tensors(self) -> dict[str, np.ndarray]:
         """Numerators and denominators of the centres."""
         return {"sums": self.sums, "counts": self.counts}
@@ -93,14 +105,3 @@ class Centroid(Model):
 def flattened(images: np.ndarray) -> np.ndarray:
     """(N, H, W, C) -> (N, P), C-contiguous."""
     return np.ascontiguousarray(images.reshape(len(images), math.prod(images.shape[1:])))
-
-
-def pixel_space(images: np.ndarray, distance: str) -> SearchSpace:
-    """The distance between the pixels of two images."""
-    own = flattened(images)
-
-    def distances(candidates: np.ndarray) -> np.ndarray:
-        sums = candidates.reshape(len(candidates), -1).astype(np.int64)
-        return to_centres(own, sums, np.ones(len(sums), np.int64), distance)
-
-    return SearchSpace(distances, f"by the {distance} distance of their pixels")

@@ -11,8 +11,7 @@ import numpy as np
 
 from firstlight.errors import RunError, require
 from firstlight.models.attribution import Attribution
-from firstlight.models.classifier import Model, SearchSpace
-from firstlight.models.closed_form.centroid import Centroid, flattened, pixel_space
+from firstlight.models.closed_form.centroid import Centroid, Nearest, flattened
 from firstlight.models.closed_form.contributions import METHODS, exact_attribution
 from firstlight.models.closed_form.distances import NEVER, to_centres
 from firstlight.models.closed_form.saved import check_tensors, checked_distance
@@ -23,7 +22,7 @@ ROUNDS = 100  # of k-means at most
 
 
 @dataclass(frozen=True)
-class Prototypes(Model):
+class Prototypes(Nearest):
     """The class of the nearest prototype.
 
     Attributes:
@@ -49,10 +48,6 @@ class Prototypes(Model):
             scores[:, label] = -distances[:, self.owners == label].min(axis=1)
         return scores
 
-    def distances(self, scores: np.ndarray) -> np.ndarray:
-        """(N, K) float64, the distances to each class's nearest prototype."""
-        return -scores
-
     def nearest(self, image: np.ndarray) -> Centroid:
         """Each class's prototype that is nearest to one image (H, W, C), as the mean images of a centroid."""
         distances = self._to_prototypes(image[None])[0]
@@ -74,14 +69,6 @@ class Prototypes(Model):
             contributions=lambda row: self.nearest(images[row]).contributions(images[row], *pairs[row]),
             method=METHODS[self.distance],
         )
-
-    def search_space(self, images: np.ndarray) -> SearchSpace:
-        """The pixels, by the model's own distance."""
-        return pixel_space(images, self.distance)
-
-    def options(self) -> dict[str, Any]:
-        """The distance."""
-        return {"distance": self.distance}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Numerators and denominators of the prototypes, their classes, and the number of each class."""
