@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -359,10 +360,14 @@ def test_the_command_prints_and_minds_strict(tmp_path: Path, capsys: pytest.Capt
     same_in_splits(root)
     assert not show_audit(str(root), Wanted(), as_json=False, quiet=True)
     printed = capsys.readouterr()
-    assert printed.out.startswith("FL201 error    3 images of validation")
+    summary, findings = printed.out.split("\n\n")[:2]
+    assert findings.startswith("FL201 error    3 images of validation")
+    table = fl.scan(root)
+    assert str(replace(table, notes=())).split() == summary.split()
     assert show_audit(str(root), Wanted(strict=["FL201", "FL102"]), as_json=True, quiet=True)
     document = json.loads(capsys.readouterr().out)
     assert (["FL201"], 63) == (document["strict"], document["images"])
+    assert (table.counts(), list(table.notes)) == (document["counts"], document["notes"])
     with pytest.raises(ArgumentError, match="FL9"):
         show_audit(str(root), Wanted(strict=["FL9"]), as_json=False, quiet=True)
 

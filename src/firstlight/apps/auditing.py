@@ -10,6 +10,7 @@ from pathlib import Path
 
 from firstlight.apps.label_list import check_label_list, write_label_list
 from firstlight.apps.screen import print_json
+from firstlight.apps.table_summary import table_document, table_lines
 from firstlight.apps.terminal import hanging, remark, say, width
 from firstlight.auditing import audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
@@ -64,11 +65,13 @@ def show_audit(data: str, wanted: Wanted, *, as_json: bool, quiet: bool) -> bool
     broken = [code for code in wanted.strict if found.with_code(code)]
     if as_json:
         print_json(
-            found.to_dict()
-            | {"root": table.root, "seconds": seconds, "strict": broken, "out": None if out is None else str(out)}
+            table_document(table)
+            | found.to_dict()
+            | {"seconds": seconds, "strict": broken, "out": None if out is None else str(out)}
         )
         return bool(broken)
     columns = width(sys.stdout)
+    say(*table_lines(table, columns, quiet=quiet), "")
     lines = (line for one in found for line in (*_lines(one, columns), ""))
     say(*(list(lines)[:-1] or [f"No problem found in {plural(found.images, 'image')}."]))
     if not quiet:

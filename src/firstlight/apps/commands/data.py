@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +13,8 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import ClassesFrom, Data, Json, LabelFrom, Quiet, Seed
 from firstlight.apps.screen import print_json
-from firstlight.apps.terminal import JOINT, hanging, remark, say, width
+from firstlight.apps.table_summary import table_document, table_lines
+from firstlight.apps.terminal import hanging, remark, say, width
 from firstlight.errors import ArgumentError
 from firstlight.wording import plural
 
@@ -120,25 +119,10 @@ def _refuse_other_kinds(out: Path | None) -> None:
 def _show_table(table: Table, out: Path | None, as_json: bool, quiet: bool) -> None:
     if out is not None:
         table.save(out)
-    if not as_json:
-        say(*_lines(replace(table, notes=()) if quiet else table, width(sys.stdout)))
-        return
-    document = {"root": table.root, "layout": table.layout, "images": len(table), "classes": table.classes}
-    document |= {"counts": table.counts(), "skipped": dict(table.skipped), "notes": table.notes}
-    print_json(document | {"fingerprint": table.fingerprint, "out": None if out is None else str(out)})
-
-
-def _lines(table: Table, columns: int | None) -> list[str]:
-    """The table as text; what is too long for a line goes on below its beginning, a class next to its count."""
-    lines: list[str] = []
-    for line in str(table).split("\n"):
-        found = re.match(r"  (note: |skipped +[\d,]+ +|\w+ +[\d,]+   )", line)
-        head = found[0] if found else ""
-        text = line.removeprefix(head)
-        if found and not found[1].startswith(("note", "skipped")):
-            text = re.sub(r"(?<=\S) (?=\S)", JOINT, text)
-        lines += hanging(head, text, columns)
-    return lines
+    if as_json:
+        print_json(table_document(table) | {"out": None if out is None else str(out)})
+    else:
+        say(*table_lines(table, width(sys.stdout), quiet=quiet))
 
 
 @command("firstlight cache --clear")

@@ -81,11 +81,13 @@ def similar_pairs(thumbs: np.ndarray, usable: np.ndarray, labels: np.ndarray) ->
         pairs, flipped = pairs[like], flipped[like]
     pairs = np.sort(rows[pairs], axis=1)
     order = np.lexsort((flipped, pairs[:, 1], pairs[:, 0]))
-    remarks = [
-        f"Two images count as near-duplicates where their pixels at {thumbs.shape[1] // FINE} x "
-        f"{thumbs.shape[2] // FINE} correlate by {_range(least)} or more, mirrored or not; that is {SHARE} of the "
-        "usual distance to the nearest other image."
-    ]
+    remarks = []
+    if len(pairs):
+        remarks.append(
+            f"Two images count as near-duplicates where their pixels at {thumbs.shape[1] // FINE} x "
+            f"{thumbs.shape[2] // FINE} correlate by {_range(least)} or more, mirrored or not; that is {SHARE} of the "
+            "usual distance to the nearest other image."
+        )
     if full:
         remarks.append(
             f"{full:,} images share a part of their hash with more than {ASIDE} others and were compared with the "
