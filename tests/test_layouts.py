@@ -102,6 +102,7 @@ NESTED = [
     ("64x64/cat 64x64/dog 128x128/cat 128x128/dog", "cat dog"),
     ("Art/Bed Art/Chair Clipart/Bed Product/Bed Product/Chair Real~World/Bed", "Bed Chair"),
     ("real/faces fake/faces", "fake real"),
+    ("00/palm 00/fist 01/palm 01/fist set/00/palm set/00/fist set/01/palm set/01/fist", "fist palm"),
 ]
 
 

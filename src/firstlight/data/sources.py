@@ -210,7 +210,8 @@ def _labels(root: str, entries: Entries, layout: Layout, how: Scanning) -> tuple
     places = places_of_lists(list(map(str, tabular)), layout.base)
     lists, notes, unlabelled = read_lists(read, places.pop(0))
     while places and not (lists or in_folders):  # the images are a heap: a list in any folder may say what they are
-        lists, more, _ = read_lists(read, places.pop(0))
+        lists, more, others = read_lists(read, places.pop(0))
+        unlabelled += others[:1]  # one is example enough: every split has such a list
         notes += more
     lists = [each for each in lists if not (in_folders and each.guessed)]
     lists, forms = without_forms(lists)

@@ -105,13 +105,11 @@ def _without_parts(inner: dict[Path, Path]) -> tuple[dict[Path, Path], list[str]
 
 
 def _copies(sizes: Mapping[Path, int]) -> set[str]:
-    """Top folders that hold nothing but folders with the names of class folders next to them."""
+    """Top folders that hold only what is next to them, too: folders of the same names, or of the same paths."""
     own = {each[0] for each in sizes if len(each) == 1}
-    children: dict[str, set[str]] = {}
-    for each in sizes:
-        if len(each) > 1 and each[0] not in own:
-            children.setdefault(each[0], set()).add(each[1])
-    return {top for top, names in children.items() if names <= own}
+    tops = {each[0] for each in sizes if len(each) > 1} - own
+    others = {each[0] for each in sizes if len(each) > 1 and each[1] not in own and each[1:] not in sizes}
+    return tops - others
 
 
 def _class_is_below(sizes: Mapping[Path, int]) -> bool:
