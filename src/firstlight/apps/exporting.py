@@ -38,6 +38,21 @@ class Wanted:
     runtime: Path | None = None
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """A rung as a folder with its weights and its model card."""
+
+    path: Path
+    rung: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rung}, with its model card"
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return {"path": str(self.path), "rung": self.rung}
+
+
 def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
     """Exports, and prints what was written."""
     if wanted.to not in FORMS:
@@ -48,12 +63,11 @@ def show_export(run: Path, wanted: Wanted, *, as_json: bool = False) -> None:
             raise ArgumentError(f"--{option} is for --to {formats}, not for {wanted.to}; omit it.")
     out = wanted.out or Path(FORMS[wanted.to])
     exported = _exported(run, out, wanted)
-    remark(*guessing_lines(exported["rung"] if isinstance(exported, dict) else exported.rung, wanted.rung))
+    remark(*guessing_lines(exported.rung, wanted.rung))
     if as_json:
-        print_json(exported if isinstance(exported, dict) else exported.to_dict())
+        print_json(exported.to_dict())
         return
-    said = f"{out}: {exported['rung']}, with its model card" if isinstance(exported, dict) else str(exported)
-    say(*said.split("\n"))
+    say(*str(exported).split("\n"))
     if wanted.to in ("page", "space"):
         say(f"Try it at http://localhost:8000/ with: python -m http.server --directory {out}")
 
@@ -63,7 +77,7 @@ def _exported(run: Path, out: Path, wanted: Wanted) -> Any:
         from firstlight.models.exporting.folder import write_folder
 
         name = read_run(run).chosen(wanted.rung).name
-        return {"path": str(write_folder(run, out, rung=name, license=wanted.license)), "rung": name}
+        return _Folder(write_folder(run, out, rung=name, license=wanted.license), name)
     if wanted.to in ("page", "space"):
         from firstlight.apps.web.folder import page_folder, space_folder
 
