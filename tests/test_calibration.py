@@ -84,6 +84,8 @@ def test_a_network_knows_the_images_that_its_temperature_was_fitted_on() -> None
     for one in (network, restore(save(network))):
         assert fl.predict(one, pixels, split="validation").calibrated_here
         assert fl.predict(one, pixels.select("validation")).calibrated_here
+        some = pixels.select("validation")
+        assert fl.predict(one, some.select(np.arange(len(some)) % 3 == 0)).calibrated_here
         assert not fl.predict(one, pixels, split="train").calibrated_here
     assert not fl.predict(fl.fit("centroid", pixels), pixels, split="validation").calibrated_here
 

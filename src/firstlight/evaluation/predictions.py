@@ -70,8 +70,8 @@ class Predictions(Shown):
         temperature: probabilities are softmax(scores / temperature).
         split: of the images, or None.
         unreadable: how many images were skipped because they could not be read.
-        calibrated_here: whether the temperature was fitted on these very images; then figures of the probabilities
-            take `unseen_log_probabilities`.
+        calibrated_here: whether the temperature was fitted on these images, or may have been on some of them; then
+            figures of the probabilities take `unseen_log_probabilities`.
 
     Raises:
         ArgumentError: where the shapes do not match, or a score is not finite.

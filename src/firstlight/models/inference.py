@@ -10,6 +10,7 @@ import numpy as np
 
 from firstlight.data.new_images import new_images
 from firstlight.data.pixels import Pixels
+from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.checkpoint import SUFFIX, restore
@@ -90,9 +91,14 @@ def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> 
         scores=classifier.model.scores(chosen.values),
         temperature=classifier.temperature,
         split=split,
-        calibrated_here=bool(classifier.calibrated_on) and fingerprint(chosen) == classifier.calibrated_on,
+        calibrated_here=bool(classifier.calibrated_on) and _may_have_calibrated(chosen, classifier.calibrated_on),
         unreadable=len(pixels.unreadable if split is None else pixels.unreadable.select(split)),
     )
+
+
+def _may_have_calibrated(pixels: Pixels, on: str) -> bool:
+    """Whether images are those that a temperature was fitted on, or validation images that may be some of these."""
+    return fingerprint(pixels) == on or bool((pixels.table.splits == SPLITS.index("validation")).any())
 
 
 def classifier_of(source: Fitted) -> Classifier:
