@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 from PIL import Image
 
 import firstlight as fl
+from firstlight.apps.climbing import Wanted, show_climb
 from firstlight.errors import ArgumentError, DataError, RunError
+from firstlight.progress import Meters, Step
 
 CLOSED_FORM = ("prior", "ink", "centroid")  # the rungs that are trained have files of their own
 
@@ -181,3 +185,33 @@ def test_the_same_climb_twice_in_one_folder_is_read_and_not_done_again(tmp_path:
     Image.new("L", (6, 6)).save(root / "a" / "more.png")
     with pytest.raises(RunError, match="other images"):
         fl.climb(root, rungs=["prior", "ink"], out=out)
+
+
+@pytest.mark.slow
+def test_the_rows_of_the_table_follow_one_another(tmp_path: Path) -> None:
+    """Where both outputs are one, no epoch and no decision of a training stands between two rows."""
+    text, photos = io.StringIO(), grow(tmp_path / "photos", dark=30, light=30)
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        show_climb(
+            photos,
+            Wanted(["prior", "linear", "mlp"], options={"epochs": 3}, out=tmp_path / "run"),
+        )
+    table = text.getvalue().partition("\nrung ")[2].partition("\n\n")[0].splitlines()
+    rows = [line.split()[0] for line in table[1:] if not line.startswith("training ")]
+    assert ["prior", "linear", "mlp"] == rows and len(table) <= 6
+    assert (tmp_path / "run" / "rungs" / "linear" / "history.csv").read_text("utf-8").count("\n") == 4
+
+
+def test_meters_say_little_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line every five seconds, however many pieces of work follow one another."""
+    clock = [100.0]
+    monkeypatch.setattr("firstlight.progress.time.monotonic", lambda: clock[0])
+    with Meters() as meters:
+        for work in range(20):
+            for done in range(10):
+                meters(Step(f"training {work}", done, 10, "steps"))
+                clock[0] += 0.1
+            meters.__exit__()
+    assert 3 <= len(capsys.readouterr().err.splitlines()) <= 4

@@ -10,11 +10,10 @@ import sys
 
 import pytest
 
-from firstlight.apps.ladder_table import LadderTable, comparison_lines, epoch_line
+from firstlight.apps.ladder_table import LadderTable, comparison_lines
 from firstlight.apps.terminal import width, wrapped
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.ladder import climb
-from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run
 from firstlight.tabular import Column, TextTable, text_table
 from firstlight.wording import p_number
@@ -91,20 +90,6 @@ def test_the_least_important_column_is_dropped_first() -> None:
     assert "rung" == TextTable(columns, 4).head
     assert "rung        a wide remark    n" == TextTable(columns).head
     assert ["p", "0.1"] == text_table([Column("p")], [["0.1"]])
-
-
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("epochs", [9, 999])
-def test_an_epoch_is_one_line(columns: int, epochs: int) -> None:
-    """Its interval stays, whatever the width; at 100 and more columns also the names of the losses and n."""
-    epoch = Epoch(
-        **{"epoch": epochs, "epochs": epochs, "train_loss": 2.34567, "validation_loss": 2.3, "accuracy": 0.5},
-        **{"interval": (0.4567, 0.5433), "n": 357, "lr": 0.1, "seconds": 12.3},
-    )
-    line = epoch_line(epoch, columns)
-    assert "accuracy 0.5000 [0.4567, 0.5433]" in line
-    assert columns < 80 or len(line) <= columns or epochs > 99
-    assert epoch_line(epoch, None) == f"  {epoch}"
 
 
 def test_long_lines_are_wrapped_where_they_may_be() -> None:

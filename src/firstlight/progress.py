@@ -160,6 +160,7 @@ class Meters:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.meter: Meter | None = None
+        self.next_line = 0.0  # of any meter, where there is no terminal
 
     def __enter__(self) -> Meters:
         return self
@@ -172,9 +173,11 @@ class Meters:
         if self.meter is None or self.meter.what != step.work:
             self.__exit__()
             self.meter = Meter(step.work, self.quiet, step.unit)
+            self.meter.next_line = max(self.meter.next_line, self.next_line)
         self.meter(step.done, step.total)
 
     def __exit__(self, *_: object) -> None:
         if self.meter is not None:
             self.meter.__exit__()
+            self.next_line = self.meter.next_line
             self.meter = None

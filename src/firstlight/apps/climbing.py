@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight.apps.ladder_table import LadderTable, comparison_lines, epoch_line
+from firstlight.apps.ladder_table import LadderTable, comparison_lines
 from firstlight.apps.screen import (
     finding_lines,
     print_json,
@@ -25,7 +25,6 @@ from firstlight.progress import Meters, Step
 from firstlight.reporting.report import report
 from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.growing import Numbered
-from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run
 from firstlight.runs.rung_result import RungResult
 from firstlight.wording import plural
@@ -85,13 +84,16 @@ def show_climb(data: str | Path, wanted: Wanted) -> Run:
 
 
 class _Screen:
-    """Prints a row for each rung when it is fitted, the training's decisions below it, its epochs above it."""
+    """Prints a row for each rung when it is fitted, and what was decided in the trainings below the whole table.
+
+    What an epoch reached is in the rung's history.csv.
+    """
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.classes: Sequence[str] = ()
         self.ladder: LadderTable | None = None  # from the first rung on
-        self.before: RungResult | None = None  # the last rung
+        self.rungs: list[RungResult] = []
         self.meters = Meters(wanted.quiet)
 
     def __enter__(self) -> _Screen:
@@ -101,8 +103,6 @@ class _Screen:
         match step.result:
             case Pixels():
                 self.load(step.result)
-            case Epoch():
-                self.epoch(step.result)
             case RungResult():
                 self.rung(step.result)
             case Run():
@@ -127,18 +127,15 @@ class _Screen:
         if self.ladder is None:
             self.ladder = LadderTable(self.classes, width(sys.stdout))
             say(*self.ladder.head(result))
-        say(self.ladder.line(result, self.before))
-        self.before = result
-        if lines := training_lines(result):
-            self.remark(*lines)
-
-    def epoch(self, epoch: Epoch) -> None:
-        self.remark(epoch_line(epoch, width(sys.stderr)))
+        say(self.ladder.line(result, self.rungs[-1] if self.rungs else None))
+        self.rungs.append(result)
 
     def advice(self, run: Run) -> None:
         self.__exit__()
         if self.wanted.as_json:
             return
+        if lines := [line for rung in self.rungs for line in training_lines(rung)]:
+            self.remark("", *lines)
         say(*comparison_lines(run, width(sys.stdout)), "", str(run.advice))
         if run.test_hint is not None and not self.wanted.quiet:
             say("", f"{run.test_hint.text}:")

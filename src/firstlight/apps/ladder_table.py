@@ -1,4 +1,4 @@
-"""The ladder on the terminal: a line for each rung and each epoch, as wide as the terminal allows."""
+"""The ladder on the terminal: a line for each rung, as wide as the terminal allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cached_property
 
 from firstlight.characters import columns_of, cut, visible
 from firstlight.evaluation.metrics import Recall
-from firstlight.runs.history import Epoch
 from firstlight.runs.results import Run
 from firstlight.runs.rung_result import RungResult
 from firstlight.tabular import Column, TextTable
@@ -78,18 +77,6 @@ class LadderTable:
             Column("per image", right=True, rank=3),
         )
         return TextTable(columns, self.most)
-
-
-def epoch_line(epoch: Epoch, most: int | None) -> str:
-    """One epoch; shorter where the whole line does not fit."""
-    line = f"  {epoch}"
-    if most is None or len(line) <= most or epoch.accuracy is None or epoch.interval is None:
-        return line
-    low, high = epoch.interval
-    return (
-        f"  epoch {epoch.epoch:>{len(str(epoch.epochs))}}/{epoch.epochs}  loss {epoch.train_loss:.3f}, "
-        f"{epoch.validation_loss:.3f}  accuracy {epoch.accuracy:.4f} [{low:.4f}, {high:.4f}]  {epoch.seconds:.1f} s"
-    )
 
 
 def comparison_lines(run: Run, most: int | None) -> list[str]:

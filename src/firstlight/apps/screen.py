@@ -27,7 +27,7 @@ def print_json(document: Any) -> None:
 
 
 def training_lines(rung: RungResult) -> list[str]:
-    """What was used and decided in a training; none for a closed-form rung."""
+    """The rung, and what was used and decided in its training; none for a closed-form rung."""
     training = rung.training
     if training is None:
         return []
@@ -45,7 +45,7 @@ def training_lines(rung: RungResult) -> list[str]:
             f"standard deviation {seeds.standard_deviation:.4f}"
         )
         lines.append("the accuracy, interval and tests of this rung are those of the first seed's model")
-    return [f"  {line}" for line in lines]
+    return [f"{rung.name}:", *(f"  {line}" for line in lines)]
 
 
 def finding_lines(evidence: Evidence) -> list[str]:
