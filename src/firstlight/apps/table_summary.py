@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstlight.apps.terminal import JOINT, hanging
-from firstlight.data.table import Table
+
+if TYPE_CHECKING:
+    from firstlight.data.table import Table
 
 
 def table_document(table: Table) -> dict[str, Any]:
