@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from firstlight.evaluation.compare import Counts, compare_all, corrected
 from firstlight.evaluation.comparison import ALPHA
-from firstlight.evaluation.paired import paired_interval, smallest_shown, tango
+from firstlight.evaluation.paired import images_needed, paired_interval, smallest_shown, tango
 from ladders import rung
 
 # (only first, only second, n, level, low, high). The first two are Bentur and others 2009 and Cavo and others 2012, as
@@ -170,3 +170,10 @@ def test_each_pair_has_the_level_of_its_step_in_holms_method() -> None:
     assert pytest.approx([2 * raw[0], raw[1], 3 * raw[2]]) == [row.p for row in rows]
     assert pytest.approx([1 - 0.05 / 2, 0.95, 1 - 0.05 / 3]) == [row.level for row in rows]
     assert {3} == {row.pairs for row in rows}
+
+
+@pytest.mark.parametrize(("difference", "discordant", "n"), [(0.1, 20, 100), (0.03, 40, 500), (-0.02, 30, 60)])
+def test_so_many_images_show_the_difference(difference: float, discordant: int, n: int) -> None:
+    """`smallest_shown` of that many is the difference, to within the rounding."""
+    count = images_needed(difference, discordant, n)
+    assert smallest_shown(round(discordant / n * count), count) == pytest.approx(abs(difference), rel=0.07)

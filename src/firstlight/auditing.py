@@ -39,6 +39,7 @@ PURE = 0.99  # share of the images in the most frequent class of their prefix, f
 LABEL_SIDE = 32  # px to which larger images are brought to check their labels
 LABEL_RUNGS = ("centroid-l2", "cnn")  # the fastest first; of the others none found more planted errors (docs/log.md)
 GOOD_ENOUGH = 0.99  # accuracy out of fold from which no later rung is tried
+ESTIMATING = 0.8  # the lower end of the accuracy out of fold, below which errors are too often the model's to count
 UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 
@@ -214,15 +215,15 @@ def _checked_labels(pixels: Pixels, *, seed: int, report: Report) -> _Labels:
     if not len(found):
         return _Labels(remarks=tuple(remarks))
     names = [pixels.classes[code] for code in found.suggested.tolist()]
-    message = (
-        f"{plural(len(found), 'label')} to check, the most likely errors first; an estimated {found.share:.2%} of "
-        "labels are wrong, though some of these are the model's errors."
-    )
-    facts = {"rung": seen.name, "estimated_share": found.share, "accuracy": measured.accuracy, "n": measured.n}
+    message = f"{plural(len(found), 'label')} to check, the most likely errors first"
+    facts = {"rung": seen.name, "accuracy": measured.accuracy, "n": measured.n}
+    if low >= ESTIMATING:
+        message += f"; an estimated {found.share:.2%} of labels are wrong, though some of these are the model's errors"
+        facts |= {"estimated_share": found.share}
     suggested = dict(zip(found.keys[:SUGGESTED], names[:SUGGESTED], strict=True))
     finding = Finding(
         "FL503",
-        message,
+        f"{message}.",
         len(found),
         "Check them; where a label is wrong, move the file or correct the list.",
         tuple((key, f"looks like {name}") for key, name in zip(found.keys[:EXAMPLES], names, strict=False)),

@@ -13,6 +13,7 @@ from firstlight.errors import ArgumentError
 from firstlight.evaluation.compare import compare_all, with_one
 from firstlight.evaluation.comparison import ALPHA, Comparison, Comparisons
 from firstlight.evaluation.metrics import evaluate
+from firstlight.evaluation.paired import images_needed
 from firstlight.evaluation.predictions import Holder, Predictions, predictions_of
 from firstlight.notebook import Shown, View
 from firstlight.wording import p_value, plural, rough
@@ -226,10 +227,12 @@ def _guess(ladder: _Ladder, stop: int, place: int) -> tuple[str, Comparison | No
     """The sentence where the images are too few to tell the rung to advise from a simpler one, and this comparison."""
     rung, pair = ladder.rungs[place], ladder.pair(place, stop)
     unsure = [ladder.rungs[other].name for other in range(place) if not ladder.beats(place, other)]
+    needed = images_needed(pair.difference, pair.only_this + pair.only_other, pair.n, alpha=1 - pair.level)
     text = (
         f"{plural(pair.n, 'image is', 'images are')} too few to tell apart rungs that differ by less than "
         f"{pair.smallest_shown:.3f} in "
-        f"accuracy (with 80 % power). {rung.name} is the best guess, {_reached(ladder, place)}; it is not shown to "
+        f"accuracy (with 80 % power); about {needed:,} would show the difference found here. "
+        f"{rung.name} is the best guess, {_reached(ladder, place)}; it is not shown to "
         f"beat {', '.join(unsure)} ({pair.against} {-pair.difference:+.3f}, {p_value(pair.p)})."
     )
     if ladder.rungs[stop].name == PRIOR:

@@ -74,6 +74,30 @@ def paired_interval(only_first: int, only_second: int, n: int, *, alpha: float =
     return (0.0, high) if only_first > only_second else (low, 0.0)
 
 
+def images_needed(difference: float, discordant: int, n: int, *, alpha: float = 0.05, power: float = POWER) -> int:
+    """About how many images would show a difference by McNemar's test, if as many of them were discordant.
+
+    Args:
+        difference: of two accuracies, not 0.
+        discordant: images among ``n`` that exactly one of the two gets right, at least ``|difference| * n``.
+        n: the images of which this was seen.
+        alpha: the level of the test.
+        power: how often such a difference is to be shown.
+
+    Returns:
+        The count by Connor's formula, see `smallest_shown`, rounded up to two digits.
+
+    Example:
+        >>> images_needed(0.1, 20, 100)
+        160
+    """
+    needed, strength = -NormalDist().inv_cdf(alpha / 2), NormalDist().inv_cdf(power)
+    share = max(discordant / n, abs(difference))
+    exact = ((needed * math.sqrt(share) + strength * math.sqrt(share - difference**2)) / difference) ** 2
+    digit = 10 ** max(math.floor(math.log10(exact)) - 1, 0)
+    return math.ceil(exact / digit) * digit
+
+
 @lru_cache(maxsize=1024)  # a ladder asks again and again for the same few
 def smallest_shown(discordant: int, n: int, *, alpha: float = 0.05, power: float = POWER) -> float:
     """The smallest difference of two accuracies that McNemar's test shows with a given power.
