@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import binomtest
 
 import firstlight as fl
 from firstlight.apps.auditing import Wanted, show_audit
@@ -302,6 +303,9 @@ def test_a_label_that_was_swapped_is_among_the_candidates(tmp_path: Path) -> Non
     found = fl.audit(root, labels=True).with_code("FL503")
     assert found is not None
     assert wrong == found.keys[0]
+    accuracy, n = (found.facts[name] for name in ("accuracy", "n"))
+    low = binomtest(round(accuracy * n), n).proportion_ci(method="wilson").low
+    assert ("estimated_share" in found.facts) == (low >= 0.8)  # else the model's own errors are too many
     assert any("were not checked" in remark for remark in fl.audit(root).remarks)
 
 
