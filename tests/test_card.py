@@ -311,7 +311,7 @@ def test_a_licence_that_the_hub_would_refuse_is_refused(run: Run, tmp_path: Path
 def test_a_missing_package_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the line that installs it."""
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "firstlight\[export\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[export\]"'):
         write_folder(run, tmp_path / "model", rung="prior")
 
 

@@ -149,7 +149,7 @@ def test_without_scikit_learn_the_line_that_installs_it_is_said(
     """Neither a missing package nor one without the file is a traceback."""
     for spec in (None, type("Spec", (), {"submodule_search_locations": [str(tmp_path)]})):
         monkeypatch.setattr("importlib.util.find_spec", lambda _, spec=spec: spec)
-        with pytest.raises(MissingExtraError, match=r'pip install "firstlight\[sklearn\]"'):
+        with pytest.raises(MissingExtraError, match=r'pip install "\.\[sklearn\]"'):
             write_digits(tmp_path / "digits")
     assert [] == list(tmp_path.iterdir())
 

@@ -561,7 +561,7 @@ def heic(luma: np.ndarray, rotation: int) -> bytes:
 def test_without_the_extra_the_reason_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """HEIC and AVIF say what to install."""
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    line = 'needs an optional package: pip install "firstlight[heif]"'
+    line = 'needs an optional package; in the clone of Firstlight: pip install ".[heif]"'
     assert f"AVIF {line}" == decode(ODD["AVIF"][0])
     assert f"HEIC {line}" == decode(HEIC)
 

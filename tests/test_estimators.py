@@ -332,7 +332,7 @@ def test_without_scikit_learn_the_error_is_the_line_that_installs_it(monkeypatch
     """Importing the estimators says what to do."""
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, "firstlight.estimators")
-    with pytest.raises(MissingExtraError, match=r'pip install "firstlight\[sklearn\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[sklearn\]"'):
         importlib.import_module("firstlight.estimators")
 
 

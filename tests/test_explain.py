@@ -413,7 +413,7 @@ def test_an_image_is_explained_alone_as_among_many(monkeypatch: pytest.MonkeyPat
 def test_without_captum_the_line_that_installs_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """For networks; linear needs none."""
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(MissingExtraError, match=r"firstlight\[explain\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[explain\]"):
         explain(network("mlp", (4, 4, 1), 2), pixels_of(noise(1, 4, 4, 1)))
     assert explain(network("linear", (4, 4, 1), 2), pixels_of(noise(1, 4, 4, 1)))
 

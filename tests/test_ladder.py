@@ -12,7 +12,7 @@ from PIL import Image
 
 import firstlight as fl
 from firstlight.apps.climbing import Wanted, show_climb
-from firstlight.errors import ArgumentError, DataError, RunError
+from firstlight.errors import ArgumentError, DataError, MissingExtraError, RunError
 from firstlight.progress import Meters, Step
 
 CLOSED_FORM = ("prior", "ink", "centroid")  # the rungs that are trained have files of their own
@@ -28,6 +28,22 @@ def grow(root: Path, **counts: int) -> Path:
             values = generator.integers(0, 60, (6, 6)) + 60 * number
             Image.fromarray(values.astype(np.uint8)).save(folder / f"{index}.png")
     return root
+
+
+def test_without_torch_trained_rungs_are_refused_and_a_climb_says_that_it_leaves_them_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is loaded, with the line that installs it."""
+    monkeypatch.setattr("firstlight.models.rungs.find_spec", lambda name: None)
+    for call in (lambda: fl.climb("nowhere", rungs=["linear"]), lambda: fl.fit("cnn", "nowhere")):
+        with pytest.raises(MissingExtraError, match="train"):
+            call()
+    grow(tmp_path / "two", a=20, b=20)
+    remarks: list[str] = []
+    fl.climb(
+        tmp_path / "two", progress=lambda step: remarks.append(step.result) if isinstance(step.result, str) else None
+    )
+    assert [True] == ["linear, mlp, cnn" in remark and "[train]" in remark for remark in remarks]
 
 
 def test_a_folder_without_splits_is_split_by_class(tmp_path: Path) -> None:

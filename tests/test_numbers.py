@@ -161,9 +161,9 @@ def test_without_pandas_or_torch_the_line_that_installs_them_is_reported(monkeyp
     for name in ("pandas", "torch"):
         monkeypatch.setitem(sys.modules, name, None)
     shown = fl.numbers(noise(2, 2))
-    with pytest.raises(MissingExtraError, match=r"firstlight\[pandas\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[pandas\]"):
         shown.style()
-    with pytest.raises(MissingExtraError, match=r"firstlight\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[train\]"):
         shown.tensor()
     assert "<table" in shown._repr_html_()
     assert "<Numbers of an image (2, 2) uint8" in repr(shown)

@@ -212,7 +212,7 @@ def test_the_frame_has_a_row_an_image() -> None:
 def test_a_frame_without_pandas_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is the command to type."""
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "firstlight\[pandas\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[pandas\]"'):
         made().frame()
 
 

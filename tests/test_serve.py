@@ -62,7 +62,7 @@ def test_answers_are_those_of_the_session(run: fl.Run, rung: str) -> None:
     session = Session.of(run, rung)
     with served(session) as there:
         sent = [("images", (name, data)) for name, data in FILES.items()]
-        found = httpx.post(f"{there}/api/predict", files=sent)
+        found = httpx.post(f"{there}/api/predict?pixels", files=sent)
     assert 200 == found.status_code
     predictions = found.json()["predictions"]
     assert list(FILES) == [one["name"] for one in predictions]
@@ -90,6 +90,7 @@ def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Ses
     found = httpx.post(f"{here}/api/predict", content=FILES["gray.png"], headers={"content-type": kind})
     [one] = found.json()["predictions"]
     assert one["name"] is None
+    assert one["pixels"] is None  # unless they are requested
     expected = session.answer(noise(6, 6)[None, :, :, None]).probabilities[0]
     np.testing.assert_array_equal(expected, np.float32(list(one["probabilities"].values())))
 

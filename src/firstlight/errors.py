@@ -47,11 +47,13 @@ class MissingExtraError(FirstlightError, ImportError):
 
     Example:
         >>> print(MissingExtraError("HEIC images", "heif"))
-        HEIC images need an optional package; install it with: pip install "firstlight[heif]"
+        HEIC images need an optional package; in the clone of Firstlight, install it with: pip install ".[heif]"
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(f'{purpose} need an optional package; install it with: pip install "firstlight[{extra}]"')
+        super().__init__(
+            f'{purpose} need an optional package; in the clone of Firstlight, install it with: pip install ".[{extra}]"'
+        )
         self.extra = extra
 
 

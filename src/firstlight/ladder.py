@@ -28,7 +28,7 @@ from firstlight.models.options import (
     rung_from,
     seeds_from,
 )
-from firstlight.models.rungs import Rung, climbed, named
+from firstlight.models.rungs import Rung, climbed, left_out, named, refuse_missing
 from firstlight.models.training.monitoring import monitored, training_set
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Setting
@@ -102,6 +102,7 @@ def fit(
     given, seed = dict(options), seed_of(seed)
     loading = loading_from(data, loading, given)
     chosen = rung_from(rung, effort, given)
+    refuse_missing([chosen])
     with reported(progress) as report:
         if isinstance(data, Pixels):
             arranged = replace(data, table=arrange(data.table, seed=seed))
@@ -171,6 +172,7 @@ def climb(
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
     check_options(effort, given, chosen)
+    refuse_missing(chosen)
     if len(seeds) > 1 and not any(rung.recipe for rung in chosen):
         raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
     if not isinstance(out, str | os.PathLike | Numbered | None):
@@ -181,6 +183,8 @@ def climb(
         source = data if isinstance(data, Pixels) else table_of(data)
         pixels = load_for(source, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
+        if rungs is None and (remark := left_out()):
+            report(Step("climbing", 0, len(chosen), "rungs", remark))
         table = table_of(source)
         steps = Climb(
             pixels=pixels,

@@ -51,7 +51,7 @@ Now all ten digits, in 8 x 8 px, and three more rungs, which are trained:
 
 UNTRAINED = """\
 Now all ten digits, in 8 x 8 px. Three more rungs, which are trained, come with
-pip install "firstlight[train]".
+pip install ".[train]" in the clone of Firstlight.
 """
 
 NEXT = """\

@@ -11,7 +11,7 @@ import numpy as np
 
 from firstlight.atomic import new_file
 from firstlight.data.decoding.loading import Preprocessing
-from firstlight.errors import ArgumentError, RunError
+from firstlight.errors import ArgumentError, RunError, require
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior
 from firstlight.models.closed_form.centroid import Centroid
@@ -123,7 +123,8 @@ def restore(saved: SavedModel | RungResult | str | os.PathLike[str], *, module: 
     kind, options, tensors, classes = about.kind, about.options, saved.tensors, len(about.classes)
     try:
         if kind == NETWORK:
-            from firstlight.models.training.network import restored
+            with require("train", purpose="Trained rungs"):
+                from firstlight.models.training.network import restored
 
             model: Model = restored(options, tensors, about.shape, classes, module)
         elif kind in CLOSED_FORM:

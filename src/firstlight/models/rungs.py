@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import ArgumentError, MissingExtraError, require
 from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.baselines import Ink, Prior, counted
@@ -142,6 +142,25 @@ def own(module: nn.Module) -> Rung:
 def climbed() -> tuple[str, ...]:
     """A climb's default rungs: with torch the trained ones too."""
     return (*CLOSED_FORM, *TRAINED) if find_spec("torch") is not None else CLOSED_FORM
+
+
+def refuse_missing(rungs: Iterable[Rung]) -> None:
+    """Refuses trained rungs where torch is not installed, before anything is loaded.
+
+    Raises:
+        MissingExtraError: with the line that installs it.
+    """
+    if any(rung.recipe for rung in rungs) and find_spec("torch") is None:
+        raise MissingExtraError("Trained rungs", "train")
+
+
+def left_out() -> str:
+    """What a climb of the default rungs leaves out where torch is not installed; empty where it is."""
+    try:
+        refuse_missing(named(TRAINED))
+    except MissingExtraError as error:
+        return f"{', '.join(TRAINED)} are left out: {error}"
+    return ""
 
 
 def named(names: str | Iterable[str]) -> tuple[Rung, ...]:

@@ -37,6 +37,12 @@ REASONS = {
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "string"}}}
 SCHEME = {"WWW-Authenticate": {"description": "How to send the token.", "schema": {"type": "string"}}}
+PIXELS = {
+    "name": "pixels",
+    "in": "query",
+    "description": "If it is there, each prediction has the pixels that the model saw.",
+    "schema": {"type": "string"},
+}
 METRICS = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
     "description": "Metrics in Prometheus's format.",

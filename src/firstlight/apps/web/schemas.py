@@ -27,7 +27,7 @@ class Prediction(BaseModel):
     in_distribution: bool | None = Field(
         default=None, description="Whether the image is like those that the model was evaluated on."
     )
-    pixels: Picture | None = None
+    pixels: Picture | None = Field(default=None, description="Only where the address ends in ?pixels.")
     problem: str | None = None
 
 

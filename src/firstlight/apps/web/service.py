@@ -21,7 +21,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from firstlight.apps.web.callers import refuse_foreign_page
 from firstlight.apps.web.limits import FULL, Gate, Limits, busy
 from firstlight.apps.web.metrics import Metrics
-from firstlight.apps.web.openapi import BODY, METRICS, NOT_READY, refusals
+from firstlight.apps.web.openapi import BODY, METRICS, NOT_READY, PIXELS, refusals
 from firstlight.apps.web.predictions import is_light, predictions, sizes_of
 from firstlight.apps.web.schemas import About, Ideals, Prediction, Predictions, State
 from firstlight.apps.web.uploads import images_of
@@ -74,7 +74,7 @@ class Service:
         router.post(
             "/api/predict",
             dependencies=guarded,
-            openapi_extra={"requestBody": BODY},
+            openapi_extra={"requestBody": BODY, "parameters": [PIXELS]},
             responses=refused(408, 413, 415, 422, 429, 503),
         )(self.predict)
         router.get("/api/model", dependencies=guarded, responses=refused())(self.model)
@@ -121,6 +121,9 @@ class Service:
                 sentence = f"The server was busy with other requests for {seconds:g} s; try again in a second."
                 raise HTTPException(503, sentence, {"Retry-After": "1"})
         request.scope["firstlight.images"] = len(found)
+        if PIXELS["name"] not in request.query_params:
+            for one in found:
+                one.pixels = None
         return Predictions(request=request.scope["firstlight.request"], predictions=found)
 
     async def model(self) -> About:

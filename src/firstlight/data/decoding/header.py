@@ -34,7 +34,7 @@ JPEG_TABLES = frozenset({0xFFC4, 0xFFDB, 0xFFDD})  # Huffman, quantization, rest
 
 JPEG_PATHS = {1: "jpeg-gray", 3: "jpeg"}  # by the number of components
 
-EXTRA = 'needs an optional package: pip install "firstlight[heif]"'
+EXTRA = 'needs an optional package; in the clone of Firstlight: pip install ".[heif]"'
 
 # What else a file with an image's name turns out to be.
 NO_IMAGES = (

@@ -69,7 +69,10 @@ def _text(run: Run, rung: RungResult, about: Mapping[str, Any], license: str | N
             class_list(run.classes),
             f"License: {license or 'not stated; ask whoever shares the model'}.",
         ],
-        "How to use": [USE, 'Install `pip install "firstlight[export]"` first. No file of this folder contains code.'],
+        "How to use": [
+            USE,
+            'In a clone: `pip install ".[export]"`. No file of this folder contains code.',
+        ],
         "Preprocessing": [preprocessing(about)],
         "Training": list(training(run, rung, evidence)),
         "Evaluation": list(evaluation(run, rung, evidence)),

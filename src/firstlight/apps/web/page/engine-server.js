@@ -36,7 +36,7 @@ async function ordered(numbers) {
 /** What an image file is: {label, probability, probabilities, distances, pixels}. */
 export async function predict(blob) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  const found = await ask("api/predict", { method: "POST", body: blob, headers: { "content-type": type } });
+  const found = await ask("api/predict?pixels", { method: "POST", body: blob, headers: { "content-type": type } });
   const { label, probability, probabilities, distances, pixels } = found.predictions[0];
   return {
     label,
