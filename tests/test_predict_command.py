@@ -341,7 +341,7 @@ def test_the_test_split_of_a_run_is_measured_without_its_folder_and_counted(
 @pytest.mark.parametrize("wanted", [Wanted(), Wanted(split="test")])
 def test_without_images_a_run_and_a_split_are_needed(run: Path, tmp_path: Path, wanted: Wanted) -> None:
     """Nothing was named, or the run has no test images."""
-    with pytest.raises((ArgumentError, DataError), match="pass|set no test images aside"):
+    with pytest.raises((ArgumentError, DataError), match=r"pass|set no test images aside"):
         show_predictions(run, (), wanted)
 
 
