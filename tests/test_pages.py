@@ -107,7 +107,7 @@ def stopped(command: str) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)], ids=lambda path: path.stem)
-def test_the_commands_of_a_page_do_as_they_are_reported(page: Path, user: Path, run: Path) -> None:
+def test_the_commands_of_a_page_work(page: Path, user: Path, run: Path) -> None:
     """One after the other, as a reader would; each ends well and says something or writes something."""
     for name, made_by in (("photos", "climb photos/"), ("longer", "--out runs/longer")):
         if not any(made_by in command for command in typed(page)):
@@ -122,7 +122,7 @@ def test_the_commands_of_a_page_do_as_they_are_reported(page: Path, user: Path, 
         if command.startswith("firstlight serve"):
             assert "Ctrl-C" in stopped(command)
             continue
-        command = command.replace("--effort thorough", "--effort quick")  # a minute less
+        command = command.replace("--effort thorough", "--effort quick")  # for its time
         if "--to page" in command:
             command += f" --runtime {runtime()}"
         done = subprocess.run(command, shell=True, env=HERE, capture_output=True, text=True)  # noqa: S602 - our pages

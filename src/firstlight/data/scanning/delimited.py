@@ -64,10 +64,10 @@ def open_sheet(data: bytes, key: str) -> Sheet:
         key: its name, which ends in .jsonl where it is JSON lines.
 
     Returns:
-        Its headings and first rows; the columns are parsed when they are asked for.
+        Its headings and first rows; the columns are parsed when they are requested.
 
     Raises:
-        DataError: where the file is damaged; where its rows are, when a column is asked for.
+        DataError: where the file is damaged; where its rows are, when a column is requested.
 
     Example:
         >>> sheet = open_sheet(b"name;light\\na.png;day\\n", "photos.csv")

@@ -1,4 +1,4 @@
-"""What a folder's name says by itself: a split, a part of a set, a group of images, or nothing at all."""
+"""What a folder's name says on its own: a split, a part of a set, a group of images, or nothing at all."""
 
 from __future__ import annotations
 

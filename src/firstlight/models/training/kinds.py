@@ -10,7 +10,7 @@ Kind = Literal["photo", "drawing", "gray"]
 
 IMAGES = 500  # at most, evenly spaced
 COLOR = 0.01  # mean difference of a pixel's channels in [0, 1]; gray images saved as JPEG in RGB stay below
-# Otsu's separability, the share of the variance that lies between dark and bright pixels, and the share of neighbours
+# Otsu's separability, the share of the variance between dark and bright pixels, and the share of neighbours
 # that are equal. Medians: cifar10 0.75 and 0.04, ants_bees 0.72 and 0.02, sign_digits (photos of hands) 0.66 and 0.05;
 # mnist_sample 0.93 and 0.80 (docs/log.md).
 TWO_TONES = 0.87
