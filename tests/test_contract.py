@@ -12,10 +12,16 @@ import torch
 import firstlight as fl
 from blobs import TRAINED, Own, blobs, fit, pixels_of
 from firstlight.models.checkpoint import save
+from firstlight.models.inference import as_seen
 from firstlight.models.rungs import RUNGS
 from firstlight.runs.tensors import pack, unpack
+from tiny_backbone import tiny_backbone
 
+EMBEDS = [rung.name for rung in RUNGS if rung.embeds]
 EVERY = [*(rung.name for rung in RUNGS), "own"]
+
+__all__ = ["tiny_backbone"]
+pytestmark = pytest.mark.usefixtures("tiny_backbone")
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -33,7 +39,7 @@ def test_scores_are_a_row_an_image_and_a_column_a_class(name: str) -> None:
 def test_the_same_seed_gives_the_same_bits_twice(name: str) -> None:
     """And another seed gives a trained network other weights."""
     pixels = blobs()
-    first, second, other = (fit(name, pixels, seed).model.scores(pixels.values) for seed in (3, 3, 4))
+    first, second, other = (fit(name, pixels, seed).model.scores_of(pixels) for seed in (3, 3, 4))
     assert np.array_equal(first, second)
     if name in TRAINED:
         assert not np.array_equal(first, other)
@@ -47,18 +53,18 @@ def test_saved_and_loaded_it_scores_with_the_same_bits(name: str) -> None:
     text, data = pack(save(classifier))
     module = Own(3, 3) if name == "own" else None
     after = fl.restore(unpack(text, data, Path("model.json")), module=module)
-    assert np.array_equal(classifier.model.scores(pixels.values), after.model.scores(pixels.values))
+    assert np.array_equal(classifier.model.scores_of(pixels), after.model.scores_of(pixels))
     assert (classifier.classes, classifier.temperature) == (after.classes, after.temperature)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_an_image_alone_scores_as_it_does_among_others(name: str) -> None:
-    """To the bit without training, to rounding with it."""
+    """To the bit without training, to rounding with it and for products with embeddings."""
     pixels = blobs()
     model = fit(name, pixels).model
-    together = model.scores(pixels.values)
-    alone = np.concatenate([model.scores(pixels.values[row : row + 1]) for row in range(5)])
-    assert np.allclose(together[:5], alone, rtol=0, atol=1e-5 if name in TRAINED else 0)
+    together = model.scores_of(pixels)
+    alone = np.concatenate([model.scores_of(pixels.select(np.array([row]))) for row in range(5)])
+    assert np.allclose(together[:5], alone, rtol=0, atol=1e-5 if name in TRAINED else 1e-9 if name in EMBEDS else 0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (33, 20, 1), (16, 16, 3), (5, 40, 1)], ids=str)
@@ -66,7 +72,7 @@ def test_an_image_alone_scores_as_it_does_among_others(name: str) -> None:
 def test_images_of_any_size_and_color_can_be_learnt_from(name: str, shape: tuple[int, int, int]) -> None:
     """From one pixel on, square or not."""
     pixels = blobs(shape)
-    assert (48, 3) == fit(name, pixels).model.scores(pixels.values).shape
+    assert (48, 3) == fit(name, pixels).model.scores_of(pixels).shape
 
 
 @pytest.mark.parametrize("classes", [2, 10, pytest.param(1000, marks=pytest.mark.slow)])
@@ -74,7 +80,7 @@ def test_images_of_any_size_and_color_can_be_learnt_from(name: str, shape: tuple
 def test_two_to_a_thousand_classes(name: str, classes: int) -> None:
     """Each has a column."""
     pixels = blobs((4, 4, 1), classes, count=max(40, classes + 40))
-    assert classes == fit(name, pixels).model.scores(pixels.values[:3]).shape[1]
+    assert classes == fit(name, pixels).model.scores_of(pixels.select(np.arange(3))).shape[1]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -84,7 +90,7 @@ def test_one_image_in_a_class_is_enough(name: str) -> None:
     labels[0], labels[1] = 1, 2
     images = np.random.default_rng(0).integers(0, 256, (24, 6, 6, 1), dtype=np.uint8)
     pixels = pixels_of(images, labels, 3)
-    assert (24, 3) == fit(name, pixels).model.scores(pixels.values).shape
+    assert (24, 3) == fit(name, pixels).model.scores_of(pixels).shape
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -105,7 +111,7 @@ def test_a_class_in_validation_that_train_lacks_costs_only_its_own_images(name: 
 def test_no_image_at_all_gives_no_score(name: str) -> None:
     """An empty selection is an array of no rows."""
     pixels = blobs()
-    assert (0, 3) == fit(name, pixels).model.scores(pixels.values[:0]).shape
+    assert (0, 3) == fit(name, pixels).model.scores_of(pixels.select(np.arange(0))).shape
 
 
 def test_a_module_of_ones_own_is_not_changed() -> None:
@@ -126,6 +132,7 @@ SAVED = {
     "ink": ({"totals", "pixels"}, {"measure"}),
     "centroid": ({"sums", "counts"}, {"distance"}),
     "prototypes": ({"sums", "counts", "owners", "classes"}, {"distance"}),
+    "embedded": ({"mean", "weight", "bias"}, {"backbone", "weights", "centred"}),
 }
 
 
@@ -144,24 +151,25 @@ def test_a_model_file_has_the_tensors_and_options_of_its_kind(name: str) -> None
 @pytest.mark.parametrize("name", EVERY)
 def test_a_model_attributes_its_scores_to_pixels(name: str) -> None:
     """A value for each pixel; the sum is the difference of the scores where the map is exact."""
-    images, pairs = blobs().values[:2], np.array([[0, 1], [2, 0]])
-    model = fit(name, blobs()).model
+    classifier, pairs = fit(name, blobs()), np.array([[0, 1], [2, 0]])
+    model, images = classifier.model, as_seen(classifier, blobs()).values[:2]
     scores = model.scores(images)
     found = model.attribute(images, pairs, scores)
-    assert (2, 8, 8) == found.maps.shape and 2 == len(found.methods)
+    assert images.shape[:3] == found.maps.shape and 2 == len(found.methods)
+    scores = scores if found.scores is None else found.scores
     assert (name not in ("prior", "mlp", "cnn", "own")) == found.exact.all()
-    expected = scores[[0, 1], pairs[:, 0]] - scores[[0, 1], pairs[:, 1]]
+    expected = scores[[0, 1], pairs[:, 0]] - scores[[0, 1], pairs[:, 1]] - found.baseline
     assert expected[found.exact] == pytest.approx(found.maps.sum(axis=(1, 2))[found.exact], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_model_that_compares_images_finds_each_nearest_to_itself(name: str) -> None:
     """At a distance of 0 but for rounding, with a row an image and a column a candidate; prior and ink compare none."""
-    images = blobs().values[:6]
-    space = fit(name, blobs()).model.search_space(images[:2])
+    classifier, pixels = fit(name, blobs()), blobs()
+    space = classifier.model.search_space(as_seen(classifier, pixels).values[:2])
     assert (space is None) == (name in ("prior", "ink", "ink-count"))
     if space is not None:
-        distances = space.distances(images)
+        distances = space.distances(pixels, np.arange(6))
         assert (2, 6) == distances.shape and [0, 1] == distances.argmin(axis=1).tolist()
         assert [0, 0] == pytest.approx(distances.min(axis=1), abs=1e-5)
 
@@ -171,7 +179,7 @@ def test_a_model_with_centres_has_distances(name: str) -> None:
     """Those of its scores; a model without mean images has neither, and several per class have no single one."""
     pixels = blobs()
     model = fit(name, pixels).model
-    scores = model.scores(pixels.values)
+    scores = model.scores_of(pixels)
     distances = model.distances(scores)
     assert (distances is None) == (not name.startswith("centroid"))
     if distances is not None:

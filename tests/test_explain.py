@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 import firstlight as fl
+import firstlight.models.classifier
 from classifiers import classifier_of, closed, names, network
 from firstlight.apps.explaining import Wanted, show_explanations
 from firstlight.data.fetching.catalog import write_digits
@@ -456,7 +457,7 @@ def test_only_so_many_training_images_are_looked_through(monkeypatch: pytest.Mon
     """Evenly spaced, and it is told; in blocks, which change nothing."""
     pixels, classifier = training((5, 4, 1)), closed("l1", (5, 4, 1), 3)
     whole = explain(classifier, pixels, count=2)
-    monkeypatch.setattr(looking, "BLOCK", 7 * 20)
+    monkeypatch.setattr(firstlight.models.classifier, "BLOCK", 7 * 20)
     assert [one.neighbours for one in whole] == [one.neighbours for one in explain(classifier, pixels, count=2)]
     monkeypatch.setattr(looking, "MOST_IMAGES", 10)
     (one,) = explain(classifier, pixels, count=1)

@@ -180,7 +180,8 @@ def _explained(run: Run, best: Predictions, pixels: Pixels) -> tuple[tuple[Expla
             remarks.append(f"{rung.name} is not explained: {error}")
             continue
         for one in found:
-            explanations[one.key].append(_explanation(one))
+            own = one.image if rung.classifier.model.preprocessing is not None else None
+            explanations[one.key].append(_explanation(one, own))
     images = dict(zip(sorted(chosen), some.values, strict=True))
     explained = []
     for row, why in chosen.items():
@@ -190,7 +191,7 @@ def _explained(run: Run, best: Predictions, pixels: Pixels) -> tuple[tuple[Expla
     return tuple(explained), tuple(remarks)
 
 
-def _explanation(one: Explanation) -> ShownExplanation:
+def _explanation(one: Explanation, own: np.ndarray | None) -> ShownExplanation:
     return ShownExplanation(
         rung=one.rung,
         predicted=one.predicted,
@@ -201,6 +202,7 @@ def _explanation(one: Explanation) -> ShownExplanation:
         method=one.method,
         exact=one.exact,
         map=one.map.astype(np.float32),
+        image=own,
     )
 
 

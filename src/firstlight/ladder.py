@@ -19,16 +19,18 @@ from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_all
 from firstlight.gathering import gather
 from firstlight.models.classifier import Classifier
-from firstlight.models.measuring import Climb, callbacks_of, fit_rung, measured_rung
+from firstlight.models.ladders import Ladder, ladder_for
+from firstlight.models.measuring import Climb, callbacks_of, embedded_training_set, fit_rung, measured_rung
 from firstlight.models.options import (
     ClimbOptions,
     FitOptions,
+    backbone_for,
     check_options,
     loading_from,
     rung_from,
     seeds_from,
 )
-from firstlight.models.rungs import Rung, climbed, left_out, named, refuse_missing
+from firstlight.models.rungs import named, refuse_missing
 from firstlight.models.training.monitoring import monitored, training_set
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Setting
@@ -78,8 +80,8 @@ def fit(
             and of their augmentation.
         progress: called with a `Step` as the work proceeds, whose ``result`` is each `Epoch` of a network; True shows
             meters.
-        options: fields of `Recipe` that replace those of the recipe, ``epochs=10, lr=1.0, loss="l1"``; and fields of
-            `Loading`, ``size=32``, instead of ``loading``.
+        options: fields of `Recipe` that replace those of the recipe, ``epochs=10, lr=1.0, loss="l1"``; fields of
+            `Loading`, ``size=32``, instead of ``loading``; and ``backbone``, the name of the pretrained network.
 
     Returns:
         The fitted classifier.
@@ -101,15 +103,20 @@ def fit(
     """
     given, seed = dict(options), seed_of(seed)
     loading = loading_from(data, loading, given)
+    name: Any = given.pop("backbone", None)
     chosen = rung_from(rung, effort, given)
     refuse_missing([chosen])
+    backbone = backbone_for([chosen], name)
     with reported(progress) as report:
         if isinstance(data, Pixels):
             arranged = replace(data, table=arrange(data.table, seed=seed))
         else:
             arranged = load_for(data, split="validation", seed=seed, loading=loading, progress=report)
         training = training_set(arranged)
-        setting = Setting(classes=arranged.classes, seed=seed, callbacks=callbacks_of(chosen, report))
+        if backbone is not None:
+            training = embedded_training_set(arranged, backbone, report)
+        callbacks = callbacks_of(chosen, report)
+        setting = Setting(classes=arranged.classes, seed=seed, callbacks=callbacks, backbone=backbone)
         if chosen.recipe:
             recipe = recipe_for(chosen.recipe, effort, given)
             training, setting = monitored(arranged, training, replace(setting, recipe=recipe), given, hold_out=False)
@@ -135,8 +142,8 @@ def climb(
 
     Args:
         data: a folder (or anything that `scan` takes), a table, or pixels.
-        rungs: names of rungs, simplest first; ``"centroid"`` means its three distances. Default: every rung, or the
-            untrained ones where torch is not installed.
+        rungs: names of rungs, simplest first; ``"centroid"`` means its three distances. Default: those that suit the
+            images, as `ladder_for` chooses them.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``: the recipes by which networks are trained.
         split: the images to measure on. ``"validation"`` images are taken from the training images where the folder
             has none. ``"test"`` must be requested; it fits on training and validation images, and networks hold out
@@ -150,8 +157,8 @@ def climb(
             over all is reported.
         progress: called with a `Step` as the work proceeds, whose ``result`` is the `Pixels`, each `Epoch`, each
             `RungResult` and the `Run` with its advice, as soon as they are complete; True shows meters.
-        options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``; and fields
-            of `Loading`, ``size=32``, instead of ``loading``.
+        options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``; fields of
+            `Loading`, ``size=32``, instead of ``loading``; and ``backbone``, the name of the pretrained network.
 
     Returns:
         The run: every rung's predictions, metrics and model, and the advice.
@@ -168,13 +175,14 @@ def climb(
         >>> [rung.name for rung in run]
         ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
     """
-    chosen = named(climbed() if rungs is None else rungs)
+    ladder = None if rungs is None else Ladder(named(rungs))
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
-    check_options(effort, given, chosen)
-    refuse_missing(chosen)
-    if len(seeds) > 1 and not any(rung.recipe for rung in chosen):
-        raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
+    name: Any = given.pop("backbone", None)
+    if ladder is None:
+        check_options(effort, given)
+    else:
+        _check(ladder, effort, given, seeds)
     if not isinstance(out, str | os.PathLike | Numbered | None):
         raise ArgumentError(f"out={out!r} is no folder; pass the path of the run folder.")
     if out is not None:
@@ -183,12 +191,16 @@ def climb(
         source = data if isinstance(data, Pixels) else table_of(data)
         pixels = load_for(source, split=split, seed=seeds[0], loading=loading, progress=report)
         report(Step("decoding", len(pixels), len(pixels), result=pixels))
-        if rungs is None and (remark := left_out()):
-            report(Step("climbing", 0, len(chosen), "rungs", remark))
+        if ladder is None:
+            ladder = ladder_for(pixels, effort)
+            _check(ladder, effort, given, seeds)
+        for sentence in filter(None, (ladder.reason, ladder.remark)):
+            report(Step("climbing", 0, len(ladder.rungs), "rungs", sentence))
         table = table_of(source)
         steps = Climb(
             pixels=pixels,
             training=training_set(pixels),
+            backbone=backbone_for(ladder.rungs, name),
             split=split,
             effort=effort,
             seeds=seeds,
@@ -197,12 +209,21 @@ def climb(
             test_images=labelled_in(table, "test"),
             test_dataset=dataset_of([table]),
         )
-        return _climbed(chosen, steps, out)
+        return _climbed(ladder, steps, out)
 
 
-def _climbed(chosen: Sequence[Rung], steps: Climb, out: str | Path | Numbered | None) -> Run:
+def _check(ladder: Ladder, effort: str, options: dict[str, Any], seeds: Sequence[int]) -> None:
+    """Refuses options that no rung has, rungs whose packages are missing, and seeds that no rung needs."""
+    check_options(effort, options, ladder.rungs)
+    refuse_missing(ladder.rungs)
+    if len(seeds) > 1 and not any(rung.recipe for rung in ladder.rungs):
+        raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
+
+
+def _climbed(ladder: Ladder, steps: Climb, out: str | Path | Numbered | None) -> Run:
     """The climb from its pixels to the evidence."""
-    run, report = _begun(chosen, steps), steps.report
+    chosen = ladder.rungs
+    run, report = _begun(ladder, steps), steps.report
     if out is not None:
         run = begin_run(run, out)
         if there := already(run):
@@ -227,9 +248,9 @@ def _climbed(chosen: Sequence[Rung], steps: Climb, out: str | Path | Numbered | 
     return run
 
 
-def _begun(chosen: Sequence[Rung], climb: Climb) -> Run:
+def _begun(ladder: Ladder, climb: Climb) -> Run:
     """The run before its first rung: the arguments, and what was decided."""
-    pixels = climb.pixels
+    pixels, chosen = climb.pixels, ladder.rungs
     request = Request(
         data=str(pixels.table.source or pixels.table.root),
         in_memory=not pixels.table.source,
@@ -238,15 +259,18 @@ def _begun(chosen: Sequence[Rung], climb: Climb) -> Run:
         split=climb.split,
         loading=pixels.loading,
         seeds=tuple(climb.seeds),
+        backbone=None if climb.backbone is None else climb.backbone.name,
     )
     packages = dict(versions())
+    if climb.backbone is not None:
+        packages["onnxruntime"] = version("onnxruntime")
     if any(rung.recipe for rung in chosen):
         recipe = recipe_for("module", climb.effort, climb.options).to_dict()
         request = replace(request, effort=climb.effort, options={name: recipe[name] for name in climb.options})
         packages["torch"] = version("torch")
     return Run(
         request=request,
-        decided=(*pixels.reasons, *pixels.table.notes),
+        decided=(*pixels.reasons, *pixels.table.notes, *filter(None, [ladder.reason])),
         versions=packages,
         seed=climb.seeds[0],
         fingerprint=pixels.table.fingerprint,

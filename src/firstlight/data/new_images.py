@@ -25,7 +25,9 @@ NAMED = 3  # unreadable images that an error names
 START = 1 << 16  # bytes of a file, which tell an image from a list or an archive
 
 
-def new_images(images: Any, how: Preprocessing, progress: Progress = None) -> Pixels:
+def new_images(
+    images: Any, how: Preprocessing, progress: Progress = None, *, of_files: Preprocessing | None = None
+) -> Pixels:
     """The images in the size and color that a model takes.
 
     Args:
@@ -34,6 +36,8 @@ def new_images(images: Any, how: Preprocessing, progress: Progress = None) -> Pi
             several of these in a list; or an array (N, H, W, C).
         how: what each image goes through.
         progress: called with a `Step` while a folder or table is decoded.
+        of_files: what the images of a folder or table go through, where that differs: a model that decodes the files
+            itself needs to know of each only whether it can be read.
 
     Returns:
         One row per image, named by its path or, without one, by its place: ``"0"``, ``"1"``, ... The images of a
@@ -52,7 +56,7 @@ def new_images(images: Any, how: Preprocessing, progress: Progress = None) -> Pi
     if isinstance(images, Pixels):
         return images
     if isinstance(images, Table) or _is_source(images):
-        return load(images, loading=how.loading(), progress=progress)
+        return load(images, loading=(of_files or how).loading(), progress=progress)
     return _loaded(_each(images), how)
 
 

@@ -33,6 +33,7 @@ CLOSED_FORM: dict[str, Restore] = {
     Centroid.kind: Centroid.restored,
     Prototypes.kind: Prototypes.restored,
 }
+EMBEDDED = "embedded"  # the kind of `firstlight.models.pretrained.embedded.Embedded`, which needs the backbone
 SUFFIX = ".safetensors"
 NETWORK = "network"  # the kind of `firstlight.models.training.network.Network`, which needs torch
 
@@ -127,12 +128,15 @@ def restore(saved: SavedModel | RungResult | str | os.PathLike[str], *, module: 
                 from firstlight.models.training.network import restored
 
             model: Model = restored(options, tensors, about.shape, classes, module)
+        elif kind == EMBEDDED:
+            from firstlight.models.pretrained.embedded import Embedded
+
+            model = Embedded.restored(options, tensors, about.shape, classes)
         elif kind in CLOSED_FORM:
             model = CLOSED_FORM[kind](options, tensors, about.shape, classes)
         else:
-            raise RunError(
-                f"The model is of the kind {kind[:60]!r}; this version reads {', '.join([*CLOSED_FORM, NETWORK])}."
-            )
+            known = ", ".join([*CLOSED_FORM, EMBEDDED, NETWORK])
+            raise RunError(f"The model is of the kind {kind[:60]!r}; this version reads {known}.")
     except ArgumentError:
         raise  # the module was not passed; the file is all right
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -157,7 +161,7 @@ def intact(saved: SavedModel) -> SavedModel:
     Raises:
         RunError: where they do not fit; the sentence names the field or the tensor.
     """
-    if saved.config.get("kind") == NETWORK:
+    if saved.config.get("kind") in (EMBEDDED, NETWORK):
         described(saved, "The model's description", "fit it anew")
     else:
         restore(saved)

@@ -19,19 +19,42 @@ from firstlight.wording import plural
 if TYPE_CHECKING:
     import pandas
 
+    from firstlight.data.pixels import Pixels
     from firstlight.evaluation.predictions import Predictions
+
+BLOCK = 2**22  # values at a time, 32 MiB as int64
+MOST_VALUES = 2**27  # of candidates: 892 images of 224 x 224 px in color, which take a cnn some 10 s
 
 
 class SearchSpace(NamedTuple):
     """The space in which the nearest neighbours of n images are searched.
 
     Attributes:
-        distances: (M, H, W, C) uint8 candidates -> (n, M) float64.
+        distances: from pixels and the row numbers of M candidates among them to the distances, (n, M) float64.
         description: how the distance is computed, to follow "1,000 training images".
+        most: candidates that can be searched in a few seconds.
     """
 
-    distances: Callable[[np.ndarray], np.ndarray]
+    distances: Callable[[Pixels, np.ndarray], np.ndarray]
     description: str
+    most: int
+
+    @classmethod
+    def of_values(cls, distances: Callable[[np.ndarray], np.ndarray], description: str, *, values: int) -> SearchSpace:
+        """A space in which the pixels themselves are compared.
+
+        Args:
+            distances: (M, H, W, C) uint8 candidates -> (n, M) float64.
+            description: as above.
+            values: of each image.
+        """
+        at_once = max(1, BLOCK // values)
+
+        def in_blocks(pixels: Pixels, rows: np.ndarray) -> np.ndarray:
+            blocks = (rows[first : first + at_once] for first in range(0, len(rows), at_once))
+            return np.concatenate([distances(pixels.values[block]) for block in blocks], axis=1)
+
+        return cls(in_blocks, description, max(1, MOST_VALUES // values))
 
 
 class Model(Protocol):
@@ -46,6 +69,15 @@ class Model(Protocol):
     def scores(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, C) uint8 -> (N, K) float64, higher is better."""
         ...
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What an image goes through for this model, whatever the other rungs see; None: the same as for these."""
+        return None
+
+    def scores_of(self, pixels: Pixels) -> np.ndarray:
+        """(N, K) float64, as `scores`; a model with its own `preprocessing` decodes the files of the pixels."""
+        return self.scores(pixels.values)
 
     def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
         """How much each pixel adds to the score of one class over another.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstlight.data.decoding.loading import Preprocessing
 from firstlight.data.new_images import new_images
-from firstlight.data.pixels import Pixels
+from firstlight.data.pixels import Pixels, load
 from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
@@ -25,6 +27,8 @@ from firstlight.runs.tensors import SavedModel
 
 # Whatever holds a fitted model, or is a file of one: of a run or its folder, the advised rung.
 Fitted = Classifier | RungResult | SavedModel | Run | str | Path
+
+SMALL = Preprocessing((32, 32), "rgb")  # 3 kB of the cache for each image
 
 
 def predict(classifier: Fitted, images: Any, *, split: str | None = None, progress: Progress = None) -> Predictions:
@@ -59,7 +63,7 @@ def predict(classifier: Fitted, images: Any, *, split: str | None = None, progre
         (1, 10)
     """
     classifier = classifier_of(classifier)
-    pixels = new_images(images, classifier.preprocessing, progress)
+    pixels = pixels_for(classifier, images, progress)
     seen = scored(classifier, pixels, split)
     if split in (None, "test"):
         count_reading(dataset_of([pixels.table, pixels.unreadable]))
@@ -73,12 +77,13 @@ def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> 
         missing = "are no images here" if split is None else f"is no {split} split here"
         raise ArgumentError(f"There {missing}; choose a split that has images.")
     shape = tuple(chosen.values.shape[1:])
-    if shape != classifier.shape:
+    own = classifier.model.preprocessing is not None
+    if shape != classifier.shape and not own:
         raise ArgumentError(
             f"The images are {'x'.join(map(str, shape))} but {classifier.name} was fitted on "
             f"{'x'.join(map(str, classifier.shape))}; load them with the size and color it was fitted on."
         )
-    if pixels.align != classifier.preprocessing.align:
+    if pixels.align != classifier.preprocessing.align and not own:
         raise ArgumentError(
             f"The images are aligned by {pixels.align!r} but {classifier.name} was fitted on images aligned by "
             f"{classifier.preprocessing.align!r}; load them with align={classifier.preprocessing.align!r}."
@@ -88,12 +93,29 @@ def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> 
         keys=chosen.table.rows["key"],
         classes=classifier.classes,
         labels=_labels(chosen, classifier.classes),
-        scores=classifier.model.scores(chosen.values),
+        scores=classifier.model.scores_of(chosen),
         temperature=classifier.temperature,
         split=split,
         calibrated_here=bool(classifier.calibrated_on) and _may_have_calibrated(chosen, classifier.calibrated_on),
         unreadable=len(pixels.unreadable if split is None else pixels.unreadable.select(split)),
     )
+
+
+def pixels_for(classifier: Classifier, images: Any, progress: Progress = None) -> Pixels:
+    """Images in any form as pixels: as the classifier sees them, or small where its model decodes files itself."""
+    own = classifier.model.preprocessing is not None
+    return new_images(images, classifier.preprocessing, progress, of_files=SMALL if own else None)
+
+
+def as_seen(classifier: Classifier, pixels: Pixels) -> Pixels:
+    """The images as a classifier sees them: decoded again where its model has a preprocessing of its own."""
+    if classifier.model.preprocessing is None or pixels.preprocessing == classifier.preprocessing:
+        return pixels
+    how = classifier.preprocessing
+    if pixels.table.root and Path(pixels.table.root).exists():
+        return load(pixels.table, loading=how.loading(allow_unreadable=True), cache=False)
+    values = np.stack([how.shaped(image) for image in pixels.values])
+    return replace(pixels, values=values, size=how.size, color=how.color, resize=how.resize)
 
 
 def _may_have_calibrated(pixels: Pixels, on: str) -> bool:

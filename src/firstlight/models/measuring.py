@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import mean, stdev
 from typing import Any
 
@@ -16,11 +17,13 @@ from firstlight.evaluation.metrics import evaluate
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.training_set import TrainingSet
-from firstlight.models.inference import scored
+from firstlight.models.inference import as_seen, scored
 from firstlight.models.options import options_for
+from firstlight.models.pretrained.backbone import Backbone
+from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.rungs import Rung
-from firstlight.models.timing import MOST, seconds_per_image
-from firstlight.models.training.monitoring import monitored
+from firstlight.models.timing import FEWEST, MOST, seconds_per_image
+from firstlight.models.training.monitoring import labelled, monitored
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.progress import Report, Step, counted
@@ -39,6 +42,7 @@ class Climb:
     Attributes:
         pixels: the images, of all splits.
         training: the labelled training images.
+        backbone: of the rungs that learn from embeddings; None where there is none.
         split: that is measured on.
         effort: of the recipes.
         seeds: each network is trained once with each.
@@ -50,6 +54,7 @@ class Climb:
 
     pixels: Pixels
     training: TrainingSet
+    backbone: Backbone | None
     split: str
     effort: str
     seeds: Sequence[int]
@@ -57,6 +62,12 @@ class Climb:
     report: Report
     test_images: int
     test_dataset: str
+
+    @cached_property
+    def embedded(self) -> TrainingSet:
+        """The embeddings of the training images, computed once for all rungs."""
+        assert self.backbone is not None
+        return embedded_training_set(self.pixels, self.backbone, self.report)
 
 
 def measured_rung(rung: Rung, climb: Climb, run: Run) -> RungResult:
@@ -73,19 +84,23 @@ def measured_rung(rung: Rung, climb: Climb, run: Run) -> RungResult:
 
 def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
     """Fits and measures one rung with one seed."""
-    pixels, training = climb.pixels, climb.training
-    setting = Setting(classes=pixels.classes, seed=seed, callbacks=callbacks_of(rung, climb.report))
+    pixels = climb.pixels
+    started = time.perf_counter()
+    training = climb.embedded if rung.embeds else climb.training
+    setting = Setting(
+        classes=pixels.classes, seed=seed, callbacks=callbacks_of(rung, climb.report), backbone=climb.backbone
+    )
     if rung.recipe:
         recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
         setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
         training, setting = monitored(pixels, training, setting, climb.options, hold_out=climb.split == "test")
-    started = time.perf_counter()
     classifier = fit_rung(rung, pixels, training, setting)
     fitted = time.perf_counter()
     predictions = scored(classifier, pixels, climb.split)
     roughly = (time.perf_counter() - fitted) / len(predictions)
-    part = pixels.values[np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:MOST]]
-    each = seconds_per_image(classifier.model, part, roughly=roughly)
+    most = MOST if classifier.model.preprocessing is None else FEWEST  # which are decoded again
+    part = pixels.select(np.flatnonzero(pixels.splits == SPLITS.index(climb.split))[:most])
+    each = seconds_per_image(classifier.model, as_seen(classifier, part).values, roughly=roughly)
     record = classifier.training
     return RungResult(
         name=rung.name,
@@ -93,6 +108,14 @@ def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
         seconds=Seconds(fitted - started if record is None else record.seconds, each * len(predictions)),
         outputs=InMemory(predictions, save(classifier), classifier.history),
         training=record,
+    )
+
+
+def embedded_training_set(pixels: Pixels, backbone: Backbone, report: Report) -> TrainingSet:
+    """The embeddings of the labelled training images."""
+    known = labelled(pixels, "train")
+    return TrainingSet(
+        embeddings(known, backbone, progress=counted(report, "embedding")), known.labels, len(pixels.classes)
     )
 
 
@@ -120,14 +143,14 @@ def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:
 def fit_rung(rung: Rung, pixels: Pixels, training: TrainingSet, setting: Setting) -> Classifier:
     """Fits one rung: the classifier with what its images went through."""
     fitted = rung.fit(training, setting)
-    height, width, channels = pixels.values.shape[1:]
+    how = fitted.model.preprocessing or pixels.preprocessing
     return Classifier(
         name=rung.name,
         model=fitted.model,
         classes=pixels.classes,
         temperature=fitted.temperature,
-        shape=(height, width, channels),
-        preprocessing=pixels.preprocessing,
+        shape=how.shape,
+        preprocessing=how,
         fingerprint=pixels.table.fingerprint,
         seed=setting.seed,
         training=fitted.training,

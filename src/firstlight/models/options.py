@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight.data.decoding.loading import Loading, LoadingOptions
 from firstlight.data.pixels import Pixels, loading_of
 from firstlight.errors import ArgumentError
+from firstlight.models.pretrained.backbone import DEFAULT, Backbone, backbone
 from firstlight.models.rungs import Rung, centroid_name, named, own
 from firstlight.models.training.recipes import RECIPES, Options, recipe_for
 from firstlight.seeds import seed_of
@@ -21,7 +22,9 @@ OF_CENTROID = ("distance", "centre")
 
 
 class ClimbOptions(Options, LoadingOptions, total=False):
-    """Options of `climb`: the fields of `Recipe` and those of `Loading`."""
+    """Options of `climb`: the fields of `Recipe` and those of `Loading`, and the name of a pretrained network."""
+
+    backbone: str
 
 
 class FitOptions(ClimbOptions, total=False):
@@ -46,6 +49,27 @@ def loading_from(data: Any, loading: Loading | None, options: dict[str, Any]) ->
             f"{passed} was passed with pixels, which are loaded already; pass their table to load them in another way."
         )
     return loading_of(loading, taken)
+
+
+def backbone_for(rungs: Sequence[Rung], name: str | None) -> Backbone | None:
+    """The backbone whose embeddings rungs learn from; None where no rung does.
+
+    Args:
+        rungs: of a fit or climb.
+        name: of the backbone that was requested; None: the one that comes with the extra ``photos``.
+
+    Raises:
+        ArgumentError: where there is no such backbone, or one was requested and no rung uses it.
+        MissingExtraError: where its package is not installed.
+    """
+    if any(rung.embeds for rung in rungs):
+        return backbone(DEFAULT if name is None else name)
+    if name is None:
+        return None
+    names = shortlist([rung.name for rung in rungs])
+    raise ArgumentError(
+        f"backbone={name!r} has no effect on {names}; omit it, or name a rung that uses one, such as embed-linear."
+    )
 
 
 def rung_from(rung: str | nn.Module, effort: str, options: dict[str, Any]) -> Rung:

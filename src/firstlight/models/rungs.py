@@ -68,6 +68,17 @@ def _network(training: TrainingSet, setting: Setting, *, network: str | nn.Modul
     return fit_network(network, training, setting)
 
 
+def _embedded(training: TrainingSet, setting: Setting, *, head: str) -> Fitted:
+    from firstlight.models.pretrained.embedded import Embedded
+    from firstlight.models.pretrained.heads import HEADS
+
+    assert setting.backbone is not None
+    fit, held, rest = HEADS[head], training.held_out, training.without_held_out
+    scores = fit(rest.images, rest.labels, training.classes).scores(held.images)
+    fitted = fit(training.images, training.labels, training.classes)
+    return Fitted(Embedded(setting.backbone, fitted), fit_temperature(scores, held.labels))
+
+
 def _temperature(model: Model, training: TrainingSet) -> float:
     held = training.held_out
     return fit_temperature(model.scores(held.images), held.labels)
@@ -82,12 +93,14 @@ class Rung:
         about: what it does, in a few words.
         fit: from the training images and the setting to the fitted model and its temperature.
         recipe: the name of its recipe; empty for a closed-form rung.
+        embeds: whether it learns from the embeddings of a pretrained network.
     """
 
     name: str
     about: str
     fit: Callable[[TrainingSet, Setting], Fitted]
     recipe: str = ""
+    embeds: bool = False
 
 
 def centroid_name(distance: str, centre: str = "mean") -> str:
@@ -124,6 +137,13 @@ RUNGS: tuple[Rung, ...] = (
     *(_prototypes_rung("l2", count) for count in PROTOTYPES),  # k-means minimizes squared distances
     Rung("linear", "a weight for each pixel and class", partial(_network, network="linear"), "linear"),
     Rung("mlp", "one hidden layer", partial(_network, network="mlp"), "mlp"),
+    Rung(
+        "embed-centroid",
+        "the nearest mean embedding of a pretrained network",
+        partial(_embedded, head="centroid"),
+        embeds=True,
+    ),
+    Rung("embed-linear", "a weight for each value of these embeddings", partial(_embedded, head="linear"), embeds=True),
     Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
 )
 # A climb's default rungs are those that were worth their place: see docs/log.md.
@@ -145,13 +165,16 @@ def climbed() -> tuple[str, ...]:
 
 
 def refuse_missing(rungs: Iterable[Rung]) -> None:
-    """Refuses trained rungs where torch is not installed, before anything is loaded.
+    """Refuses trained rungs where torch is not installed, and pretrained ones where their packages are not.
 
     Raises:
         MissingExtraError: with the line that installs it.
     """
-    if any(rung.recipe for rung in rungs) and find_spec("torch") is None:
+    chosen = tuple(rungs)
+    if any(rung.recipe for rung in chosen) and find_spec("torch") is None:
         raise MissingExtraError("Trained rungs", "train")
+    if any(rung.embeds for rung in chosen) and not all(map(find_spec, ("onnx", "onnxruntime"))):
+        raise MissingExtraError("Pretrained rungs", "photos")
 
 
 def left_out() -> str:

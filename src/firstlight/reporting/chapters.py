@@ -204,7 +204,9 @@ def _explained(evidence: Evidence, best: str) -> list[dict[str, Any]]:
         rungs = []
         for each in one.explanations:
             largest = float(np.abs(each.map).max())
-            rungs.append(vars(each) | {"map": address(signed(each.map, largest)) if largest else None})
+            shown = {"map": address(signed(each.map, largest)) if largest else None}
+            shown |= {"own": None if each.image is None else address(each.image)}
+            rungs.append(vars(each) | shown)
         about = {"picture": address(one.image), "file": PurePath(one.key).name, "because": WHY[one.why]}
         first = [each for each in rungs if each["rung"] == best]
         rest = [each for each in rungs if each["rung"] != best]

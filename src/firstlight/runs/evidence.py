@@ -44,6 +44,7 @@ class ShownExplanation:
         method: how the map was made, in words.
         exact: whether the map adds up to the difference except for rounding.
         map: float32 (H, W); positive pixels support ``predicted``, negative ones ``against``.
+        image: uint8 (H, W, C) as this rung sees it; None where it sees what the others see.
     """
 
     rung: str
@@ -55,6 +56,7 @@ class ShownExplanation:
     method: str
     exact: bool
     map: np.ndarray = field(repr=False)
+    image: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -43,6 +43,8 @@ def of_evidence(evidence: Evidence, run: Run) -> Iterator[Doubt]:
             names += [(f"{path}.predicted", name, classes) for name in (shown.predicted, shown.against)]
             if 0 in shown.map.shape:
                 yield Doubt(f"{path}.map", shown.map.shape, "a map with pixels")
+            if shown.image is not None and shown.image.shape[2] not in (1, 3):
+                yield Doubt(f"{path}.image", shown.image.shape, "an image of one or three channels")
     for place, sliced in enumerate(evidence.slices):
         names += [(f"$.slices[{place}].rungs", name, rungs) for name in sliced.rungs]
         yield from _of_slices(sliced, f"$.slices[{place}]")

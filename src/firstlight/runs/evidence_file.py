@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from firstlight.atomic import new_file
 from firstlight.errors import RunError
 from firstlight.runs.checks import sound
 from firstlight.runs.document import document
-from firstlight.runs.evidence import Evidence
+from firstlight.runs.evidence import Evidence, ShownExplanation
 from firstlight.runs.evidence_checks import of_evidence
 from firstlight.runs.files import EVIDENCE, existing, reading
 from firstlight.runs.records import record
@@ -30,6 +31,7 @@ ARRAYS = {
     "mistakes": (4, np.uint8),
     "explained": (4, np.uint8),
     "maps": (3, np.float32),
+    "seen": (4, np.uint8),
 }
 
 
@@ -51,7 +53,7 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
             "samples": {name: len(images) for name, images in evidence.samples.items()},
             "mistakes": [_without_arrays(one) | {"size": one.image.shape[:2]} for one in evidence.mistakes],
             "explained": [
-                _without_arrays(one) | {"explanations": [_without_arrays(each) for each in one.explanations]}
+                _without_arrays(one) | {"explanations": [_of_map(each) for each in one.explanations]}
                 for one in evidence.explained
             ],
         }
@@ -61,7 +63,10 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
         "samples": [image for images in evidence.samples.values() for image in images],
         "mistakes": _padded([one.image for one in evidence.mistakes]),
         "explained": [one.image for one in evidence.explained],
-        "maps": [each.map for one in evidence.explained for each in one.explanations],
+        "maps": _padded([each.map for one in evidence.explained for each in one.explanations]),
+        "seen": _padded(
+            [each.image for one in evidence.explained for each in one.explanations if each.image is not None]
+        ),
     }
     tensors = {name: np.stack(group) if group else _nothing(name) for name, group in groups.items()}
     with new_file(run.path / EVIDENCE, RunError) as part:
@@ -87,7 +92,7 @@ def read_evidence(run: Run) -> Evidence | None:
     if (saved.config.get("kind"), saved.config.get("run")) != (KIND, identity(run)):
         raise RunError(f"{path} is of another run, or run.json was changed after it was written; {REMEDY}.")
     for name, (rank, dtype) in ARRAYS.items():
-        found = saved.tensors.get(name)
+        found = saved.tensors.get(name, _nothing(name) if name == "seen" else None)  # runs before it have none
         if found is None or found.ndim != rank or found.dtype != dtype:
             raise RunError(f"{path} has no {name} of rank {rank} and type {np.dtype(dtype).name}; {REMEDY}.")
     evidence = record(Evidence, _with_arrays(saved, path), path, REMEDY)
@@ -106,6 +111,11 @@ def _without_arrays(one: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
 
 
+def _of_map(one: ShownExplanation) -> dict[str, Any]:
+    """What is said of a map, with its size and whether it has an image of its own."""
+    return _without_arrays(one) | {"size": one.map.shape, "image": one.image is not None}
+
+
 def _padded(images: list[np.ndarray]) -> list[np.ndarray]:
     """Images of any proportions as arrays of one shape, (max h, max w, C): an array of the file has one shape."""
     sides = np.array([image.shape for image in images]).max(axis=0, initial=1)
@@ -116,10 +126,22 @@ def _padded(images: list[np.ndarray]) -> list[np.ndarray]:
 
 def _cropped(about: Any, image: np.ndarray) -> dict[str, Any]:
     """What is said of an image, with the image of its own size."""
-    height, width = about["size"]
+    return dict(about) | {"image": _of_size(about["size"], image)}
+
+
+def _of_size(size: Any, image: np.ndarray) -> np.ndarray:
+    height, width = size
     if not (0 < height <= image.shape[0] and 0 < width <= image.shape[1]):
         raise ValueError(f"an image of {height} x {width} px in one of {image.shape[0]} x {image.shape[1]}")
-    return dict(about) | {"image": image[:height, :width]}
+    return image[:height, :width]
+
+
+def _with_map(about: Any, values: np.ndarray, seen: Iterator[np.ndarray]) -> dict[str, Any]:
+    """What is said of a map, with the map and the image below it."""
+    size = about.get("size", values.shape)
+    own = _of_size(size, next(seen)) if about.get("image") is True else None
+    rest = {name: value for name, value in about.items() if name != "size"}
+    return rest | {"map": _of_size(size, values), "image": own}
 
 
 def _nothing(name: str) -> np.ndarray:
@@ -136,7 +158,8 @@ def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
             raise ValueError(f"{len(arrays['samples'])} samples instead of {sum(counts)}")
         samples = np.split(arrays["samples"], np.cumsum(counts)[:-1])
         maps = [dict(each) for one in about["explained"] for each in one["explanations"]]
-        explanations = iter([one | {"map": values} for one, values in zip(maps, arrays["maps"], strict=True)])
+        seen = iter(arrays.get("seen", ()))
+        explanations = iter([_with_map(one, values, seen) for one, values in zip(maps, arrays["maps"], strict=True)])
         return about | {
             "ideals": arrays["ideals"],
             "samples": dict(zip(about["samples"], samples, strict=True)),

@@ -25,6 +25,7 @@ class Request:
         seeds: each network is trained once per seed; the first one is the run's.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``; None where no rung is trained.
         options: fields of `Recipe` that replace the recipe's own.
+        backbone: the pretrained network that was used; None where no rung uses one.
     """
 
     data: str = ""
@@ -36,6 +37,7 @@ class Request:
     seeds: tuple[int, ...] = (0,)
     effort: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    backbone: str | None = None
 
     @property
     def typed_scanning(self) -> list[str] | None:

@@ -36,7 +36,8 @@ class Nearest(Model):
             sums = candidates.reshape(len(candidates), -1).astype(np.int64)
             return to_centres(own, sums, np.ones(len(sums), np.int64), self.distance)
 
-        return SearchSpace(distances, f"by the {self.distance} distance of their pixels")
+        description = f"by the {self.distance} distance of their pixels"
+        return SearchSpace.of_values(distances, description, values=own.shape[1])
 
     def options(self) -> dict[str, Any]:
         """The distance."""

@@ -18,7 +18,7 @@ class TrainingSet:
     """Labelled training images; their class sums are computed once, for all closed-form models.
 
     Attributes:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8; for heads of pretrained networks their embeddings, (N, D) float16.
         labels: (N,) integers in 0..K-1.
         classes: K.
     """

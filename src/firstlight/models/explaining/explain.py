@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.data.new_images import new_images
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS
 from firstlight.errors import ArgumentError
@@ -18,7 +17,7 @@ from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
-from firstlight.models.inference import Fitted, classifier_of, scored
+from firstlight.models.inference import Fitted, as_seen, classifier_of, pixels_for, scored
 from firstlight.wording import choose
 
 
@@ -65,7 +64,7 @@ def explain(
         True
     """
     classifier = classifier_of(classifier)
-    pixels = new_images(images, classifier.preprocessing)
+    pixels = pixels_for(classifier, images)
     if not isinstance(count, Integral) or count < 1:
         raise ArgumentError(f"count={count!r} was passed; pass a whole number, 1 or more.")
     if against is not None and against not in classifier.classes:
@@ -73,7 +72,7 @@ def explain(
     rows = _rows(classifier, pixels, split=split, most=most, count=count)
     if not len(rows):
         return ()  # no mistake, or nothing right
-    chosen = pixels.select(rows)
+    chosen = as_seen(classifier, pixels.select(rows))
     seen = scored(classifier, chosen)
     pairs = _pairs(seen, against)
     attribution = classifier.model.attribute(chosen.values, pairs, seen.scores)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 NEAREST = 5
 MOST_IMAGES = 10_000  # training images that are searched
-MOST_VALUES = 2**27  # of their pixels: 892 images of 224 x 224 px in color, which take a cnn some 10 s
-BLOCK = 2**22  # values at a time, 32 MiB as int64
 
 
 class Neighbour(NamedTuple):
@@ -48,11 +46,9 @@ def neighbours(classifier: Classifier, images: np.ndarray, pixels: Pixels) -> tu
     space = classifier.model.search_space(images) if len(every) and len(images) else None
     if space is None:
         return [()] * len(images), ""
-    most = max(1, min(MOST_IMAGES, MOST_VALUES // images[0].size, len(every)))
+    most = min(MOST_IMAGES, space.most, len(every))
     rows = every[np.arange(most) * len(every) // most]
-    at_once = max(1, BLOCK // images[0].size)
-    parts = [space.distances(pixels.values[rows[start : start + at_once]]) for start in range(0, most, at_once)]
-    distances = np.concatenate(parts, axis=1)  # (n, M)
+    distances = space.distances(pixels, rows)  # (n, M)
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
     names, keys, labels = (*pixels.classes, None), pixels.table.rows["key"], pixels.labels
     found = [

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from firstlight.data.decoding.align import LEAST
-from firstlight.models.exporting.values import Value, local
+from firstlight.models.graphs.values import Value, local
 
 Places = tuple[Value | None, Value]  # rows (N, h), where they change, and columns (N, 1 or h, w) of each new pixel
 

@@ -9,7 +9,7 @@ import numpy as np
 from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.distances import FRACTION
 from firstlight.models.exporting.scores import Scores
-from firstlight.models.exporting.values import Value, concat
+from firstlight.models.graphs.values import Value, concat
 from firstlight.runs.tensors import SavedModel
 
 NEVER = -2.0  # the score of a class without training images, as in `closed_form`

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import ArgumentError, RunError
-from firstlight.models.exporting.builder import GraphBuilder
 from firstlight.models.exporting.closed_form import centroid, ink, prior, prototypes
 from firstlight.models.exporting.network import network
 from firstlight.models.exporting.preprocessing import preprocessed
+from firstlight.models.exporting.pretrained import embedded
 from firstlight.models.exporting.scores import Scoring
+from firstlight.models.graphs.builder import GraphBuilder
 from firstlight.runs.tensors import METADATA, SavedModel
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ SCORINGS: Mapping[str, Scoring] = {
     "ink": ink,
     "centroid": centroid,
     "prototypes": prototypes,
+    "embedded": embedded,
     "network": network,
 }
 

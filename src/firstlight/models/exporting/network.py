@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.models.exporting.scores import Scores
-from firstlight.models.exporting.values import Value, concat
+from firstlight.models.graphs.values import Value, concat
 from firstlight.runs.tensors import SavedModel
 
 SCALE = 1 / 9  # of the cnn's scores, as in `architectures.CNN`

@@ -10,7 +10,7 @@ import numpy as np
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.models.exporting.align import aligned
 from firstlight.models.exporting.resizing import resized
-from firstlight.models.exporting.values import Value, local
+from firstlight.models.graphs.values import Value, local
 
 LUMA = [[19595], [38470], [7471]]  # over 2**16; ITU-R BT.601 as Pillow has it
 

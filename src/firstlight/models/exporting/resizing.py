@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from firstlight.models.exporting.values import Value, concat, local
+from firstlight.models.graphs.values import Value, concat, local
 
 # Pillow resizes in two passes and rounds after each. A pass is a product with a matrix of weights k / 2**22, k whole.
 # Written as k = 65536 a + 256 b + c it is three products of bytes, each exact in 32 bits: MatMulInteger, which is also

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firstlight.models.exporting.values import Value
+from firstlight.models.graphs.values import Value
 from firstlight.runs.tensors import SavedModel
 
 

@@ -26,7 +26,7 @@ def last_layer_space(network: NormalizedModule, images: np.ndarray) -> SearchSpa
         return torch.cdist(own, others, compute_mode="donot_use_mm_for_euclid_dist").double().numpy()
 
     space = "of their normalized pixels" if isinstance(network.module, Linear) else "in the last layer"
-    return SearchSpace(distances, f"by the L2 distance {space}")
+    return SearchSpace.of_values(distances, f"by the L2 distance {space}", values=images[0].size)
 
 
 def last_inputs(network: NormalizedModule, images: np.ndarray) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from firstlight.models.classifier import Model
 from firstlight.models.closed_form.training_set import TrainingSet
@@ -12,6 +13,9 @@ from firstlight.progress import Count
 from firstlight.runs.history import Epoch
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import TrainingRecord
+
+if TYPE_CHECKING:
+    from firstlight.models.pretrained.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Setting:
     Attributes:
         recipe: how to train; None for a closed-form rung.
         classes: (K,) names.
+        backbone: whose embeddings the training set holds; None where it holds images.
         validation: images held out for monitoring: measured after every epoch, and the temperature is fitted on them.
         calibrated_on: fingerprint of these images where figures are reported on them too.
         seed: random seed of the first weights, the order of the images and their augmentation.
@@ -56,6 +61,7 @@ class Setting:
 
     recipe: Recipe | None = None
     classes: Sequence[str] = ()
+    backbone: Backbone | None = None
     validation: TrainingSet | None = None
     calibrated_on: str = ""
     seed: int = 0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlight.errors import require
-from firstlight.models.exporting.values import Value
+from firstlight.models.graphs.values import Value
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto

@@ -1,0 +1,27 @@
+"""The scores of a head on a pretrained network as an ONNX graph: the backbone in float32, the head in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstlight.models.exporting.scores import Scores
+from firstlight.models.graphs.values import Value
+from firstlight.models.pretrained.backbone import backbone
+from firstlight.runs.tensors import SavedModel
+
+
+def embedded(pixels: Value, saved: SavedModel) -> Scores:
+    """The head's scores of the embeddings, as `firstlight.models.pretrained.heads.Head` has them."""
+    options, tensors = saved.config["options"], saved.tensors
+    found = backbone(options["backbone"]).features(pixels).embeddings.to(np.float64)
+    graph = pixels.graph
+    unit = _unit(found) - graph.initializer("mean", tensors["mean"].astype(np.float64))
+    if options["centred"]:
+        unit = _unit(unit)
+    products = graph.op("MatMul", unit, graph.initializer("weight", tensors["weight"].T.astype(np.float64)))
+    return Scores(products + graph.initializer("bias", tensors["bias"].astype(np.float64)))
+
+
+def _unit(vectors: Value) -> Value:
+    """(N, D) brought to length 1."""
+    return vectors / (vectors * vectors).sum(1, keepdims=True).sqrt()

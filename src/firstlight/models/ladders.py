@@ -1,0 +1,78 @@
+"""`ladder_for()`: the rungs that a climb takes by default, by what its images are, and why these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+
+from firstlight.data.decoding.size import size_of
+from firstlight.data.files import reader
+from firstlight.data.pixels import Pixels
+from firstlight.errors import DataError, MissingExtraError
+from firstlight.models.rungs import Rung, climbed, left_out, named, refuse_missing
+from firstlight.models.training.kinds import kind_of
+
+LARGE = 64  # px of the shorter side, above which photos have more in them than pixel rungs can use (docs/log.md)
+LOOKED_AT = 100  # files whose headers tell the size, evenly spaced
+PHOTOS = {
+    "quick": ("prior", "centroid-l2", "embed-centroid", "embed-linear"),
+    "standard": ("prior", "centroid-l2", "embed-centroid", "embed-linear"),
+    "thorough": ("prior", "centroid-l2", "embed-centroid", "embed-linear", "cnn"),
+}
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs of a climb.
+
+    Attributes:
+        rungs: simplest first.
+        reason: why these, in a sentence; empty where they were requested.
+        remark: what is left out since an optional package is missing; empty where nothing is.
+    """
+
+    rungs: tuple[Rung, ...]
+    reason: str = ""
+    remark: str = ""
+
+
+def ladder_for(pixels: Pixels, effort: str) -> Ladder:
+    """The rungs that suit the images: photos climb on the embeddings of a pretrained network.
+
+    Args:
+        pixels: the images of a climb.
+        effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
+
+    Example:
+        >>> import firstlight as fl
+        >>> ladder = ladder_for(fl.load(fl.scan(digits)), "quick")
+        >>> [rung.name for rung in ladder.rungs][:2], ladder.reason
+        (['prior', 'ink'], '')
+    """
+    side = shorter_side(pixels)
+    if side <= LARGE or kind_of(pixels.values) != "photo":
+        return Ladder(named(climbed()), remark=left_out())
+    rungs = named(PHOTOS[effort])
+    if find_spec("torch") is None:
+        rungs = tuple(rung for rung in rungs if not rung.recipe)
+    try:
+        refuse_missing(rungs)
+    except MissingExtraError as error:
+        return Ladder(named(climbed()), remark=f"The images are photos, for which pretrained rungs are best. {error}")
+    why = f"the images are photos in color with a median shorter side of {side:g} px, more than {LARGE}"
+    return Ladder(rungs, f"Rungs for photos, since {why}; --rungs (rungs=) chooses others.")
+
+
+def shorter_side(pixels: Pixels) -> float:
+    """The median of the shorter sides of the images' files, in px; that of the pixels where there are no files."""
+    keys = pixels.table.rows["key"]
+    rows = np.unique(np.linspace(0, len(keys) - 1, min(LOOKED_AT, len(keys))).astype(int))
+    try:
+        read = reader(pixels.table)
+        sizes = [size_of(read(keys[int(row)].as_py())) for row in rows]
+    except (DataError, OSError):
+        sizes = []
+    sides = [min(size) for size in sizes if size is not None]
+    return float(np.median(sides)) if sides else float(min(pixels.size))

@@ -1,0 +1,139 @@
+"""`Backbone`: a pretrained network that turns images into embeddings, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from firstlight.data.decoding.loading import Preprocessing
+from firstlight.data.decoding.threads import cores, in_order, spans
+from firstlight.errors import ArgumentError, require
+from firstlight.models.graphs.builder import GraphBuilder
+from firstlight.models.graphs.values import Value
+from firstlight.models.pretrained import efficientnet
+from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
+from firstlight.wording import choose
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+VERSION = 1  # counted up whenever the same images and weights would give other embeddings
+AT_ONCE = 8  # images of a batch: more take longer each (docs/log.md)
+ARCHITECTURES = {"efficientnet-lite0": efficientnet.LITE0, "efficientnet-lite2": efficientnet.LITE2}
+DEFAULT = "efficientnet-lite0"
+
+
+class Features(NamedTuple):
+    """What a backbone makes of images, as values of an ONNX graph.
+
+    Attributes:
+        embeddings: float32 (N, D), rounded to float16.
+        maps: float32 (N, D, h, w), whose mean over the positions is the embedding; None where there are no such maps.
+    """
+
+    embeddings: Value
+    maps: Value | None
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A pretrained network without its last layer.
+
+    Attributes:
+        name: as `backbone` takes it.
+        digest: of its weights, in hexadecimal.
+        preprocessing: what an image goes through first.
+        dimensions: D, the number of values of an embedding.
+        license: of the weights.
+        features: adds its layers to an ONNX graph: uint8 (N, S, S, 3) -> `Features`.
+    """
+
+    name: str
+    digest: str
+    preprocessing: Preprocessing
+    dimensions: int
+    license: str
+    features: Callable[[Value], Features]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that it takes."""
+        return (*self.preprocessing.size, 3)
+
+    @property
+    def key(self) -> str:
+        """Names its embeddings: two backbones with the same key give the same ones."""
+        return f"{self.name}-{self.digest[:16]}-{VERSION}"
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, S, S, 3) -> float16 (N, D); each image's is the same, to the bit, whatever the batch."""
+        over = spans(len(images), AT_ONCE)
+        parts = in_order(lambda span: self.batch(images[span.start : span.stop]), over, cores())
+        return np.concatenate([*parts, np.zeros((0, self.dimensions), np.float16)])
+
+    def batch(self, images: np.ndarray) -> np.ndarray:
+        """The same for a few images, in the calling thread."""
+        return self._run("embeddings", images)
+
+    def maps(self, images: np.ndarray) -> np.ndarray | None:
+        """uint8 (N, S, S, 3) -> float32 (N, D, h, w), the maps whose mean is the embedding; None without such maps."""
+        if "maps" not in {one.name for one in self._session.get_outputs()}:
+            return None
+        return np.concatenate([self._run("maps", image[None]) for image in images])
+
+    def _run(self, output: str, images: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._session.run([output], {"images": images})[0]
+        return found
+
+    @cached_property
+    def _session(self) -> Any:
+        """One for all threads, each of which works on a batch of its own."""
+        with require("photos", purpose="Pretrained rungs"):
+            import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # nothing but what ends the process: errors are raised
+        options.intra_op_num_threads = 1
+        model = self._model().SerializeToString()
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def _model(self) -> ModelProto:
+        graph = GraphBuilder()
+        found = self.features(graph.input("images", np.uint8, ["N", *self.shape]))
+        graph.output("embeddings", found.embeddings.to(np.float16), ["N", self.dimensions])
+        if found.maps is not None:
+            graph.output("maps", found.maps, ["N", self.dimensions, "h", "w"])
+        return graph.model("backbone")
+
+
+@cache
+def backbone(name: str = DEFAULT) -> Backbone:
+    """The backbone of a name.
+
+    Args:
+        name: ``"efficientnet-lite0"``, whose weights are a package of the extra ``photos``.
+
+    Raises:
+        ArgumentError: where there is no such backbone.
+        DataError: where its weights are not those that were published.
+        MissingExtraError: where its package is not installed.
+    """
+    if name not in PACKAGED:
+        raise ArgumentError(f"There is no backbone {name!r}; {choose(name, PACKAGED)}.")
+    weights, architecture = packaged_weights(name), ARCHITECTURES[name]
+
+    def features(images: Value) -> Features:
+        maps = efficientnet.graph(images, weights.arrays, architecture)
+        return Features(maps.mean(2, 3).to(np.float16).to(np.float32), maps)
+
+    return Backbone(
+        name=name,
+        digest=weights.digest,
+        preprocessing=Preprocessing((architecture.side, architecture.side), "rgb", "crop"),
+        dimensions=len(weights.arrays["_bn1.weight"]),
+        license=PACKAGED[name].license,
+        features=features,
+    )

