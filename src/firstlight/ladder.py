@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from firstlight.evaluation.advice import Cost, advise
 from firstlight.evaluation.compare import compare_all
 from firstlight.gathering import gather
 from firstlight.models.classifier import Classifier
+from firstlight.models.estimate import DoesNotFitError, skipped
 from firstlight.models.ladders import Ladder, ladder_for
 from firstlight.models.measuring import Climb, callbacks_of, embedded_training_set, fit_rung, measured_rung
 from firstlight.models.options import (
@@ -27,6 +29,7 @@ from firstlight.models.options import (
     backbone_for,
     check_options,
     loading_from,
+    minutes_from,
     rung_from,
     seeds_from,
 )
@@ -158,7 +161,9 @@ def climb(
         progress: called with a `Step` as the work proceeds, whose ``result`` is the `Pixels`, each `Epoch`, each
             `RungResult` and the `Run` with its advice, as soon as they are complete; True shows meters.
         options: fields of `Recipe` that replace those of every network's recipe, such as ``device="cpu"``; fields of
-            `Loading`, ``size=32``, instead of ``loading``; and ``backbone``, the name of the pretrained network.
+            `Loading`, ``size=32``, instead of ``loading``; ``backbone``, the name of the pretrained network; and
+            ``minutes``, in which the climb should end: a rung that would not fit, by its first steps, is skipped and
+            named in ``Run.decided``.
 
     Returns:
         The run: every rung's predictions, metrics and model, and the advice.
@@ -179,6 +184,7 @@ def climb(
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
     name: Any = given.pop("backbone", None)
+    minutes, started = minutes_from(given), time.monotonic()
     if ladder is None:
         check_options(effort, given)
     else:
@@ -206,10 +212,11 @@ def climb(
             seeds=seeds,
             options=given,
             report=report,
+            deadline=None if minutes is None else started + 60 * minutes,
             test_images=labelled_in(table, "test"),
             test_dataset=dataset_of([table]),
         )
-        return _climbed(ladder, steps, out)
+        return _climbed(ladder, steps, minutes, out)
 
 
 def _check(ladder: Ladder, effort: str, options: dict[str, Any], seeds: Sequence[int]) -> None:
@@ -220,10 +227,10 @@ def _check(ladder: Ladder, effort: str, options: dict[str, Any], seeds: Sequence
         raise ArgumentError(f"{len(seeds)} seeds were passed, but no rung of this climb is trained; pass one seed.")
 
 
-def _climbed(ladder: Ladder, steps: Climb, out: str | Path | Numbered | None) -> Run:
+def _climbed(ladder: Ladder, steps: Climb, minutes: float | None, out: str | Path | Numbered | None) -> Run:
     """The climb from its pixels to the evidence."""
     chosen = ladder.rungs
-    run, report = _begun(ladder, steps), steps.report
+    run, report = _begun(ladder, steps, minutes), steps.report
     if out is not None:
         run = begin_run(run, out)
         if there := already(run):
@@ -234,9 +241,17 @@ def _climbed(ladder: Ladder, steps: Climb, out: str | Path | Numbered | None) ->
         if rung.name in run:
             result = run[rung.name]
         else:
-            result = measured_rung(rung, steps, run)
+            try:
+                result = measured_rung(rung, steps, run)
+            except DoesNotFitError as error:
+                assert minutes is not None
+                run = replace(run, decided=(*run.decided, skipped(rung.name, minutes, error)))
+                report(Step("climbing", place, len(chosen), "rungs", run.decided[-1]))
+                continue
             run = replace(run, rungs=(*run.rungs, result)) if out is None else add_rung(run, result)
         report(Step("climbing", place, len(chosen), "rungs", result))
+    if not len(run):
+        raise ArgumentError(f"No rung fits into {minutes:g} minutes; pass more minutes, or other rungs.")
     if not run.finished:
         seen = [result.predictions for result in run]
         compared = compare_all(seen)
@@ -248,7 +263,7 @@ def _climbed(ladder: Ladder, steps: Climb, out: str | Path | Numbered | None) ->
     return run
 
 
-def _begun(ladder: Ladder, climb: Climb) -> Run:
+def _begun(ladder: Ladder, climb: Climb, minutes: float | None) -> Run:
     """The run before its first rung: the arguments, and what was decided."""
     pixels, chosen = climb.pixels, ladder.rungs
     request = Request(
@@ -260,6 +275,7 @@ def _begun(ladder: Ladder, climb: Climb) -> Run:
         loading=pixels.loading,
         seeds=tuple(climb.seeds),
         backbone=None if climb.backbone is None else climb.backbone.name,
+        minutes=minutes,
     )
     packages = dict(versions())
     if climb.backbone is not None:

@@ -34,4 +34,10 @@ Seeds = Annotated[
     int, typer.Option(help="Train each network with this many seeds and report the standard deviation.", min=1)
 ]
 Hidden = Annotated[int | None, typer.Option(help="Units in the hidden layer of the mlp.", min=1)]
+Backbone = Annotated[
+    str | None, typer.Option(help="Pretrained network of the embed rungs; by default efficientnet-lite0.")
+]
+Minutes = Annotated[
+    float | None, typer.Option(help="Time that the climb may take; rungs that would not fit are skipped and named.")
+]
 Split = Annotated[str, typer.Option(help="Measure on validation, or at the very end on test.")]

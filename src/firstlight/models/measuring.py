@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import mean, stdev
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from firstlight.evaluation.metrics import evaluate
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.training_set import TrainingSet
+from firstlight.models.estimate import DoesNotFitError, Estimate
 from firstlight.models.inference import as_seen, scored
 from firstlight.models.options import options_for
 from firstlight.models.pretrained.backbone import Backbone
@@ -48,6 +50,7 @@ class Climb:
         seeds: each network is trained once with each.
         options: fields of `Recipe` that replace the recipe's own.
         report: called with every step.
+        deadline: when it should end, by `time.monotonic`; None: whenever it is done.
         test_images: labelled images of the test split.
         test_dataset: names these in the ledger of this machine.
     """
@@ -60,6 +63,7 @@ class Climb:
     seeds: Sequence[int]
     options: Mapping[str, Any]
     report: Report
+    deadline: float | None
     test_images: int
     test_dataset: str
 
@@ -67,11 +71,17 @@ class Climb:
     def embedded(self) -> TrainingSet:
         """The embeddings of the training images, computed once for all rungs."""
         assert self.backbone is not None
-        return embedded_training_set(self.pixels, self.backbone, self.report)
+        return embedded_training_set(self.pixels, self.backbone, self.report, deadline=self.deadline)
 
 
 def measured_rung(rung: Rung, climb: Climb, run: Run) -> RungResult:
-    """Fits and measures one rung; a network once with each seed."""
+    """Fits and measures one rung; a network once with each seed.
+
+    Raises:
+        DoesNotFitError: where it would end after the climb's deadline.
+    """
+    if climb.deadline is not None and monotonic() > climb.deadline:
+        raise DoesNotFitError
     seeds = climb.seeds if rung.recipe else climb.seeds[:1]
     results = [_measured(rung, climb, run, seed) for seed in seeds]
     if len(seeds) == 1:
@@ -87,9 +97,8 @@ def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
     pixels = climb.pixels
     started = time.perf_counter()
     training = climb.embedded if rung.embeds else climb.training
-    setting = Setting(
-        classes=pixels.classes, seed=seed, callbacks=callbacks_of(rung, climb.report), backbone=climb.backbone
-    )
+    callbacks = callbacks_of(rung, climb.report, deadline=climb.deadline)
+    setting = Setting(classes=pixels.classes, seed=seed, callbacks=callbacks, backbone=climb.backbone)
     if rung.recipe:
         recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
         setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
@@ -111,22 +120,23 @@ def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
     )
 
 
-def embedded_training_set(pixels: Pixels, backbone: Backbone, report: Report) -> TrainingSet:
+def embedded_training_set(
+    pixels: Pixels, backbone: Backbone, report: Report, *, deadline: float | None = None
+) -> TrainingSet:
     """The embeddings of the labelled training images."""
     known = labelled(pixels, "train")
-    return TrainingSet(
-        embeddings(known, backbone, progress=counted(report, "embedding")), known.labels, len(pixels.classes)
-    )
+    progress = Estimate("embedding", counted(report, "embedding"), report, deadline=deadline)
+    return TrainingSet(embeddings(known, backbone, progress=progress), known.labels, len(pixels.classes))
 
 
-def callbacks_of(rung: Rung, report: Report) -> Callbacks:
+def callbacks_of(rung: Rung, report: Report, *, deadline: float | None = None) -> Callbacks:
     """The steps and epochs of a training, reported."""
     work = f"training {rung.name}"
 
     def on_epoch(epoch: Epoch) -> None:
         report(Step(work, epoch.epoch, epoch.epochs, "epochs", epoch))
 
-    return Callbacks(on_epoch, counted(report, work, "steps"))
+    return Callbacks(on_epoch, Estimate(rung.name, counted(report, work, "steps"), report, deadline=deadline))
 
 
 def _checkpointing(rung: Rung, run: Run, seed: int) -> Checkpointing | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from firstlight.data.decoding.loading import Loading, LoadingOptions
@@ -22,9 +22,10 @@ OF_CENTROID = ("distance", "centre")
 
 
 class ClimbOptions(Options, LoadingOptions, total=False):
-    """Options of `climb`: the fields of `Recipe` and those of `Loading`, and the name of a pretrained network."""
+    """Options of `climb`: the fields of `Recipe` and of `Loading`, a pretrained network, and a budget of time."""
 
     backbone: str
+    minutes: float
 
 
 class FitOptions(ClimbOptions, total=False):
@@ -49,6 +50,20 @@ def loading_from(data: Any, loading: Loading | None, options: dict[str, Any]) ->
             f"{passed} was passed with pixels, which are loaded already; pass their table to load them in another way."
         )
     return loading_of(loading, taken)
+
+
+def minutes_from(options: dict[str, Any]) -> float | None:
+    """The budget of a climb in minutes, which is taken out of the options; None where there is none.
+
+    Raises:
+        ArgumentError: where it is no number above 0.
+    """
+    minutes = options.pop("minutes", None)
+    if minutes is None:
+        return None
+    if isinstance(minutes, bool) or not isinstance(minutes, Real) or not float(minutes) > 0:
+        raise ArgumentError(f"minutes={minutes!r} was passed; pass a number above 0, or omit it.")
+    return float(minutes)
 
 
 def backbone_for(rungs: Sequence[Rung], name: str | None) -> Backbone | None:

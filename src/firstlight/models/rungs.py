@@ -74,8 +74,13 @@ def _embedded(training: TrainingSet, setting: Setting, *, head: str) -> Fitted:
 
     assert setting.backbone is not None
     fit, held, rest = HEADS[head], training.held_out, training.without_held_out
-    scores = fit(rest.images, rest.labels, training.classes).scores(held.images)
-    fitted = fit(training.images, training.labels, training.classes)
+    with require("photos", purpose="Pretrained rungs"):
+        from threadpoolctl import threadpool_limits
+    with threadpool_limits(
+        1, "blas"
+    ):  # two threads take twenty times as long where another process works (docs/log.md)
+        scores = fit(rest.images, rest.labels, training.classes).scores(held.images)
+        fitted = fit(training.images, training.labels, training.classes)
     return Fitted(Embedded(setting.backbone, fitted), fit_temperature(scores, held.labels))
 
 

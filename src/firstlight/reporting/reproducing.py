@@ -9,6 +9,7 @@ from typing import Any
 from firstlight.data.decoding.loading import Loading
 from firstlight.runs.request import Request
 
+PACKAGED = "efficientnet-lite0"  # the backbone without a request
 SIZES = {"hidden": "--hidden"}  # of networks, and their options on the command line
 LOSSES = ("l1", "mse", "bce", "cross_entropy")  # others are functions of the user's own
 
@@ -35,6 +36,8 @@ def reproducing(request: Request) -> str:
     parts += ["--effort", request.effort] if request.effort not in (None, "standard") else []
     parts += ["--seed", str(first)] if first else []
     parts += ["--seeds", str(len(seeds))] if len(seeds) > 1 else []
+    parts += ["--backbone", request.backbone] if request.backbone not in (None, PACKAGED) else []
+    parts += ["--minutes", f"{request.minutes:g}"] if request.minutes is not None else []
     return shlex.join([*parts, *scanning, *_loading_options(request.loading), *training])
 
 
@@ -73,6 +76,8 @@ def _call(request: Request) -> str:
     arguments |= {"split": request.split} if request.split != "validation" else {}
     arguments |= {"effort": request.effort} if request.effort not in (None, "standard") else {}
     arguments |= {"seed": list(request.seeds)} if request.seeds != (0,) else {}
+    arguments |= {"backbone": request.backbone} if request.backbone not in (None, PACKAGED) else {}
+    arguments |= {"minutes": request.minutes} if request.minutes is not None else {}
     words = [f"{name}={value!r}" for name, value in arguments.items()]
     if request.loading != Loading():
         words.append(f"loading=fl.{request.loading!r}")

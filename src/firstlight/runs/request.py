@@ -26,6 +26,7 @@ class Request:
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``; None where no rung is trained.
         options: fields of `Recipe` that replace the recipe's own.
         backbone: the pretrained network that was used; None where no rung uses one.
+        minutes: that the climb could take; None where there was no bound.
     """
 
     data: str = ""
@@ -38,6 +39,7 @@ class Request:
     effort: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     backbone: str | None = None
+    minutes: float | None = None
 
     @property
     def typed_scanning(self) -> list[str] | None:

@@ -10,6 +10,7 @@ import typer
 from firstlight.apps.command import command
 from firstlight.apps.options import (
     Align,
+    Backbone,
     ClassesFrom,
     Color,
     Data,
@@ -17,6 +18,7 @@ from firstlight.apps.options import (
     Hidden,
     Json,
     LabelFrom,
+    Minutes,
     Out,
     Quiet,
     Resize,
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 @training_options()
 def fit(
     data: Data,
-    rung: Annotated[str, typer.Option(help="Rung to fit: prior, ink, centroid, linear, mlp or cnn.")] = "centroid",
+    rung: Annotated[
+        str, typer.Option(help="Rung to fit, such as centroid, linear, mlp, cnn, embed-centroid or embed-linear.")
+    ] = "centroid",
     distance: Annotated[
         str | None, typer.Option(help="Distance of the centroid: l1, l2 or cosine; by default l1.")
     ] = None,
@@ -45,6 +49,7 @@ def fit(
     ] = None,
     effort: Effort = "standard",
     hidden: Hidden = None,
+    backbone: Backbone = None,
     size: Size = "auto",
     color: Color = "auto",
     resize: Resize = "squish",
@@ -67,6 +72,8 @@ def fit(
 
     if hidden is not None:
         options["sizes"] = {"hidden": hidden}
+    if backbone is not None:
+        options["backbone"] = backbone
     of_centroid = {"--distance": distance, "--centre": centre}
     ignored = [option for option, value in of_centroid.items() if value is not None and rung != "centroid"]
     if ignored:
@@ -84,10 +91,12 @@ def climb(
     data: Data,
     rungs: Annotated[
         str | None,
-        typer.Option(help="Rungs, separated by commas; centroid means all three distances. Default: all."),
+        typer.Option(help="Rungs, separated by commas; centroid means all three distances. Default: those that suit."),
     ] = None,
     effort: Effort = "standard",
+    minutes: Minutes = None,
     hidden: Hidden = None,
+    backbone: Backbone = None,
     split: Split = "validation",
     size: Size = "auto",
     color: Color = "auto",
@@ -113,6 +122,7 @@ def climb(
 
     if hidden is not None:
         options["sizes"] = {"hidden": hidden}
+    options |= {name: value for name, value in (("backbone", backbone), ("minutes", minutes)) if value is not None}
     names = None if rungs is None else tuple(name.strip() for name in rungs.split(",") if name.strip())
     loading = _loading(size, color, resize, align, allow_unreadable)
     scanning = Scanning(classes_from=classes_from, label_from=label_from)
