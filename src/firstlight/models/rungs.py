@@ -76,9 +76,7 @@ def _embedded(training: TrainingSet, setting: Setting, *, head: str) -> Fitted:
     fit, held, rest = HEADS[head], training.held_out, training.without_held_out
     with require("photos", purpose="Pretrained rungs"):
         from threadpoolctl import threadpool_limits
-    with threadpool_limits(
-        1, "blas"
-    ):  # two threads take twenty times as long where another process works (docs/log.md)
+    with threadpool_limits(1, "blas"):  # two can take 20 times as long on a busy machine (docs/log.md)
         scores = fit(rest.images, rest.labels, training.classes).scores(held.images)
         fitted = fit(training.images, training.labels, training.classes)
     return Fitted(Embedded(setting.backbone, fitted), fit_temperature(scores, held.labels))
