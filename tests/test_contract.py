@@ -132,7 +132,7 @@ SAVED = {
     "ink": ({"totals", "pixels"}, {"measure"}),
     "centroid": ({"sums", "counts"}, {"distance"}),
     "prototypes": ({"sums", "counts", "owners", "classes"}, {"distance"}),
-    "embedded": ({"mean", "weight", "bias"}, {"backbone", "weights", "centred"}),
+    "embedded": ({"mean", "weight", "bias"}, {"backbone", "weights", "bytes", "centred"}),
 }
 
 

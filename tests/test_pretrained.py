@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import firstlight as fl
@@ -28,7 +29,9 @@ from firstlight.models.pretrained.backbone import Backbone, backbone
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import _Within, fit_centroid, fit_discriminant, unit
 from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
+from firstlight.models.pretrained.projection import plane
 from firstlight.models.pretrained.state_dict import read_state_dict
+from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
 from tiny_backbone import TINY, tiny_backbone
 
@@ -363,6 +366,21 @@ def test_few_images_a_class_are_enough(fit: object, each: int) -> None:
     assert 3 not in predicted
 
 
+def test_the_plane_is_that_of_the_principal_components() -> None:
+    """scikit-learn's, but for the scale and the sign of each axis; the share is theirs."""
+    images, _ = clusters(50, 30)
+    found, oracle = plane(images), PCA(2).fit(unit(images))
+    expected = oracle.transform(unit(images))
+    for axis in range(2):
+        assert 1 == pytest.approx(abs(np.corrcoef(found.points[:, axis], expected[:, axis])[0, 1]))
+    assert oracle.explained_variance_ratio_.sum() == pytest.approx(found.share)
+    ratio = np.ptp(expected[:, 1]) / np.ptp(expected[:, 0])
+    assert ratio == pytest.approx(np.ptp(found.points[:, 1]) / np.ptp(found.points[:, 0]), rel=1e-5)
+    assert 1 == found.points.max() and 0 == found.points.min()
+    for count in (1, 2):
+        assert np.isfinite(plane(images[:count]).points).all()
+
+
 @pytest.mark.parametrize("each", [2, 20])
 def test_the_parts_of_an_image_add_up_to_the_difference_of_two_scores(each: int) -> None:
     """With and without centring, for any maps whose mean is the embedding."""
@@ -395,6 +413,15 @@ def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> No
     (why, *_) = fl.explain(best, fl.load(fl.scan(folder), size=32), split="validation", count=2)
     assert why.exact and abs(why.remainder) < 1e-5 * max(1.0, abs(why.difference))
     assert why.neighbours and why.neighbours[0].key.startswith("train/")
+    evidence = read_evidence(restored)
+    assert evidence is not None and evidence.image_map is not None
+    assert {len(evidence.image_map.keys), len(evidence.image_map.points)} == {len(evidence.image_map.thumbs)} == {36}
+    for one in evidence.explained:
+        assert 5 == len(one.neighbours) and all(near.key.startswith("train/") for near in one.neighbours)
+        seen = {each.rung: each.image for each in one.explanations}
+        assert seen["centroid-l2"] is None and (224, 224, 3) == seen["embed-linear"].shape
+    page = fl.report(restored, tmp_path / "report.html").read_text("utf-8")
+    assert 36 == page.count("data-key=") and 'id="map"' in page
     exported = fl.export(restored, tmp_path / "model.onnx", rung="embed-linear")
     assert 0 == exported.parity.labels and exported.parity.probability < 1e-4
 

@@ -26,7 +26,7 @@ def features(images: Value) -> Features:
     return Features(maps.mean(2, 3).to(np.float16).to(np.float32), maps)
 
 
-TINY = Backbone("tiny", "0" * 32, Preprocessing((SIDE, SIDE), "rgb", "crop"), DIMENSIONS, "none", features)
+TINY = Backbone("tiny", "0" * 32, Preprocessing((SIDE, SIDE), "rgb", "crop"), DIMENSIONS, "none", 9216, features)
 
 
 @pytest.fixture

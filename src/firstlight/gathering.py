@@ -25,17 +25,24 @@ from firstlight.evaluation.extremes import extremes
 from firstlight.evaluation.metrics import evaluate
 from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.slices import Slices, slices
+from firstlight.models.checkpoint import EMBEDDED
+from firstlight.models.classifier import Classifier
 from firstlight.models.closed_form.sums import class_sums
 from firstlight.models.explaining.explain import explain
 from firstlight.models.explaining.explanation import Explanation
+from firstlight.models.explaining.neighbours import neighbours
+from firstlight.models.inference import as_seen
+from firstlight.models.pretrained.projection import plane
 from firstlight.progress import Progress
 from firstlight.runs.evidence import (
     Accuracy,
     Evidence,
     ExplainedImage,
     GatheringSeconds,
+    ImageMap,
     ShownExplanation,
     ShownImage,
+    ShownNeighbour,
     WithoutLeaked,
 )
 from firstlight.runs.results import Run
@@ -44,6 +51,8 @@ LARGEST_SHOWN = 96  # px of the longer side of sample images; explained images k
 LARGEST_MISTAKE = 240  # px of the longer side of a mistake, which is to be looked at closely
 MOST_MISTAKES = 60  # of that size: 10 MB of evidence, 1 MB of report; more of smaller ones
 MOST_SHOWN = 1200  # images of samples and mistakes together: at 32 px about 1 MB of report
+MOST_ON_MAP = 400  # images: about 0.6 MB of report
+THUMB = (48, 48)  # px of a picture of the map
 EACH = 8  # samples of a class, and mistakes of a class, at most
 EXPLAINED = {"wrong": 2, "uncertain": 1, "typical": 1}  # images of each kind that every rung explains
 SLICED_BY = ("brightness", "contrast", "size", "folder")
@@ -91,6 +100,7 @@ def gather(run: Run, pixels: Pixels, *, progress: Progress = None) -> Evidence:
             ShownImage(**_decision(best, row), image=image) for row, image in zip(mistakes, images, strict=True)
         ),
         explained=explained,
+        image_map=_image_map(run, best, pixels),
     )
 
 
@@ -183,12 +193,51 @@ def _explained(run: Run, best: Predictions, pixels: Pixels) -> tuple[tuple[Expla
             own = one.image if rung.classifier.model.preprocessing is not None else None
             explanations[one.key].append(_explanation(one, own))
     images = dict(zip(sorted(chosen), some.values, strict=True))
+    near = dict(zip(sorted(chosen), _neighbours(run[best.name].classifier, some, pixels), strict=True))
     explained = []
     for row, why in chosen.items():
         about = _decision(best, row)
-        of_image = tuple(explanations[about["key"]])
-        explained.append(ExplainedImage(**about, image=images[row], why=why, explanations=of_image))
+        shown = {"image": images[row], "why": why, "neighbours": near[row]}
+        explained.append(ExplainedImage(**about, **shown, explanations=tuple(explanations[about["key"]])))
     return tuple(explained), tuple(remarks)
+
+
+def _neighbours(classifier: Classifier, some: Pixels, pixels: Pixels) -> list[tuple[ShownNeighbour, ...]]:
+    """The nearest training images of each of a few images, where the classifier has a pretrained network."""
+    if classifier.model.preprocessing is None or not len(some):
+        return [()] * len(some)
+    found, _ = neighbours(classifier, as_seen(classifier, some).values, pixels)
+    wanted = {one.key for near in found for one in near}
+    rows = [row for row, key in enumerate(pixels.keys) if key in wanted]
+    images = dict(zip((pixels.keys[row] for row in rows), _as_in_files(pixels, rows, LARGEST_SHOWN), strict=True))
+    return [
+        tuple(
+            ShownNeighbour(key=one.key, label=one.label, distance=one.distance, image=images[one.key]) for one in near
+        )
+        for near in found
+    ]
+
+
+def _image_map(run: Run, best: Predictions, pixels: Pixels) -> ImageMap | None:
+    """Images of the training and of the measured split on a plane, by the last rung with a pretrained network."""
+    every = np.flatnonzero(np.isin(pixels.splits, [SPLITS.index("train"), SPLITS.index(run.split)]))
+    rows = every[np.linspace(0, len(every) - 1, min(len(every), MOST_ON_MAP)).astype(int)]
+    pretrained = [one for one in run if one.model.config["kind"] == EMBEDDED]
+    embeddings = pretrained[-1].classifier.model.embeddings_of(pixels, rows) if pretrained and len(rows) else None
+    if embeddings is None:
+        return None
+    found = plane(embeddings)
+    wrong = {best.keys[int(row)].as_py() for row in np.flatnonzero(~best.correct & (best.labels >= 0))}
+    keys = pixels.keys
+    return ImageMap(
+        keys=tuple(keys[row] for row in rows),
+        labels=tuple(pixels.labels[rows].tolist()),
+        wrong=tuple(keys[row] in wrong for row in rows),
+        share=found.share,
+        images=len(every),
+        points=found.points,
+        thumbs=np.stack([to_shape(pixels.values[row], size=THUMB, color=pixels.color) for row in rows]),
+    )
 
 
 def _explanation(one: Explanation, own: np.ndarray | None) -> ShownExplanation:

@@ -301,4 +301,5 @@ def _begun(ladder: Ladder, climb: Climb, minutes: float | None) -> Run:
 
 def _cost(result: RungResult) -> Cost:
     size = sum(tensor.nbytes for tensor in result.model.tensors.values())
+    size += result.model.config["options"].get("bytes", 0)  # of a pretrained network
     return Cost(result.seconds.fit, result.seconds.predict / result.metrics.n * 1e6, size / 1e6)

@@ -79,6 +79,10 @@ class Model(Protocol):
         """(N, K) float64, as `scores`; a model with its own `preprocessing` decodes the files of the pixels."""
         return self.scores(pixels.values)
 
+    def embeddings_of(self, pixels: Pixels, rows: np.ndarray) -> np.ndarray | None:
+        """(n, D), of the images of these rows; None for a model without a pretrained network."""
+        return None
+
     def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
         """How much each pixel adds to the score of one class over another.
 

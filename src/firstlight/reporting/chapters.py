@@ -13,6 +13,7 @@ from firstlight.evaluation.comparison import ALPHA, Comparison
 from firstlight.evaluation.metrics import Evaluation
 from firstlight.evaluation.slices import Slices
 from firstlight.reporting import charts
+from firstlight.reporting.image_map import image_map
 from firstlight.reporting.images import address, signed
 from firstlight.reporting.reproducing import reproducing
 from firstlight.reporting.summary import summary
@@ -65,6 +66,7 @@ def content(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "cross_fitted": best.predictions.calibrated_here,
         "data": None if evidence is None else _data(evidence),
         "explained": [] if evidence is None else _explained(evidence, best.name),
+        "image_map": _image_map(run, evidence),
         "trained": [_training(rung, rung.training) for rung in run if rung.training is not None],
         "decided": list(run.decided),
         "slices": [] if evidence is None else [_sliced(one, best.name) for one in evidence.slices],
@@ -207,11 +209,18 @@ def _explained(evidence: Evidence, best: str) -> list[dict[str, Any]]:
             shown = {"map": address(signed(each.map, largest)) if largest else None}
             shown |= {"own": None if each.image is None else address(each.image)}
             rungs.append(vars(each) | shown)
-        about = {"picture": address(one.image), "file": PurePath(one.key).name, "because": WHY[one.why]}
+        about: dict[str, Any] = {"picture": address(one.image), "file": PurePath(one.key).name}
+        about["because"] = WHY[one.why]
+        about["near"] = [vars(each) | {"picture": address(each.image)} for each in one.neighbours]
         first = [each for each in rungs if each["rung"] == best]
         rest = [each for each in rungs if each["rung"] != best]
         found.append(vars(one) | about | {"first": first, "rest": rest})
     return found
+
+
+def _image_map(run: Run, evidence: Evidence | None) -> dict[str, Any] | None:
+    """Images as points of a plane, where there is a pretrained network."""
+    return None if evidence is None or evidence.image_map is None else image_map(evidence.image_map, run.classes)
 
 
 def _sliced(one: Slices, best: str) -> dict[str, Any]:

@@ -60,16 +60,58 @@ class ShownExplanation:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ShownNeighbour:
+    """A training image that is near another image.
+
+    Attributes:
+        key: the image's name.
+        label: its class.
+        distance: to the other image.
+        image: uint8 (h, w, C).
+    """
+
+    key: str
+    label: str | None
+    distance: float
+    image: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ExplainedImage(ShownImage):
     """An image that every rung explains.
 
     Attributes:
         why: it was chosen: ``"wrong"``, ``"uncertain"`` or ``"typical"``.
         explanations: of each rung that can explain.
+        neighbours: the nearest training images of the advised rung, where it has a pretrained network.
     """
 
     why: str
     explanations: tuple[ShownExplanation, ...]
+    neighbours: tuple[ShownNeighbour, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageMap:
+    """Images as points of a plane: what a pretrained network finds alike is near.
+
+    Attributes:
+        keys: (n,) the images' names.
+        labels: (n,) indices of their classes; -1 where a class is not known.
+        wrong: (n,) whether the advised rung took it for another class.
+        share: of the variance that the plane keeps, in [0, 1].
+        images: how many there are in all, of which the n are evenly spaced.
+        points: float32 (n, 2), from 0 to 1.
+        thumbs: uint8 (n, h, w, C).
+    """
+
+    keys: tuple[str, ...]
+    labels: tuple[int, ...]
+    wrong: tuple[bool, ...]
+    share: float
+    images: int
+    points: np.ndarray = field(repr=False)
+    thumbs: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -129,6 +171,7 @@ class Evidence:
         samples: by class, uint8 (n, h, w, C): some of its training images.
         mistakes: the most confident mistakes of the advised rung, class by class.
         explained: a few images as every rung sees them.
+        image_map: images as points of a plane; None without a pretrained network.
     """
 
     date: str
@@ -142,3 +185,4 @@ class Evidence:
     samples: Mapping[str, np.ndarray] = field(repr=False)
     mistakes: tuple[ShownImage, ...]
     explained: tuple[ExplainedImage, ...]
+    image_map: ImageMap | None = None

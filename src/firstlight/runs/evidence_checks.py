@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from firstlight.data.table import SPLITS
 from firstlight.evaluation.slices import Slices
 from firstlight.runs.checks import Doubt
-from firstlight.runs.evidence import Evidence
+from firstlight.runs.evidence import Evidence, ImageMap
 from firstlight.runs.results import Run
 
 WHY = ("wrong", "uncertain", "typical")
@@ -45,6 +47,9 @@ def of_evidence(evidence: Evidence, run: Run) -> Iterator[Doubt]:
                 yield Doubt(f"{path}.map", shown.map.shape, "a map with pixels")
             if shown.image is not None and shown.image.shape[2] not in (1, 3):
                 yield Doubt(f"{path}.image", shown.image.shape, "an image of one or three channels")
+        names += [(f"{path}.neighbours", near.label, classes) for near in one.neighbours if near.label is not None]
+    if evidence.image_map is not None:
+        yield from _of_map(evidence.image_map, len(run.classes))
     for place, sliced in enumerate(evidence.slices):
         names += [(f"$.slices[{place}].rungs", name, rungs) for name in sliced.rungs]
         yield from _of_slices(sliced, f"$.slices[{place}]")
@@ -53,6 +58,14 @@ def of_evidence(evidence: Evidence, run: Run) -> Iterator[Doubt]:
     for path, name, known in names:
         if name not in known:
             yield Doubt(path, name, f"one of {', '.join(sorted(known))[:200]}")
+
+
+def _of_map(found: ImageMap, classes: int) -> Iterator[Doubt]:
+    lengths = {len(found.keys), len(found.labels), len(found.wrong), len(found.points), len(found.thumbs)}
+    if len(lengths) > 1 or found.points.shape[1:] != (2,) or found.thumbs.shape[3] not in (1, 3):
+        yield Doubt("$.image_map", sorted(lengths), "a point, a class and a picture for each image")
+    if any(not -1 <= label < classes for label in found.labels) or not np.isfinite(found.points).all():
+        yield Doubt("$.image_map.labels", found.labels[:3], f"indices of {classes} classes")
 
 
 def _of_slices(sliced: Slices, path: str) -> Iterator[Doubt]:

@@ -32,7 +32,11 @@ ARRAYS = {
     "explained": (4, np.uint8),
     "maps": (3, np.float32),
     "seen": (4, np.uint8),
+    "neighbours": (4, np.uint8),
+    "points": (2, np.float32),
+    "thumbs": (4, np.uint8),
 }
+LATER = ("seen", "neighbours", "points", "thumbs")  # runs of before have none
 
 
 def has_evidence(run: Run) -> bool:
@@ -53,11 +57,15 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
             "samples": {name: len(images) for name, images in evidence.samples.items()},
             "mistakes": [_without_arrays(one) | {"size": one.image.shape[:2]} for one in evidence.mistakes],
             "explained": [
-                _without_arrays(one) | {"explanations": [_of_map(each) for each in one.explanations]}
+                _without_arrays(one)
+                | {"explanations": [_of_map(each) for each in one.explanations]}
+                | {"neighbours": [_without_arrays(each) | {"size": each.image.shape[:2]} for each in one.neighbours]}
                 for one in evidence.explained
             ],
+            "image_map": None if evidence.image_map is None else _without_arrays(evidence.image_map),
         }
     )
+    of_map = evidence.image_map
     groups = {
         "ideals": list(evidence.ideals),
         "samples": [image for images in evidence.samples.values() for image in images],
@@ -67,6 +75,9 @@ def write_evidence(run: Run, evidence: Evidence) -> None:
         "seen": _padded(
             [each.image for one in evidence.explained for each in one.explanations if each.image is not None]
         ),
+        "neighbours": _padded([each.image for one in evidence.explained for each in one.neighbours]),
+        "points": [] if of_map is None else list(of_map.points),
+        "thumbs": [] if of_map is None else list(of_map.thumbs),
     }
     tensors = {name: np.stack(group) if group else _nothing(name) for name, group in groups.items()}
     with new_file(run.path / EVIDENCE, RunError) as part:
@@ -92,7 +103,7 @@ def read_evidence(run: Run) -> Evidence | None:
     if (saved.config.get("kind"), saved.config.get("run")) != (KIND, identity(run)):
         raise RunError(f"{path} is of another run, or run.json was changed after it was written; {REMEDY}.")
     for name, (rank, dtype) in ARRAYS.items():
-        found = saved.tensors.get(name, _nothing(name) if name == "seen" else None)  # runs before it have none
+        found = saved.tensors.get(name, _nothing(name) if name in LATER else None)
         if found is None or found.ndim != rank or found.dtype != dtype:
             raise RunError(f"{path} has no {name} of rank {rank} and type {np.dtype(dtype).name}; {REMEDY}.")
     evidence = record(Evidence, _with_arrays(saved, path), path, REMEDY)
@@ -158,7 +169,10 @@ def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
             raise ValueError(f"{len(arrays['samples'])} samples instead of {sum(counts)}")
         samples = np.split(arrays["samples"], np.cumsum(counts)[:-1])
         maps = [dict(each) for one in about["explained"] for each in one["explanations"]]
-        seen = iter(arrays.get("seen", ()))
+        seen, near = iter(arrays.get("seen", ())), iter(arrays.get("neighbours", ()))
+        of_map = about.get("image_map")
+        if of_map is not None:
+            about["image_map"] = dict(of_map) | {"points": arrays["points"], "thumbs": arrays["thumbs"]}
         explanations = iter([_with_map(one, values, seen) for one, values in zip(maps, arrays["maps"], strict=True)])
         return about | {
             "ideals": arrays["ideals"],
@@ -167,7 +181,9 @@ def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
                 _cropped(one, image) for one, image in zip(about["mistakes"], arrays["mistakes"], strict=True)
             ],
             "explained": [
-                dict(one) | {"image": image, "explanations": [next(explanations) for _ in one["explanations"]]}
+                dict(one)
+                | {"image": image, "explanations": [next(explanations) for _ in one["explanations"]]}
+                | {"neighbours": [_cropped(each, next(near)) for each in one.get("neighbours", ())]}
                 for one, image in zip(about["explained"], arrays["explained"], strict=True)
             ],
         }

@@ -49,6 +49,7 @@ class Backbone:
         preprocessing: what an image goes through first.
         dimensions: D, the number of values of an embedding.
         license: of the weights.
+        bytes: of the weights.
         features: adds its layers to an ONNX graph: uint8 (N, S, S, 3) -> `Features`.
     """
 
@@ -57,6 +58,7 @@ class Backbone:
     preprocessing: Preprocessing
     dimensions: int
     license: str
+    bytes: int
     features: Callable[[Value], Features]
 
     @property
@@ -135,5 +137,6 @@ def backbone(name: str = DEFAULT) -> Backbone:
         preprocessing=Preprocessing((architecture.side, architecture.side), "rgb", "crop"),
         dimensions=len(weights.arrays["_bn1.weight"]),
         license=PACKAGED[name].license,
+        bytes=sum(array.nbytes for array in weights.arrays.values()),
         features=features,
     )

@@ -48,6 +48,10 @@ class Embedded(Model):
         """(N, K) float64; embeddings that were computed before are not computed again."""
         return self.head.scores(embeddings(pixels, self.backbone))
 
+    def embeddings_of(self, pixels: Pixels, rows: np.ndarray) -> np.ndarray:
+        """(n, D) float16."""
+        return embeddings(pixels, self.backbone, rows=rows)
+
     def attribute(self, images: np.ndarray, pairs: np.ndarray, scores: np.ndarray) -> Attribution:
         """Class-activation maps, exact since the scores are linear in the mean of the backbone's maps."""
         height, width = images.shape[1:3]
@@ -74,8 +78,9 @@ class Embedded(Model):
         return SearchSpace(distances, "by the cosine distance of their embeddings", MOST_NEIGHBOURS)
 
     def options(self) -> dict[str, Any]:
-        """The backbone's name and the digest of its weights."""
-        return {"backbone": self.backbone.name, "weights": self.backbone.digest, "centred": self.head.centred}
+        """The backbone's name, the digest of its weights and their size."""
+        about = {"backbone": self.backbone.name, "weights": self.backbone.digest, "bytes": self.backbone.bytes}
+        return about | {"centred": self.head.centred}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Those of the head; the backbone's weights are a package's."""
