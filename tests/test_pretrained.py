@@ -424,6 +424,7 @@ def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> No
     assert 36 == page.count("data-key=") and 'id="map"' in page
     exported = fl.export(restored, tmp_path / "model.onnx", rung="embed-linear")
     assert 0 == exported.parity.labels and exported.parity.probability < 1e-4
+    assert exported.bytes < 7.5e6  # 2 bytes for each of its 3.4 million weights
 
 
 def test_small_images_and_gray_photos_climb_as_before(tmp_path: Path) -> None:

@@ -134,4 +134,5 @@ class _Layers:
         return maps.graph.op("Clip", maps, low, high)  # which ONNX Runtime fuses with the convolution
 
     def _array(self, maps: Value, name: str) -> Value:
-        return maps.graph.initializer(name, self.weights[name].astype(np.float32))
+        """Saved as the float16 that it is, which takes half the room; ONNX Runtime casts it once, as it loads."""
+        return maps.graph.initializer(name, self.weights[name]).to(np.float32)
