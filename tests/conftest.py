@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import tarfile
@@ -76,6 +77,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr == "not slow" and collection_path.match("test_*.py"):
         return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
     return None
+
+
+def pytest_collection() -> None:
+    """What collecting makes is needed to the end, so the garbage collector need not look through it."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Five thousand tests and PyTorch's modules are never garbage; each collection would walk through all of them."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

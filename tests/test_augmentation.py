@@ -288,6 +288,7 @@ def test_the_images_stay_in_channels_last_order(how: Augmentation) -> None:
     assert augment(images, how, seeded()).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 @each_way
 def test_random_numbers_are_drawn_on_the_cpu_for_every_device(how: Augmentation) -> None:
     """Images on another device are augmented there, and draw as many numbers of the CPU's generator as images here."""

@@ -77,6 +77,7 @@ def test_figures_of_calibrated_images_are_cross_fitted() -> None:
     assert np.array_equal(here.probabilities, seen.probabilities)
 
 
+@pytest.mark.slow
 def test_a_network_knows_the_images_that_its_temperature_was_fitted_on() -> None:
     """Validation images, however they are selected and also after saving; no others, and for no closed-form rung."""
     pixels = blobs()

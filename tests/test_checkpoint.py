@@ -86,6 +86,7 @@ def test_the_weights_can_be_used_without_firstlight(tmp_path: Path) -> None:
     assert np.allclose(scores, run["mlp"].predictions.scores, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_read_from_a_run_scores_with_the_same_bits(name: str, tmp_path: Path) -> None:
     """The folder is enough to predict."""

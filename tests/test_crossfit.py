@@ -34,6 +34,7 @@ def relabelled(pixels: fl.Pixels, labels: np.ndarray) -> fl.Pixels:
     return replace(pixels, table=table)
 
 
+@pytest.mark.slow
 def test_every_image_is_scored_by_a_model_that_has_not_seen_it(
     digits: fl.Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

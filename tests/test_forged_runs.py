@@ -216,6 +216,7 @@ def test_changed_arrays_that_were_sealed_again_end_in_one_sentence(run: Path) ->
         attempt(lambda: render(read_run(run)))
 
 
+@pytest.mark.slow
 def test_evidence_of_another_run_is_refused(run: Path, runs: tuple[Path, Path]) -> None:
     """It is whole, but of another seed."""
     shutil.copy(runs[1] / EVIDENCE, run / EVIDENCE)

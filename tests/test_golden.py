@@ -12,6 +12,8 @@ import firstlight as fl
 from chapter import CHAPTER
 from firstlight.models.closed_form.distances import to_centres
 
+pytestmark = pytest.mark.slow
+
 CORRECT = {  # of the 1,010 threes and 1,028 sevens of mnist_sample's validation images
     "prior": (0, 1028),
     "ink": (626, 717),
@@ -117,7 +119,6 @@ def test_the_means_are_those_of_the_chapter(pixels: fl.Pixels, stacked: dict[str
         assert np.array_equal(images.sum(axis=0, dtype=np.int64).ravel(), one)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TEST_SPLIT)
 def test_the_test_split_is_read_when_asked_for(name: str, request: pytest.FixtureRequest) -> None:
     """MNIST in gray and CIFAR-10 in RGB: everything else is fitted on, and the advice says that it was test."""

@@ -117,6 +117,7 @@ def test_a_loaded_image_and_a_new_one_have_the_same_shape(tmp_path: Path) -> Non
         np.testing.assert_array_equal(how.shaped(image[:, :, None]), found)
 
 
+@pytest.mark.slow
 def test_a_climb_from_python_loads_as_the_command_line_does(photos: Path, tmp_path: Path) -> None:
     """`loading=` and the options of the command line give the same numbers and models, and the run folder says both."""
     loading = Loading(size=6, color="rgb", resize="crop", align="mass", allow_unreadable=True)

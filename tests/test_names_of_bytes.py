@@ -29,6 +29,7 @@ def test_images_in_such_a_folder_are_refused_in_one_sentence(tmp_path: Path) -> 
     assert 362 == len(fl.scan(tmp_path / "link"))
 
 
+@pytest.mark.slow
 def test_a_run_is_not_begun_under_such_a_name_and_read_from_it(tmp_path: Path) -> None:
     """Nothing is left where nothing can be finished; a folder that was renamed is read."""
     data = write_digits(tmp_path / "digits", ("3", "7"))

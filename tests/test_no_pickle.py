@@ -176,6 +176,7 @@ def test_a_planted_file_is_found(tmp_path: Path, name: str) -> None:
     assert all(fault.startswith(f"deep/{name}") for fault in faults(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_middle_of_a_run_folder_is_found(home: Path, tmp_path: Path) -> None:
     """One file replaced by a pickle among all the good ones."""
     import shutil

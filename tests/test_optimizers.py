@@ -199,6 +199,7 @@ def test_the_state_is_named_as_pytorchs_and_begins_at_zero(name: Any, parts: set
     assert parts == set(next(iter(oracle.state.values())))
 
 
+@pytest.mark.slow
 def test_steps_do_not_import_the_compiler() -> None:
     """Making one of PyTorch's optimizer objects does, which takes a second."""
     code = (

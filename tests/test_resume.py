@@ -113,6 +113,7 @@ def test_a_death_at_any_step_costs_that_step_at_most(pixels: Pixels, undisturbed
     assert [] == left
 
 
+@pytest.mark.slow
 def test_a_finished_climb_trains_no_further(pixels: Pixels, tmp_path: Path) -> None:
     """No step is taken, no file is touched, and every rung is told again."""
     first = fl.climb(pixels, **OPTIONS, out=tmp_path / "run")
@@ -130,6 +131,7 @@ def test_a_finished_climb_trains_no_further(pixels: Pixels, tmp_path: Path) -> N
     assert first.to_dict() == second.to_dict()
 
 
+@pytest.mark.slow
 def test_several_seeds_go_on_too(pixels: Pixels, tmp_path: Path) -> None:
     """Stopped in the second of three seeds, none of the first's steps is taken again."""
     options = OPTIONS | {"rungs": ("linear",), "seed": (5, 6, 7)}
@@ -162,6 +164,7 @@ def test_a_state_that_was_cut_off_is_not_gone_on_from(
     same_bits(undisturbed, fl.climb(pixels, **OPTIONS, out=tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_the_state_is_written_costs_nothing(
     pixels: Pixels, undisturbed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -404,6 +404,7 @@ def compared(capsys: pytest.CaptureFixture[str], run: Path, other: Path | None =
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["brightness", "contrast", "size", "folder", "hand"])
 def test_the_command_tells_slices(run: Path, by: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By each statistic, and by a column of a list beside the images; every slice's images add up."""
