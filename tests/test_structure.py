@@ -42,9 +42,10 @@ SLOW = (
 
 def with_examples() -> list[str]:
     """The modules whose docstrings have examples."""
-    sources = {file: file.read_text(encoding="utf-8") for file in FILES}
-    names = {file: ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in FILES}
-    return [names[file].removesuffix(".__init__") for file, text in sources.items() if re.search(r"^ *>>> ", text, re.M)]
+    found = [file for file in FILES if re.search(r"^ *>>> ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)]
+    return [
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for file in found
+    ]
 
 
 WITH_EXAMPLES = [name for name in with_examples() if name in ("firstlight", *MODULES)]
