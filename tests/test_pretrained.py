@@ -127,6 +127,7 @@ def test_a_cut_or_bent_file_is_refused_or_gives_arrays() -> None:
     for length in range(len(whole)):
         with pytest.raises(DataError):
             read_state_dict(whole[:length], "cut.pth")
+    assert read_state_dict(whole, "whole.pth").keys() == {"a"}
     for place in range(len(whole)):
         bent = bytearray(whole)
         bent[place] ^= 0xFF
@@ -140,6 +141,7 @@ def test_a_cut_or_bent_file_is_refused_or_gives_arrays() -> None:
 def test_huge_counts_cost_nothing() -> None:
     """A storage of 2**39 numbers, a shape of 2**30 and a stride out of the file are refused."""
     whole = saved(OrderedDict(a=torch.zeros(300, dtype=torch.float32)))
+    assert read_state_dict(whole, "whole.pth")["a"].shape == (300,)
     at = whole.index(b"M,\x01")  # BININT2 300
     for place in [at, whole.index(b"M,\x01", at + 1)]:
         bent = whole[:place] + b"J" + struct.pack("<i", 2**30) + whole[place + 3 :]

@@ -3,42 +3,49 @@
 # The file (PyTorch's form until 1.5) begins with five sequences of pickle operations: a magic number, a version, sizes
 # of C types, the state dict with references to storages, and the list of these; then come the storages' raw numbers.
 # The operations are only listed, by `pickletools.genops`, and a table here says what each may mean: text, a number, a
-# tuple, a reference to a storage, an array of it. Whatever is not in the table ends the reading.
+# tuple, a reference to a storage, an array of it. Whatever is not in the table ends the reading. Arrays are views that
+# NumPy holds against the bytes of the file, so no number in the file leads outside of it.
 
 from __future__ import annotations
 
 import io
 import math
 import pickletools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from firstlight.errors import DataError
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of torch.save
-OPERATIONS = 1_000_000  # at most, of all sequences: the largest file that is read has 12,000
+VERSION = 1001  # of the form, in torch/serialization.py
+ZIP = b"PK\x03\x04"
+OPERATIONS = 50_000  # at most, of each sequence: Lite2, the largest file that is read, has 13,931
 AXES = 8  # of an array, at most
 DTYPES: Mapping[str, np.dtype[Any]] = {"torch FloatStorage": np.dtype("<f4"), "torch LongStorage": np.dtype("<i8")}
 DICT, TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 ANSWER = "pass the weights that were published, as the package has them"
 
 
-class _Name(NamedTuple):
-    """A name in the file: of a class, or of a function, neither of which is looked up."""
+@dataclass(frozen=True)
+class _Name:
+    """A name in the file: of a class, or of a function; neither is looked up."""
 
     text: str
 
 
-class _Storage(NamedTuple):
+@dataclass(frozen=True)
+class _Storage:
     key: str
     dtype: np.dtype[Any]
     size: int
 
 
-class _Tensor(NamedTuple):
+@dataclass(frozen=True)
+class _Tensor:
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
@@ -63,7 +70,9 @@ def read_state_dict(data: bytes, name: str) -> dict[str, np.ndarray]:
         DataError: where the file is anything but a state dict of such arrays, or is cut off.
     """
     try:
-        return _read(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of genops, at a backslash in a name
+            return _read(data)
     except _RefusedError as reason:
         raise DataError(f"{name} is not a plain state dict of PyTorch ({reason}); {ANSWER}.") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -71,10 +80,14 @@ def read_state_dict(data: bytes, name: str) -> dict[str, np.ndarray]:
 
 
 def _read(data: bytes) -> dict[str, np.ndarray]:
+    if data.startswith(ZIP):
+        raise _RefusedError("it is a zip, as PyTorch writes since 1.6; only the form of before is read")
     stream = io.BytesIO(data)
     if _value(stream) != MAGIC:
         raise _RefusedError("it does not begin with PyTorch's magic number")
-    _value(stream), _value(stream)  # the version, and the sizes of C types
+    version, types = _value(stream), _value(stream)
+    if version != VERSION or types.get("little_endian") is not True:
+        raise _RefusedError(f"its form is not {VERSION}, little-endian")
     state, keys = _value(stream), _value(stream)
     if not isinstance(state, dict) or not isinstance(keys, list) or not state:
         raise _RefusedError("it holds something else than named arrays")
@@ -85,27 +98,34 @@ def _read(data: bytes) -> dict[str, np.ndarray]:
 def _expected(state: Mapping[Any, Any]) -> dict[str, _Storage]:
     if not all(isinstance(one, _Tensor) for one in state.values()):
         raise _RefusedError("one of its values is no array")
-    return {one.storage.key: one.storage for one in state.values()}
+    expected: dict[str, _Storage] = {}
+    for one in state.values():
+        if expected.setdefault(one.storage.key, one.storage) != one.storage:
+            raise _RefusedError(f"its arrays disagree about storage {one.storage.key[:40]}")
+    return expected
 
 
 def _storages(data: bytes, at: int, keys: list[Any], expected: Mapping[str, _Storage]) -> dict[str, np.ndarray]:
-    """The numbers of each storage: a count of 8 bytes, then the numbers."""
-    found = {}
+    """The numbers of each storage: a count of 8 bytes, then the numbers; the last one ends the file."""
+    found: dict[str, np.ndarray] = {}
     for key in keys:
         storage = expected[_text(key)]
         count = int.from_bytes(data[at : at + 8], "little")
         end = at + 8 + count * storage.dtype.itemsize
-        if count != storage.size or end > len(data):
-            raise _RefusedError(f"the numbers of storage {key[:40]} are cut off")
+        if count != storage.size or end > len(data) or key in found:
+            raise _RefusedError(f"the numbers of storage {key[:40]} are cut off or there twice")
         found[storage.key] = np.frombuffer(data, storage.dtype, count, at + 8)
         at = end
+    if at != len(data):
+        raise _RefusedError("it goes on after its numbers")
     return found
 
 
 def _array(tensor: _Tensor, storages: Mapping[str, np.ndarray]) -> np.ndarray:
-    numbers = storages[tensor.storage.key][tensor.offset :]
+    numbers = storages[tensor.storage.key]
     strides = [stride * numbers.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(numbers, tensor.shape, strides, writeable=False)
+    # Unlike as_strided, this raises where a shape and its strides reach outside of the buffer.
+    return np.ndarray(tensor.shape, numbers.dtype, numbers.data, tensor.offset * numbers.itemsize, strides)
 
 
 def _text(value: Any) -> str:
@@ -123,7 +143,7 @@ def _value(stream: io.BytesIO) -> Any:
             return value
         meaning = MEANINGS.get(operation.name)
         if meaning is None or number > OPERATIONS:
-            raise _RefusedError(f"its operation {operation.name} could run code or has no place in one")
+            raise _RefusedError(f"its operation {operation.name} is not one of a state dict, or it has too many")
         meaning(machine, argument)
     raise _RefusedError("it is cut off")
 
@@ -180,7 +200,7 @@ class _Machine:
             self.push({})
             return
         if function != _Name(TENSOR):
-            raise _RefusedError("it calls something else than a constructor of arrays")
+            raise _RefusedError("its operation REDUCE calls something else than a constructor of arrays")
         storage, offset, shape, strides, *_ = arguments
         whole = all(isinstance(number, int) and 0 <= number < 2**31 for number in (offset, *shape, *strides))
         if not isinstance(storage, _Storage) or not whole or len(shape) > AXES:
@@ -204,9 +224,9 @@ class _Machine:
 
     def attributes(self) -> None:
         """Attributes of the state dict: versions of layers, which are left out."""
-        self.pop(1)
-        if not isinstance(self.stack[-1], dict):
-            raise _RefusedError("it sets attributes of something else than a dict")
+        (attributes,) = self.pop(1)
+        if not isinstance(attributes, dict) or set(attributes) != {"_metadata"} or not isinstance(self.stack[-1], dict):
+            raise _RefusedError("its operation BUILD sets other attributes than a state dict has")
 
 
 _Meaning = Callable[[_Machine, Any], object]
@@ -229,6 +249,7 @@ def _meanings() -> Iterator[tuple[str, _Meaning]]:
     yield "TUPLE3", lambda machine, _: machine.push(machine.pop(3))
     yield "SETITEM", lambda machine, _: machine.set_items(machine.pop(2))
     yield "SETITEMS", lambda machine, _: machine.set_items(machine.group())
+    yield "APPEND", lambda machine, _: machine.append_all(machine.pop(1))
     yield "APPENDS", lambda machine, _: machine.append_all(machine.group())
     for name in ("BINPUT", "LONG_BINPUT"):
         yield name, _Machine.remember
