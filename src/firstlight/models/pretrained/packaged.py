@@ -16,6 +16,8 @@ from firstlight.data.decoding import cache
 from firstlight.errors import DataError, MissingExtraError, RunError
 from firstlight.models.pretrained.state_dict import read_state_dict
 
+LIMIT = 1 << 26  # bytes that are read of a file, package's or copy; the largest one has 24.7 MB, and 12.4 MB as float16
+
 
 @dataclass(frozen=True)
 class Package:
@@ -86,7 +88,7 @@ def packaged_weights(name: str) -> Weights:
     package = PACKAGED[name]
     copy = folder() / f"{name}-{package.digest[:16]}.safetensors"
     with contextlib.suppress(OSError, DataError):
-        return _checked(_loaded(copy.read_bytes()), package, copy)
+        return _checked(_loaded(_bytes(copy)), package, copy)
     arrays = _float16(read_state_dict(_published(package), package.file))
     weights = _checked(arrays, package, Path(package.file))
     _write(copy, weights)
@@ -102,7 +104,7 @@ def _published(package: Package) -> bytes:
     """The bytes of the package's file; the package itself is not imported."""
     try:
         path = Path(str(distribution(package.distribution).locate_file(package.file)))
-        data = path.read_bytes()
+        data = _bytes(path)
     except (PackageNotFoundError, OSError) as error:
         if package.extra:
             raise MissingExtraError("Pretrained rungs", package.extra) from error
@@ -118,14 +120,23 @@ def _published(package: Package) -> bytes:
     return data
 
 
+def _bytes(path: Path) -> bytes:
+    """The bytes of a file as far as they are needed: what is longer has another digest."""
+    with path.open("rb") as file:
+        return file.read(LIMIT)
+
+
 def _float16(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The float32 arrays as float16; their largest number is 600, far from its largest, 65504."""
-    return {name: array.astype(np.float16) for name, array in arrays.items() if array.dtype == np.float32}
+    """The float32 arrays as float16; their largest number is 600, far from its largest, 65504.
+
+    In C order, since safetensors writes memory as it is and some of the published arrays are transposed.
+    """
+    return {name: array.astype(np.float16, order="C") for name, array in arrays.items() if array.dtype == np.float32}
 
 
 def _checked(arrays: Mapping[str, np.ndarray], package: Package, path: Path) -> Weights:
     found = _digest(arrays)
-    if found != package.digest:
+    if found != package.digest or any(array.dtype != np.float16 for array in arrays.values()):
         raise DataError(f"{path} holds other weights than {package.distribution}; delete it.")
     return Weights(arrays, found)
 
