@@ -22,7 +22,7 @@ from firstlight.gathering import gather
 from firstlight.models.classifier import Classifier
 from firstlight.models.estimate import DoesNotFitError, skipped
 from firstlight.models.ladders import Ladder, ladder_for
-from firstlight.models.measuring import Climb, callbacks_of, embedded_training_set, fit_rung, measured_rung
+from firstlight.models.measuring import Climb, Maps, callbacks_of, embedded_training_set, fit_rung, measured_rung
 from firstlight.models.options import (
     ClimbOptions,
     FitOptions,
@@ -116,13 +116,18 @@ def fit(
         else:
             arranged = load_for(data, split="validation", seed=seed, loading=loading, progress=report)
         training = training_set(arranged)
-        if backbone is not None:
+        if backbone is not None and chosen.embeds:
             training = embedded_training_set(arranged, backbone, report)
         callbacks = callbacks_of(chosen, report)
         setting = Setting(classes=arranged.classes, seed=seed, callbacks=callbacks, backbone=backbone)
         if chosen.recipe:
             recipe = recipe_for(chosen.recipe, effort, given)
-            training, setting = monitored(arranged, training, replace(setting, recipe=recipe), given, hold_out=False)
+            inputs = None
+            if backbone is not None and chosen.tunes:
+                maps = Maps(backbone, recipe, seed, report)
+                training, inputs = maps.training_set(arranged), maps.of
+            setting = replace(setting, recipe=recipe)
+            training, setting = monitored(arranged, training, setting, given, hold_out=False, inputs=inputs)
         classifier = fit_rung(chosen, arranged, training, setting)
     if classifier.training is not None and classifier.training.stopped:
         warnings.warn(classifier.training.stopped, stacklevel=2)

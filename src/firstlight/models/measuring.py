@@ -23,10 +23,11 @@ from firstlight.models.inference import as_seen, scored
 from firstlight.models.options import options_for
 from firstlight.models.pretrained.backbone import Backbone
 from firstlight.models.pretrained.embeddings import embeddings
+from firstlight.models.pretrained.middle import middle_maps
 from firstlight.models.rungs import Rung
 from firstlight.models.timing import FEWEST, MOST, seconds_per_image
 from firstlight.models.training.monitoring import labelled, monitored
-from firstlight.models.training.recipes import recipe_for
+from firstlight.models.training.recipes import Recipe, recipe_for
 from firstlight.models.training.setting import Callbacks, Checkpointing, Setting
 from firstlight.progress import Report, Step, counted
 from firstlight.runs.growing import load_checkpoint, save_checkpoint
@@ -35,6 +36,8 @@ from firstlight.runs.results import Run
 from firstlight.runs.rung_result import InMemory, RungResult, Seconds
 from firstlight.runs.tensors import SavedModel
 from firstlight.runs.training import SeedResults
+
+VERSIONS = 4  # of each training image in fine-tuning: itself, its mirror image, two crops; 44 kB each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +100,18 @@ def _measured(rung: Rung, climb: Climb, run: Run, seed: int) -> RungResult:
     pixels = climb.pixels
     started = time.perf_counter()
     training = climb.embedded if rung.embeds else climb.training
+    inputs = None
     callbacks = callbacks_of(rung, climb.report, deadline=climb.deadline)
     setting = Setting(classes=pixels.classes, seed=seed, callbacks=callbacks, backbone=climb.backbone)
     if rung.recipe:
         recipe = recipe_for(rung.recipe, climb.effort, options_for(rung, climb.options))
         setting = replace(setting, recipe=recipe, checkpointing=_checkpointing(rung, run, seed))
-        training, setting = monitored(pixels, training, setting, climb.options, hold_out=climb.split == "test")
+        if rung.tunes:
+            assert climb.backbone is not None
+            maps = Maps(climb.backbone, recipe, seed, climb.report)
+            training, inputs = maps.training_set(pixels), maps.of
+        hold_out = climb.split == "test"
+        training, setting = monitored(pixels, training, setting, climb.options, hold_out=hold_out, inputs=inputs)
     classifier = fit_rung(rung, pixels, training, setting)
     fitted = time.perf_counter()
     predictions = scored(classifier, pixels, climb.split)
@@ -127,6 +136,34 @@ def embedded_training_set(
     known = labelled(pixels, "train")
     progress = Estimate("embedding", counted(report, "embedding"), report, deadline=deadline)
     return TrainingSet(embeddings(known, backbone, progress=progress), known.labels, len(pixels.classes))
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What fine-tuning takes of images.
+
+    Attributes:
+        backbone: that is fine-tuned.
+        recipe: by which.
+        seed: random seed of the augmented versions.
+        report: called with every step.
+    """
+
+    backbone: Backbone
+    recipe: Recipe
+    seed: int
+    report: Report
+
+    def training_set(self, pixels: Pixels) -> TrainingSet:
+        """Augmented versions of the labelled training images: as many as there are epochs, at most four."""
+        known = labelled(pixels, "train")
+        maps = self.of(known, versions=min(VERSIONS, self.recipe.epochs))
+        return TrainingSet(maps, known.labels, len(pixels.classes))
+
+    def of(self, pixels: Pixels, versions: int = 1) -> np.ndarray:
+        """The middle maps of images."""
+        progress = counted(self.report, "preparing fine-tune")
+        return middle_maps(pixels, self.backbone, versions=versions, seed=self.seed, progress=progress)
 
 
 def callbacks_of(rung: Rung, report: Report, *, deadline: float | None = None) -> Callbacks:

@@ -77,7 +77,7 @@ def backbone_for(rungs: Sequence[Rung], name: str | None) -> Backbone | None:
         ArgumentError: where there is no such backbone, or one was requested and no rung uses it.
         MissingExtraError: where its package is not installed.
     """
-    if any(rung.embeds for rung in rungs):
+    if any(rung.pretrained for rung in rungs):
         return backbone(DEFAULT if name is None else name)
     if name is None:
         return None

@@ -82,6 +82,12 @@ def _embedded(training: TrainingSet, setting: Setting, *, head: str) -> Fitted:
     return Fitted(Embedded(setting.backbone, fitted), fit_temperature(scores, held.labels))
 
 
+def _fine_tuned(training: TrainingSet, setting: Setting) -> Fitted:
+    with require("train", purpose="Trained rungs"):
+        from firstlight.models.pretrained.fine_tuning import fine_tuned
+    return fine_tuned(training, setting)
+
+
 def _temperature(model: Model, training: TrainingSet) -> float:
     held = training.held_out
     return fit_temperature(model.scores(held.images), held.labels)
@@ -97,6 +103,7 @@ class Rung:
         fit: from the training images and the setting to the fitted model and its temperature.
         recipe: the name of its recipe; empty for a closed-form rung.
         embeds: whether it learns from the embeddings of a pretrained network.
+        tunes: whether it trains the last blocks of one.
     """
 
     name: str
@@ -104,6 +111,12 @@ class Rung:
     fit: Callable[[TrainingSet, Setting], Fitted]
     recipe: str = ""
     embeds: bool = False
+    tunes: bool = False
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it needs a pretrained network."""
+        return self.embeds or self.tunes
 
 
 def centroid_name(distance: str, centre: str = "mean") -> str:
@@ -148,6 +161,7 @@ RUNGS: tuple[Rung, ...] = (
     ),
     Rung("embed-linear", "a weight for each value of these embeddings", partial(_embedded, head="linear"), embeds=True),
     Rung("cnn", "convolutions", partial(_network, network="cnn"), "cnn"),
+    Rung("fine-tune", "the last blocks of a pretrained network, trained on", _fine_tuned, "fine-tune", tunes=True),
 )
 # A climb's default rungs are those that were worth their place: see docs/log.md.
 FAMILIES = {"centroid": tuple(f"centroid-{distance}" for distance in DISTANCES)}
@@ -176,7 +190,7 @@ def refuse_missing(rungs: Iterable[Rung]) -> None:
     chosen = tuple(rungs)
     if any(rung.recipe for rung in chosen) and find_spec("torch") is None:
         raise MissingExtraError("Trained rungs", "train")
-    if any(rung.embeds for rung in chosen) and not all(map(find_spec, ("onnx", "onnxruntime"))):
+    if any(rung.pretrained for rung in chosen) and not all(map(find_spec, ("onnx", "onnxruntime"))):
         raise MissingExtraError("Pretrained rungs", "photos")
 
 

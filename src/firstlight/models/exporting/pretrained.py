@@ -6,14 +6,17 @@ import numpy as np
 
 from firstlight.models.exporting.scores import Scores
 from firstlight.models.graphs.values import Value
-from firstlight.models.pretrained.backbone import backbone
+from firstlight.models.pretrained.backbone import backbone, tuned
+from firstlight.models.pretrained.embedded import TUNED
 from firstlight.runs.tensors import SavedModel
 
 
 def embedded(pixels: Value, saved: SavedModel) -> Scores:
     """The head's scores of the embeddings, as `firstlight.models.pretrained.heads.Head` has them."""
     options, tensors = saved.config["options"], saved.tensors
-    found = backbone(options["backbone"]).features(pixels).embeddings.to(np.float64)
+    base = backbone(options["backbone"])
+    changed = {name.removeprefix(TUNED): array for name, array in tensors.items() if name.startswith(TUNED)}
+    found = (tuned(base, changed) if changed else base).features(pixels).embeddings.to(np.float64)
     graph = pixels.graph
     unit = _unit(found) - graph.initializer("mean", tensors["mean"].astype(np.float64))
     if options["centred"]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from firstlight.errors import ArgumentError, require
 from firstlight.models.graphs.builder import GraphBuilder
 from firstlight.models.graphs.values import Value
 from firstlight.models.pretrained import efficientnet
-from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
+from firstlight.models.pretrained.packaged import PACKAGED, digest_of, packaged_weights
 from firstlight.wording import choose
 
 if TYPE_CHECKING:
@@ -40,6 +40,24 @@ class Features(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class EfficientNet:
+    """An EfficientNet-Lite with its weights.
+
+    Attributes:
+        architecture: of the variant.
+        weights: float16, by name.
+    """
+
+    architecture: efficientnet.Architecture
+    weights: Mapping[str, np.ndarray]
+
+    def features(self, images: Value) -> Features:
+        """Its last maps and their mean."""
+        maps = efficientnet.graph(images, self.weights, self.architecture)
+        return Features(maps.mean(2, 3).to(np.float16).to(np.float32), maps)
+
+
+@dataclass(frozen=True, eq=False)
 class Backbone:
     """A pretrained network without its last layer.
 
@@ -51,6 +69,8 @@ class Backbone:
         license: of the weights.
         bytes: of the weights.
         features: adds its layers to an ONNX graph: uint8 (N, S, S, 3) -> `Features`.
+        network: its architecture and weights, where it can be fine-tuned; else None.
+        lasting: whether its embeddings are saved: not those of weights that one run has fine-tuned.
     """
 
     name: str
@@ -60,6 +80,8 @@ class Backbone:
     license: str
     bytes: int
     features: Callable[[Value], Features]
+    network: EfficientNet | None = None
+    lasting: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,6 +109,11 @@ class Backbone:
             return None
         return np.concatenate([self._run("maps", image[None]) for image in images])
 
+    def middle(self, images: np.ndarray) -> np.ndarray:
+        """Of a few images the maps before the blocks that are fine-tuned: uint8 (N, S, S, 3) -> float16 (N, s, s, C)."""
+        maps: np.ndarray = self._middle_session.run(["maps"], {"images": images})[0]
+        return maps
+
     def _run(self, output: str, images: np.ndarray) -> np.ndarray:
         found: np.ndarray = self._session.run([output], {"images": images})[0]
         return found
@@ -94,13 +121,16 @@ class Backbone:
     @cached_property
     def _session(self) -> Any:
         """One for all threads, each of which works on a batch of its own."""
-        with require("photos", purpose="Pretrained rungs"):
-            import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # nothing but what ends the process: errors are raised
-        options.intra_op_num_threads = 1
-        model = self._model().SerializeToString()
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return _session(self._model())
+
+    @cached_property
+    def _middle_session(self) -> Any:
+        assert self.network is not None
+        graph = GraphBuilder()
+        images = graph.input("images", np.uint8, ["N", *self.shape])
+        maps = efficientnet.middle(images, self.network.weights, self.network.architecture)
+        graph.output("maps", maps.transpose(0, 2, 3, 1).to(np.float16), ["N", "h", "w", "C"])
+        return _session(graph.model("middle"))
 
     def _model(self) -> ModelProto:
         graph = GraphBuilder()
@@ -109,6 +139,27 @@ class Backbone:
         if found.maps is not None:
             graph.output("maps", found.maps, ["N", self.dimensions, "h", "w"])
         return graph.model("backbone")
+
+
+def _session(model: ModelProto) -> Any:
+    with require("photos", purpose="Pretrained rungs"):
+        import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # nothing but what ends the process: errors are raised
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def tuned(base: Backbone, changed: Mapping[str, np.ndarray]) -> Backbone:
+    """A backbone with some of its weights replaced.
+
+    Args:
+        base: an EfficientNet.
+        changed: float16 arrays by name, of the shapes that the base has.
+    """
+    assert base.network is not None
+    network = EfficientNet(base.network.architecture, {**base.network.weights, **changed})
+    return replace(base, digest=digest_of(network.weights), features=network.features, network=network, lasting=False)
 
 
 @cache
@@ -126,11 +177,7 @@ def backbone(name: str = DEFAULT) -> Backbone:
     if name not in PACKAGED:
         raise ArgumentError(f"There is no backbone {name!r}; {choose(name, PACKAGED)}.")
     weights, architecture = packaged_weights(name), ARCHITECTURES[name]
-
-    def features(images: Value) -> Features:
-        maps = efficientnet.graph(images, weights.arrays, architecture)
-        return Features(maps.mean(2, 3).to(np.float16).to(np.float32), maps)
-
+    network = EfficientNet(architecture, weights.arrays)
     return Backbone(
         name=name,
         digest=weights.digest,
@@ -138,5 +185,6 @@ def backbone(name: str = DEFAULT) -> Backbone:
         dimensions=len(weights.arrays["_bn1.weight"]),
         license=PACKAGED[name].license,
         bytes=sum(array.nbytes for array in weights.arrays.values()),
-        features=features,
+        features=network.features,
+        network=network,
     )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,7 @@ class Architecture:
         return [_block(f"_blocks.{number}", stride, weights) for number, stride in enumerate(strides)]
 
 
+TAIL = 5  # blocks that are fine-tuned, with the last convolution
 LITE0 = Architecture(224, (1, 2, 2, 3, 3, 4, 1))
 LITE2 = Architecture(260, (1, 3, 3, 4, 4, 5, 1))
 
@@ -90,14 +91,27 @@ def pads(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def graph(images: Value, weights: Weights, architecture: Architecture) -> Value:
     """uint8 (N, S, S, 3) -> float32 (N, D, s, s): the last maps, whose mean over the positions is the embedding."""
+    blocks = architecture.blocks(weights)
+    maps, side = _through(images, weights, architecture, blocks)
+    layers = _Layers(weights)
+    maps, _ = layers.convolved(maps, side, "_conv_head", "_bn1")
+    return layers.relu6(maps)
+
+
+def middle(images: Value, weights: Weights, architecture: Architecture) -> Value:
+    """uint8 (N, S, S, 3) -> float32 (N, C, s, s): the maps before the blocks that are fine-tuned."""
+    return _through(images, weights, architecture, architecture.blocks(weights)[:-TAIL])[0]
+
+
+def _through(images: Value, weights: Weights, architecture: Architecture, blocks: Sequence[Block]) -> tuple[Value, int]:
+    """The maps after some blocks, and their side."""
     layers, side = _Layers(weights), architecture.side
     maps = ((images.to(np.float32) - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
     maps, side = layers.convolved(maps, side, "_conv_stem", "_bn0", stride=2)
     maps = layers.relu6(maps)
-    for block in architecture.blocks(weights):
+    for block in blocks:
         maps, side = layers.block(maps, side, block)
-    maps, _ = layers.convolved(maps, side, "_conv_head", "_bn1")
-    return layers.relu6(maps)
+    return maps, side
 
 
 @dataclass(frozen=True)

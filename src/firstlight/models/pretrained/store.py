@@ -90,11 +90,11 @@ def folder() -> Path:
 
 
 @contextlib.contextmanager
-def opened(key: str) -> Iterator[Store]:
-    """The store of a backbone's embeddings; an empty one that saves nothing where its file cannot be used."""
+def opened(key: str | None) -> Iterator[Store]:
+    """The store of a backbone's embeddings; an empty one that saves nothing for None, or if its file cannot be used."""
     connection = None
     try:
-        connection = _connected(folder() / f"{key}.sqlite")
+        connection = None if key is None else _connected(folder() / f"{key}.sqlite")
         yield Store(connection)
     finally:
         if connection is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,13 @@ from firstlight.models.training.setting import Setting
 
 
 def monitored(
-    pixels: Pixels, training: TrainingSet, setting: Setting, options: Mapping[str, Any], *, hold_out: bool
+    pixels: Pixels,
+    training: TrainingSet,
+    setting: Setting,
+    options: Mapping[str, Any],
+    *,
+    hold_out: bool,
+    inputs: Callable[[Pixels], np.ndarray] | None = None,
 ) -> tuple[TrainingSet, Setting]:
     """The images that a network is trained on, and the setting with those that it is monitored on.
 
@@ -28,6 +34,7 @@ def monitored(
         hold_out: take the monitoring images out of the training images, a fifth of them and 1,000 at most, as for the
             test split. Early stopping, which chooses on them, needs this too. Otherwise they are the validation images,
             and the figures of probabilities on these are cross-fitted.
+        inputs: what the network takes of images; None: their pixels.
 
     Raises:
         ArgumentError: where a batch was requested that is larger than the number of training images.
@@ -39,7 +46,10 @@ def monitored(
     else:
         validation = labelled(pixels, "validation")
         calibrated_on = fingerprint(validation)
-        setting = replace(setting, validation=training_set_of(validation), calibrated_on=calibrated_on)
+        monitors = training_set_of(validation)
+        if inputs is not None and len(validation):
+            monitors = replace(monitors, images=inputs(validation))
+        setting = replace(setting, validation=monitors, calibrated_on=calibrated_on)
     count = len(training.labels)
     if options.get("batch_size", 0) > count:
         raise ArgumentError(

@@ -164,6 +164,7 @@ class Options(TypedDict, total=False):
 _LINEAR = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05)
 _MLP = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05, label_smoothing=0.1)
 _CNN = Recipe(lr=2.0, momentum=0.85, weight_decay=5e-4, label_smoothing=0.2, precision="auto", augment="auto")
+_TUNE = Recipe(optimizer="adamw", lr=2e-4, batch_size=32, weight_decay=0.05, label_smoothing=0.1)
 _OWN = Recipe(optimizer="adamw", lr="auto", weight_decay=0.01)
 
 RECIPES: Mapping[str, Mapping[str, Recipe]] = {
@@ -181,6 +182,11 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "quick": replace(_CNN, epochs=3, min_steps=200, sizes={"width": 24, "side": 16}),
         "standard": replace(_CNN, epochs=6, min_steps=600, sizes={"width": 24}),
         "thorough": replace(_CNN, lr=1.0, epochs=22, min_steps=2000, sizes={"width": 32}, tta=True),
+    },
+    "fine-tune": {
+        "quick": replace(_TUNE, epochs=4),
+        "standard": replace(_TUNE, epochs=8),
+        "thorough": replace(_TUNE, epochs=20),
     },
     # A module of the user's: nothing is known about it, so the range test finds its learning rate.
     "module": {
@@ -212,7 +218,7 @@ def recipe_for(rung: str, effort: str, options: Mapping[str, Any]) -> Recipe:
     """The recipe of the table, with the options in place of its own values.
 
     Args:
-        rung: ``"linear"``, ``"mlp"``, ``"cnn"`` or ``"module"``.
+        rung: ``"linear"``, ``"mlp"``, ``"cnn"``, ``"fine-tune"`` or ``"module"``.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         options: fields of `Recipe`.
 
