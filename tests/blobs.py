@@ -11,7 +11,7 @@ from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
 from firstlight.models.classifier import Classifier
 
-TRAINED = ("linear", "mlp", "cnn", "own")
+TRAINED = ("linear", "mlp", "cnn", "fine-tune", "own")
 
 
 class Own(nn.Module):

@@ -132,6 +132,7 @@ SAVED = {
     "ink": ({"totals", "pixels"}, {"measure"}),
     "centroid": ({"sums", "counts"}, {"distance"}),
     "prototypes": ({"sums", "counts", "owners", "classes"}, {"distance"}),
+    "tuned": ({"mean", "weight", "bias"}, {"backbone", "weights", "bytes", "centred"}),
     "embedded": ({"mean", "weight", "bias"}, {"backbone", "weights", "bytes", "centred"}),
 }
 
@@ -140,12 +141,13 @@ SAVED = {
 def test_a_model_file_has_the_tensors_and_options_of_its_kind(name: str) -> None:
     """By their names, which older files share; options are plain JSON, and a network's have its name and views."""
     model = fit(name, blobs()).model
+    kind = "tuned" if name == "fine-tune" else model.kind
     tensors, options = SAVED.get(
-        model.kind, ({"normalize"}, {"module", "own", "views"} | ({"sizes"} if name != "own" else set()))
+        kind, ({"normalize"}, {"module", "own", "views"} | ({"sizes"} if name != "own" else set()))
     )
     assert options == json.loads(json.dumps(model.options(), allow_nan=False)).keys()
-    assert tensors == {key for key in model.tensors() if not key.startswith("module.")}
-    assert ("network" == model.kind) == (name in TRAINED)
+    assert tensors == {key for key in model.tensors() if not key.startswith(("module.", "tuned."))}
+    assert (model.kind in ("network", "tuned") or bool(getattr(model, "changed", ()))) == (name in TRAINED)
 
 
 @pytest.mark.parametrize("name", EVERY)

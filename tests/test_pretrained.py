@@ -26,14 +26,16 @@ from firstlight.models.inference import as_seen
 from firstlight.models.ladders import ladder_for
 from firstlight.models.pretrained import packaged, store
 from firstlight.models.pretrained.backbone import Backbone, backbone
+from firstlight.models.pretrained.embedded import Embedded
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import _Within, fit_centroid, fit_discriminant, unit
 from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
 from firstlight.models.pretrained.projection import plane
 from firstlight.models.pretrained.state_dict import read_state_dict
+from firstlight.models.pretrained.tail import Tail
 from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
-from tiny_backbone import TINY, tiny_backbone
+from tiny_backbone import NETWORK, TINY, tiny_backbone
 
 __all__ = ["tiny_backbone"]
 
@@ -429,13 +431,32 @@ def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> No
     assert exported.bytes < 7.5e6  # 2 bytes for each of its 3.4 million weights
 
 
-def test_small_images_and_gray_photos_climb_as_before(tmp_path: Path) -> None:
+def test_many_small_images_and_gray_photos_climb_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever their colour."""
+    monkeypatch.setattr("firstlight.models.ladders.FEW", 5)
     for name, options in {"small": {"side": (60, 50)}, "gray": {"mode": "L"}}.items():
         pixels = fl.load(fl.scan(photos(tmp_path / name, **options)))  # type: ignore[arg-type]
         ladder = ladder_for(pixels, "quick")
         assert "ink" == ladder.rungs[1].name and not ladder.reason
     assert "embed-linear" == ladder_for(fl.load(fl.scan(photos(tmp_path / "photos"))), "quick").rungs[-1].name
+
+
+@pytest.mark.parametrize(
+    ("side", "effort", "last"),
+    [
+        ((120, 90), "quick", ["embed-linear"]),
+        ((120, 90), "standard", ["embed-linear", "cnn"]),
+        ((200, 180), "standard", ["embed-linear", "fine-tune"]),
+        ((200, 180), "thorough", ["embed-linear", "cnn", "fine-tune"]),
+    ],
+)
+def test_photos_climb_to_what_their_size_and_the_effort_allow(
+    side: tuple[int, int], effort: str, last: list[str], tmp_path: Path
+) -> None:
+    """A cnn where it is cheap, else fine-tuning; both with the largest effort."""
+    ladder = ladder_for(fl.load(fl.scan(photos(tmp_path, side=side))), effort)
+    assert ["prior", "centroid-l2", "embed-centroid", *last] == [rung.name for rung in ladder.rungs]
+    assert "photos" in ladder.reason
 
 
 def test_a_backbone_that_no_rung_uses_is_refused(tmp_path: Path) -> None:
@@ -457,12 +478,53 @@ def test_a_model_of_other_weights_is_refused(tmp_path: Path, own_cache: Path, ti
             fl.restore(bent)
 
 
+def test_a_tail_in_torch_computes_what_the_graph_computes() -> None:
+    """From the middle maps, in evaluation; its first version is the image itself."""
+    images = np.random.default_rng(0).integers(0, 256, (3, *TINY.shape), dtype=np.uint8)
+    maps = TINY.middle(images)
+    tail = Tail(NETWORK, maps.shape[3], maps.shape[1]).eval()
+    both = np.concatenate([maps, np.zeros_like(maps)], axis=3)
+    with torch.inference_mode():
+        found = tail.embed(torch.from_numpy(both.astype(np.float32) / 255).permute(0, 3, 1, 2)).numpy()
+    assert np.abs(found - TINY.embed(images).astype(np.float32)).max() < 5e-3 * np.abs(found).max()
+
+
+def test_fine_tuning_starts_from_the_linear_head_and_trains_on(
+    tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
+) -> None:
+    """A rate of nearly nothing gives the linear rung; the tuned weights are saved, restored and exported."""
+    pixels = fl.load(fl.scan(photos(tmp_path / "photos", each=12)))
+    linear = fl.fit("embed-linear", pixels)
+    still = fl.fit("fine-tune", pixels, epochs=1, lr=1e-12)
+    expected, found = (fl.predict(one, pixels, split="validation").scores for one in (linear, still))
+    differences = [scores[:, 0] - scores[:, 1] for scores in (expected / linear.temperature, found)]
+    assert np.abs(differences[0] - differences[1]).max() < 0.02 * np.abs(differences[0]).max()
+    tuned = fl.fit("fine-tune", pixels, epochs=3, lr=1e-2)
+    assert isinstance(tuned.model, Embedded) and tuned.model.changed and 3 == len(tuned.history)
+    assert not np.allclose(tuned.model.changed["_conv_head.weight"], NETWORK.weights["_conv_head.weight"])
+    again = fl.restore(fl.save(tuned))
+    scores = fl.predict(tuned, pixels).scores
+    assert np.array_equal(scores, fl.predict(again, pixels).scores)
+    saved = fl.save(tuned)
+    bent = type(saved)(saved.config, saved.tensors | {"tuned._fc.weight": np.zeros(3, np.float16)})
+    with pytest.raises(RunError, match="_fc"):
+        fl.restore(bent)
+
+
+@pytest.mark.parametrize("options", [{"tta": True}, {"augment": "auto"}, {"sizes": {"width": 3}}])
+def test_options_that_fine_tuning_has_not_are_refused(
+    options: dict[str, object], tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
+) -> None:
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        fl.fit("fine-tune", photos(tmp_path), **options)  # type: ignore[arg-type]
+
+
 def test_a_pixel_rung_and_a_pretrained_one_see_the_same_file_each_in_its_own_form(
     tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
 ) -> None:
     """Pixels of another size are decoded again for the latter only."""
     pixels = fl.load(fl.scan(photos(tmp_path / "photos")), size=8, color="gray")
     pretrained, centroid = fl.fit("embed-centroid", pixels), fl.fit("centroid", pixels)
-    assert (16, 16, 3) == pretrained.shape == as_seen(pretrained, pixels).values.shape[1:]
+    assert (64, 64, 3) == pretrained.shape == as_seen(pretrained, pixels).values.shape[1:]
     assert (8, 8, 1) == centroid.shape == as_seen(centroid, pixels).values.shape[1:]
     assert len(pixels) == len(fl.predict(pretrained, pixels)) == len(fl.predict(centroid, pixels))

@@ -10,17 +10,16 @@ import numpy as np
 from firstlight.data.decoding.size import size_of
 from firstlight.data.files import reader
 from firstlight.data.pixels import Pixels
+from firstlight.data.table import SPLITS
 from firstlight.errors import DataError, MissingExtraError
 from firstlight.models.rungs import Rung, climbed, left_out, named, refuse_missing
 from firstlight.models.training.kinds import kind_of
 
-LARGE = 64  # px of the shorter side, above which photos have more in them than pixel rungs can use (docs/log.md)
+LARGE = 64  # px of the shorter side, above which photos have more in them than pixel rungs can use (docs/transfer.md)
+FEW = 5000  # training images, up to which smaller photos climb on embeddings too: there they beat a cnn
 LOOKED_AT = 60  # images that tell the size and the kind, evenly spaced
-PHOTOS = {
-    "quick": ("prior", "centroid-l2", "embed-centroid", "embed-linear"),
-    "standard": ("prior", "centroid-l2", "embed-centroid", "embed-linear"),
-    "thorough": ("prior", "centroid-l2", "embed-centroid", "embed-linear", "cnn"),
-}
+CHEAP = 128  # px of the shorter side of the loaded images, up to which a cnn is trained in about a minute
+PHOTOS = ("prior", "centroid-l2", "embed-centroid", "embed-linear")
 
 
 @dataclass(frozen=True)
@@ -52,17 +51,24 @@ def ladder_for(pixels: Pixels, effort: str) -> Ladder:
         (['prior', 'ink'], '')
     """
     side = shorter_side(pixels)
-    if side <= LARGE or kind_of(pixels.values[:: -(-len(pixels) // LOOKED_AT)]) != "photo":
+    few = int((pixels.splits == SPLITS.index("train")).sum()) <= FEW
+    if not (side > LARGE or few) or kind_of(pixels.values[:: -(-len(pixels) // LOOKED_AT)]) != "photo":
         return Ladder(named(climbed()), remark=left_out())
-    rungs = named(PHOTOS[effort])
-    if find_spec("torch") is None:
-        rungs = tuple(rung for rung in rungs if not rung.recipe)
+    trained: tuple[str, ...] = ()
+    if effort != "quick" and find_spec("torch") is not None:
+        trained = ("cnn", "fine-tune")
+        if effort == "standard":
+            trained = trained[:1] if min(pixels.size) <= CHEAP else trained[1:]
+    rungs = named((*PHOTOS, *trained))
     try:
         refuse_missing(rungs)
     except MissingExtraError as error:
         return Ladder(named(climbed()), remark=f"The images are photos, for which pretrained rungs are best. {error}")
-    why = f"the images are photos in color with a median shorter side of {side:g} px, more than {LARGE}"
-    return Ladder(rungs, f"Rungs for photos, since {why}; --rungs (rungs=) chooses others.")
+    why = f"a median shorter side of {side:g} px"
+    why += f", more than {LARGE}" if side > LARGE else f", and at most {FEW:,} are for training"
+    return Ladder(
+        rungs, f"Rungs for photos, since the images are in color with {why}; --rungs (rungs=) chooses others."
+    )
 
 
 def shorter_side(pixels: Pixels) -> float:

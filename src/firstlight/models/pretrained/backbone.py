@@ -110,7 +110,7 @@ class Backbone:
         return np.concatenate([self._run("maps", image[None]) for image in images])
 
     def middle(self, images: np.ndarray) -> np.ndarray:
-        """Of a few images the maps before the blocks that are fine-tuned: uint8 (N, S, S, 3) -> float16 (N, s, s, C)."""
+        """Of a few images the maps before what is fine-tuned: uint8 (N, S, S, 3) -> float16 (N, s, s, C)."""
         maps: np.ndarray = self._middle_session.run(["maps"], {"images": images})[0]
         return maps
 
