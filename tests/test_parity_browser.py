@@ -15,7 +15,10 @@ from PIL import Image, ImageCms
 
 import firstlight as fl
 from browser import context
+from firstlight.apps.web.folder import PAGE
 from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.resize import to_shape
+from firstlight.models.exporting.parity import odd_images
 from serving import given_out, static
 from tables import write_images
 
@@ -135,3 +138,32 @@ def test_sixteen_bits_of_gray_differ_by_one_at_most(page: Path) -> None:
     """Python rounds v / 257, the browser takes the higher byte."""
     values = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE), np.uint16)
     assert {"gray": 1} == differences(page, {"gray": saved(Image.fromarray(values), "PNG")})
+
+
+RESIZED = """async ([text, width, height, ways]) => {
+  const { resizer } = await import("./resize.js");
+  const data = Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));
+  return ways.map((how) => {
+    const image = resizer(width, height, how);
+    for (let at = 0; at < data.length; at += 68 * width) image.take(data.subarray(at, at + 68 * width));
+    return btoa(Array.from(image.done(), (value) => String.fromCharCode(value)).join(""));
+  });
+}"""
+
+
+def test_a_browser_resizes_as_python_does() -> None:
+    """To the bit: images of 1 px to 4,000 px a side, made smaller and larger, in each way; in gray and in color."""
+    looks = ({"size": (11, 7), "color": "gray"}, {"size": (64, 64), "color": "rgb"})
+    ways = [{**look, "resize": resize} for look in looks for resize in ("squish", "crop", "pad")]
+    with given_out(PAGE) as address, context() as opened:
+        tab = opened.new_page()
+        tab.goto(f"{address}/icon.svg")
+        for image in odd_images():
+            height, width = image.shape[:2]
+            color = np.ascontiguousarray(np.broadcast_to(image, (height, width, 3)))
+            rgba = np.concatenate([color, np.full((height, width, 1), 255, np.uint8)], axis=2)
+            asked = [base64.b64encode(rgba.tobytes()).decode(), width, height, ways]
+            for how, text in zip(ways, tab.evaluate(RESIZED, asked), strict=True):
+                expected = to_shape(color, **how)
+                actual = np.frombuffer(base64.b64decode(text), np.uint8).reshape(expected.shape)
+                assert np.array_equal(expected, actual), (image.shape, how)

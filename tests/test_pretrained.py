@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import pickle
 import pickletools
@@ -35,6 +34,7 @@ from firstlight.models.pretrained.state_dict import read_state_dict
 from firstlight.models.pretrained.tail import Tail
 from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
+from photos import photos
 from tiny_backbone import NETWORK, TINY, tiny_backbone
 
 __all__ = ["tiny_backbone"]
@@ -237,19 +237,6 @@ def torch_embedding(weights: dict[str, torch.Tensor], images: np.ndarray) -> np.
             inner = layer(inner, f"{name}._project_conv", f"{name}._bn2", relu=False)
             maps = inner + maps if inner.shape == maps.shape else inner
         return layer(maps, "_conv_head", "_bn1").mean((2, 3)).numpy()
-
-
-def photos(folder: Path, each: int = 6, side: tuple[int, int] = (120, 90), mode: str = "RGB") -> Path:
-    """Colored noise of two kinds, as JPEG; every third is a validation image."""
-    generator = np.random.default_rng(0)
-    for number, name in itertools.product(range(each), ("coarse", "fine")):
-        grain = 12 if name == "coarse" else 2
-        cells = generator.integers(0, 256, (side[1] // grain + 1, side[0] // grain + 1, 3), dtype=np.uint8)
-        image = cells.repeat(grain, 0).repeat(grain, 1)[: side[1], : side[0]]
-        path = folder / ("val" if number % 3 == 2 else "train") / name / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).convert(mode).save(path, quality=92)
-    return folder
 
 
 class Counting:

@@ -1,6 +1,7 @@
 // A thread of the static page: decodes images and runs model.onnx by onnxruntime-web, whose files lie beside it.
 
 import { InferenceSession, Tensor, env } from "./ort.wasm.bundle.min.mjs";
+import { resizer } from "./resize.js";
 
 const ROWS = 256; // read at once, since phones have canvases of 16 megapixels only and images of 48
 const PIXELS = 89_478_485; // as many as Python takes
@@ -24,7 +25,7 @@ async function get(file) {
   return response;
 }
 
-/** uint8 (1, H, W, 3) of an image file: upright, its colors as they are stored, what is transparent over white. */
+/** The model's pixels, uint8 (1, h, w, c), of an image file: upright, its colors as stored, over white where transparent. */
 async function decoded(blob) {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" };
   const bitmap = await createImageBitmap(blob, options).catch(() => {
@@ -35,22 +36,18 @@ async function decoded(blob) {
     bitmap.close();
     throw new Error(`The image has too many pixels (${width} x ${height}); choose a smaller one.`);
   }
+  const { preprocessing, shape } = await about;
   const rows = Math.min(height, ROWS);
   const context = new OffscreenCanvas(width, rows).getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
-  const values = new Uint8Array(width * height * 3);
-  for (let top = 0, j = 0; top < height; top += rows) {
+  const image = resizer(width, height, preprocessing);
+  for (let top = 0; top < height; top += rows) {
     context.fillRect(0, 0, width, rows);
     context.drawImage(bitmap, 0, -top);
-    const { data } = context.getImageData(0, 0, width, Math.min(rows, height - top));
-    for (let i = 0; i < data.length; i += 4) {
-      values[j++] = data[i];
-      values[j++] = data[i + 1];
-      values[j++] = data[i + 2];
-    }
+    image.take(context.getImageData(0, 0, width, Math.min(rows, height - top)).data);
   }
   bitmap.close();
-  return new Tensor("uint8", values, [1, height, width, 3]);
+  return new Tensor("uint8", image.done(), [1, ...shape]);
 }
 
 async function run(images) {
