@@ -33,6 +33,7 @@ from firstlight.models.options import (
     rung_from,
     seeds_from,
 )
+from firstlight.models.pretrained.backbone import described
 from firstlight.models.rungs import named, refuse_missing
 from firstlight.models.training.monitoring import monitored, training_set
 from firstlight.models.training.recipes import recipe_for
@@ -205,13 +206,14 @@ def climb(
         if ladder is None:
             ladder = ladder_for(pixels, effort)
             _check(ladder, effort, given, seeds)
-        for sentence in filter(None, (ladder.reason, ladder.remark)):
+        backbone = backbone_for(ladder.rungs, name)
+        for sentence in filter(None, (ladder.reason, described(backbone), ladder.remark)):
             report(Step("climbing", 0, len(ladder.rungs), "rungs", sentence))
         table = table_of(source)
         steps = Climb(
             pixels=pixels,
             training=training_set(pixels),
-            backbone=backbone_for(ladder.rungs, name),
+            backbone=backbone,
             split=split,
             effort=effort,
             seeds=seeds,
@@ -291,7 +293,7 @@ def _begun(ladder: Ladder, climb: Climb, minutes: float | None) -> Run:
         packages["torch"] = version("torch")
     return Run(
         request=request,
-        decided=(*pixels.reasons, *pixels.table.notes, *filter(None, [ladder.reason])),
+        decided=(*pixels.reasons, *pixels.table.notes, *filter(None, [ladder.reason, described(climb.backbone)])),
         versions=packages,
         seed=climb.seeds[0],
         fingerprint=pixels.table.fingerprint,

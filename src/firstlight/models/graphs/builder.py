@@ -106,6 +106,26 @@ class GraphBuilder:
         else_branch, _ = self._branch("else", otherwise)
         return self.op("If", condition, dtype=dtype, then_branch=then_branch, else_branch=else_branch)
 
+    def inline(self, model: ModelProto, images: Value, output: str, prefix: str) -> tuple[Value, int]:
+        """The nodes of another model of our version of the operators, with one input; gives an output and its rank.
+
+        Args:
+            model: the other model.
+            images: its input.
+            output: the name of the output.
+            prefix: of all its names here.
+        """
+        from onnx import compose, shape_inference
+
+        weights = {one.name for one in model.graph.initializer}
+        own = [one.name for one in model.graph.input if one.name not in weights]
+        graph = shape_inference.infer_shapes(compose.add_prefix(model, prefix)).graph
+        self.add("Identity", [images], [prefix + own[0]])
+        self._initializers.extend(graph.initializer)
+        self._nodes.extend(graph.node)
+        found = next(one for one in graph.output if one.name == prefix + output)
+        return Value(self, found.name, np.float32), len(found.type.tensor_type.shape.dim)
+
     def _branch(self, name: str, make: Callable[[], Value]) -> tuple[GraphProto, np.dtype[Any]]:
         from onnx import helper
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class Graph(Protocol):
@@ -31,6 +34,10 @@ class Graph(Protocol):
 
     def split(self, value: Value, parts: int, axis: int) -> list[Value]:
         """A value in as many equal parts."""
+        ...
+
+    def inline(self, model: ModelProto, images: Value, output: str, prefix: str) -> tuple[Value, int]:
+        """An output of another model, and its rank."""
         ...
 
     def call(self, name: str, function: Callable[..., Value], *inputs: Value, **options: Any) -> Value:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ VERSION = 1  # counted up whenever the same images and weights would give other 
 AT_ONCE = 8  # images of a batch: more take longer each (docs/log.md)
 ARCHITECTURES = {"efficientnet-lite0": efficientnet.LITE0, "efficientnet-lite2": efficientnet.LITE2}
 DEFAULT = "efficientnet-lite0"
+PERMISSIVE = ("apache", "mit", "bsd")
 
 
 class Features(NamedTuple):
@@ -91,7 +94,7 @@ class Backbone:
     @property
     def key(self) -> str:
         """Names its embeddings: two backbones with the same key give the same ones."""
-        return f"{self.name}-{self.digest[:16]}-{VERSION}"
+        return f"{re.sub(r'[^A-Za-z0-9-]', '_', Path(self.name).name)}-{self.digest[:16]}-{VERSION}"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, S, S, 3) -> float16 (N, D); each image's is the same, to the bit, whatever the batch."""
@@ -141,6 +144,15 @@ class Backbone:
         return graph.model("backbone")
 
 
+def described(found: Backbone | None) -> str:
+    """The sentence on a backbone: its size and its license; empty for None."""
+    if found is None:
+        return ""
+    permissive = found.license.lower().startswith(PERMISSIVE)
+    caution = "" if permissive else "; read whether it permits your use"
+    return f"Pretrained network {found.name}, {found.bytes / 1e6:.1f} MB, license {found.license}{caution}."
+
+
 def _session(model: ModelProto) -> Any:
     with require("photos", purpose="Pretrained rungs"):
         import onnxruntime
@@ -167,7 +179,8 @@ def backbone(name: str = DEFAULT) -> Backbone:
     """The backbone of a name.
 
     Args:
-        name: ``"efficientnet-lite0"``, whose weights are a package of the extra ``photos``.
+        name: ``"efficientnet-lite0"``, whose weights are a package of the extra ``photos``;
+            ``"efficientnet-lite2"``, with a package of its own; or an ONNX file or folder, as `onnx_backbone` takes it.
 
     Raises:
         ArgumentError: where there is no such backbone.
@@ -175,7 +188,19 @@ def backbone(name: str = DEFAULT) -> Backbone:
         MissingExtraError: where its package is not installed.
     """
     if name not in PACKAGED:
-        raise ArgumentError(f"There is no backbone {name!r}; {choose(name, PACKAGED)}.")
+        path = Path(name)
+        if path.exists():
+            from firstlight.models.pretrained.onnx_backbone import onnx_backbone
+
+            return onnx_backbone(path)
+        if "/" in name and not name.startswith((".", "/")) and name.count("/") == 1:
+            folder = name.split("/")[1]
+            raise ArgumentError(
+                f"There is no file or folder {name!r}; if it is a model of the Hugging Face hub with an ONNX file, "
+                f"download it with: hf download {name} --local-dir {folder}, and pass {folder} (behind a proxy, set "
+                "HTTPS_PROXY first)."
+            )
+        raise ArgumentError(f"There is no backbone {name!r}; {choose(name, PACKAGED)}, or pass an ONNX file or folder.")
     weights, architecture = packaged_weights(name), ARCHITECTURES[name]
     network = EfficientNet(architecture, weights.arrays)
     return Backbone(
