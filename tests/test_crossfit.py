@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight import auditing
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.errors import ArgumentError
 from firstlight.models import crossfit as room
+from firstlight.models.auditing.labels import LabelCheck, check_of
 from firstlight.models.rungs import named
 from tables import noise, write_images
 
@@ -67,7 +67,7 @@ def test_every_image_is_scored_by_a_model_that_has_not_seen_it(
 
 def test_folds_have_about_as_many_of_each_class(digits: fl.Pixels) -> None:
     """Each class is dealt out in turn."""
-    dealt = room._folds(digits, 5, np.random.default_rng(0))
+    dealt = room._folds(digits.labels, np.arange(len(digits)), 5, np.random.default_rng(0))
     counts = np.array([np.bincount(digits.labels[dealt == fold], minlength=10) for fold in range(5)])
     assert (counts.max(axis=0) - counts.min(axis=0)).max() <= 1
 
@@ -78,7 +78,8 @@ def test_equal_files_are_in_one_fold(tmp_path: Path) -> None:
     table = fl.split(fl.scan(write_images(tmp_path / "twins", images)))
     assert table.rows["digest"].null_count == 0
     pixels = fl.load(table)
-    dealt = room._folds(pixels, 5, np.random.default_rng(0))
+    inputs = room.inputs_of(pixels, named("ink")[0], lambda step: None)
+    dealt = room._folds(pixels.labels, inputs.together, 5, np.random.default_rng(0))
     digests = np.array(pixels.table.rows["digest"].to_pylist())
     for one in np.unique(digests):
         assert 1 == len(set(dealt[digests == one].tolist()))
@@ -103,13 +104,12 @@ def test_planted_wrong_labels_come_first(digits: fl.Pixels) -> None:
     assert np.isin(flipped, found.rows).mean() >= 0.8
 
 
-def checked(pixels: fl.Pixels) -> auditing._Labels:
-    return auditing._checked_labels(pixels, seed=0, report=lambda step: None)
+def checked(pixels: fl.Pixels) -> LabelCheck:
+    return check_of([fl.crossfit(pixels, rung="centroid-l2")], pixels.table, seconds=0.0)
 
 
-def test_a_finding_says_by_what_and_how_many(digits: fl.Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finding_says_by_what_and_how_many(digits: fl.Pixels) -> None:
     """Rung, accuracy with its interval, count, and the ranked keys with the probabilities of both classes."""
-    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
     seen = checked(digits)
     (found,) = seen.found
     assert "FL503" == found.code
@@ -126,16 +126,15 @@ def test_too_few_images_are_reported_and_no_crash(tmp_path: Path) -> None:
     """Labels are not checked then, and it says so."""
     images = {f"{'ab'[n % 2]}/{n}.png": noise(6, 6, seed=n) for n in range(6)}
     pixels = fl.load(fl.scan(write_images(tmp_path / "few", images)))
-    seen = checked(pixels)
-    assert () == seen.found
-    assert seen.remarks[0].startswith("Labels were not checked.")
+    found = fl.audit(pixels, labels=True)
+    assert found.with_code("FL503") is None
+    assert any(remark.startswith("Labels were not checked.") for remark in found.remarks)
     with pytest.raises(ArgumentError, match="1 fold"):
         fl.crossfit(pixels, folds=1)
 
 
-def test_an_image_whose_class_no_other_fold_has_is_not_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_whose_class_no_other_fold_has_is_not_doubted(tmp_path: Path) -> None:
     """The only one of a class, and copies of one: no model has seen the class, and it says how many there are."""
-    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
     images = {f"{name}/{n}.png": noise(6, 6, seed=n) // 4 + 150 * at for at, name in enumerate("ab") for n in range(20)}
     images |= {"alone/0.png": noise(6, 6, seed=99), "copies/0.png": noise(6, 6, seed=98)}
     root = write_images(tmp_path / "rare", {name: np.asarray(image, np.uint8) for name, image in images.items()})
@@ -147,9 +146,8 @@ def test_an_image_whose_class_no_other_fold_has_is_not_doubted(tmp_path: Path, m
     assert any("3 images were not checked" in remark and "alone and copies" in remark for remark in seen.remarks)
 
 
-def test_a_model_that_only_guesses_doubts_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_only_guesses_doubts_no_label(tmp_path: Path) -> None:
     """Noise without classes: nothing is listed."""
-    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
     images = {f"{'ab'[n % 2]}/{n}.png": noise(6, 6, seed=n) for n in range(60)}
     seen = checked(fl.load(fl.scan(write_images(tmp_path / "noise", images))))
     assert () == seen.found == seen.candidates

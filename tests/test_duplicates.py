@@ -54,7 +54,7 @@ CHANGES = {
 def found_in(root: Path, *, split: bool = True) -> tuple[dict[str, Finding], list[str]]:
     table = table_of(root, split=split)
     facts = gather(table)
-    found, remarks = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
+    found, remarks, _ = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
     assert len(found) == len({one.code for one in found})
     return {one.code: one for one in found}, remarks
 
@@ -211,7 +211,7 @@ def test_blank_images_are_no_copies(tmp_path: Path) -> None:
 def test_unreadable_images_are_left_out_of_the_search() -> None:
     """Thumbs of unreadable rows are not looked at."""
     thumbs = np.repeat(noise(1, 32, 32), 3, axis=0)
-    found, _ = duplicate_findings(
+    found, *_ = duplicate_findings(
         made_table([0, 0, 1], [0, 0, 0]), ["x", "y", "z"], thumbs, np.array([True, True, False])
     )
     assert ["FL206"] == [one.code for one in found]
@@ -400,7 +400,7 @@ def test_copies_planted_among_real_digits_are_found(mnist_sample: Path) -> None:
             labels=np.concatenate([table.labels, table.labels[rows]]),
             splits=np.concatenate([table.splits, np.zeros(count, np.int8)]),
         )
-        found, _ = duplicate_findings(
+        found, *_ = duplicate_findings(
             whole,
             [*facts.digests, *(f"copy-{i}" for i in range(count))],
             np.concatenate([facts.thumbs, np.stack(copies)]),

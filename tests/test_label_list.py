@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from command import firstlight, refused
-from firstlight import auditing
 from firstlight.data.fetching.catalog import write_digits
+from firstlight.models.auditing import labels
+from firstlight.models.auditing.labels import loading_for
 from firstlight.progress import Meter
 from tables import noise, write_images
 
@@ -18,7 +19,7 @@ from tables import noise, write_images
 @pytest.mark.slow
 def test_planted_label_errors_head_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As CSV with the class that the model suggests and both probabilities, and as a page with the images."""
-    monkeypatch.setattr(auditing, "find_spec", lambda name: None)
+    monkeypatch.setattr(labels, "find_spec", lambda name: None)
     root = write_digits(tmp_path / "digits", ("0", "1", "4"))
     planted = []
     for number, name in enumerate(sorted((root / "0").iterdir())[:4]):
@@ -53,7 +54,7 @@ def test_large_photos_are_checked_small(tmp_path: Path) -> None:
 
     for side, size in ((28, None), (90, (32, 32))):
         root = write_images(tmp_path / str(side), {f"a/{n}.png": noise(side, side, seed=n) for n in range(3)})
-        assert size == auditing._loading(gather(table_of(root))).sides
+        assert size == loading_for(gather(table_of(root))).sides
 
 
 def test_a_line_of_progress_says_how_long_it_will_take(

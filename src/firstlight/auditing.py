@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -16,30 +13,18 @@ from firstlight.data.auditing.appearance import appearance_findings
 from firstlight.data.auditing.duplicates import duplicate_findings
 from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
-from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings, LabelCandidate
+from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
 from firstlight.data.auditing.shift import shift_findings
-from firstlight.data.decoding.loading import Loading
 from firstlight.data.given import table_of
-from firstlight.data.pixels import Pixels, load
 from firstlight.data.table import Table
-from firstlight.errors import ArgumentError
-from firstlight.evaluation.label_errors import label_errors
-from firstlight.evaluation.metrics import evaluate
-from firstlight.evaluation.predictions import Predictions
 from firstlight.evaluation.shortcuts import Shortcut, shortcut
 from firstlight.progress import Progress, Report, counted, reported
 from firstlight.seeds import seed_of
-from firstlight.wording import plural, shortlist
 
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy and its lower end from which one number counts as revealing a class
 LEAST = 20  # images of a class, below which its statistics mean nothing
-SUGGESTED = 1000  # suggested classes that the facts of a finding hold
 PURE = 0.99  # share of the images in the most frequent class of their prefix, from which names count as revealing it
-LABEL_SIDE = 32  # px to which larger images are brought to check their labels
-LABEL_RUNGS = ("centroid-l2", "cnn")  # the fastest first; of the others none found more planted errors (docs/log.md)
-GOOD_ENOUGH = 0.99  # accuracy out of fold from which no later rung is tried
-ESTIMATING = 0.8  # the lower end of the accuracy out of fold, below which errors are too often the model's to count
 UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 
@@ -73,20 +58,22 @@ def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress 
 
 def _audited(table: Table, *, labels: bool, seed: int, report: Report) -> Findings:
     facts = gather(table, progress=counted(report, "auditing"))
-    duplicates, remarks = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
+    duplicates = duplicate_findings(table, facts.digests, facts.thumbs, facts.readable)
     found = [
         *folder_findings(table),
         *file_findings(table, facts),
         *appearance_findings(table, facts),
         *shift_findings(table, facts),
-        *duplicates,
+        *duplicates.found,
         *_shortcuts(table, facts, seed),
         *_telling_names(table),
     ]
+    remarks = duplicates.remarks
     if not labels:
         return Findings(tuple(found), len(table), (*remarks, UNCHECKED))
-    pixels = load(table, loading=_loading(facts), progress=report)
-    checked = _checked_labels(pixels, seed=seed, report=report)
+    from firstlight.models.auditing.labels import check_labels
+
+    checked = check_labels(table, facts, duplicates.together, seed=seed, report=report)
     return Findings((*found, *checked.found), len(table), (*remarks, *checked.remarks), checked.candidates)
 
 
@@ -167,103 +154,3 @@ def _telling_names(table: Table) -> list[Finding]:
             tuple((stem,) for stem in examples),
         )
     ]
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """What the check of the labels found: the finding, if there are candidates, how it was made, and the candidates."""
-
-    found: tuple[Finding, ...] = ()
-    remarks: tuple[str, ...] = ()
-    candidates: tuple[LabelCandidate, ...] = ()
-
-
-def _loading(facts: Facts) -> Loading:
-    """Large images are checked small: in 64 or 224 px a network takes longer and finds no more (docs/log.md)."""
-    sides = np.minimum(facts.widths, facts.heights)[facts.readable]
-    large = len(sides) > 0 and float(np.median(sides)) > LABEL_SIDE
-    return Loading(size=LABEL_SIDE if large else "auto", allow_unreadable=True)
-
-
-def _checked_labels(pixels: Pixels, *, seed: int, report: Report) -> _Labels:
-    """FL503: labels that may be wrong, by the most suitable of a few rungs.
-
-    Args:
-        pixels: what `load` gave.
-        seed: of folds and training.
-        report: gets the steps of the cross-validation.
-    """
-    from firstlight.models.crossfit import FOLDS
-
-    started = time.perf_counter()
-    try:
-        seen, tried = _most_suitable(pixels, seed, report)
-    except ArgumentError as error:
-        return _Labels(remarks=(f"Labels were not checked. {error}",))
-    found, measured = label_errors(seen), evaluate(seen)
-    low, high = measured.interval
-    best = f"{seen.name}, of {' and '.join(tried)} the one with the lower log loss," if len(tried) > 1 else seen.name
-    remarks = [
-        f"Labels were checked by {best} with {FOLDS}-fold cross-validation, all splits together: accuracy "
-        f"{measured.accuracy:.3f} [{low:.3f}, {high:.3f}] on {plural(measured.n, 'image')}, "
-        f"{time.perf_counter() - started:.0f} s. The more accurate it is, the better the candidates are."
-    ]
-    remarks += _left_out(pixels, seen)
-    if low <= measured.majority_share:
-        guessing = "It is not shown to be better than always guessing the most frequent class"
-        return _Labels(remarks=(*remarks, f"{guessing}, so it can doubt no label; look at some images of each class."))
-    if not len(found):
-        return _Labels(remarks=tuple(remarks))
-    names = [pixels.classes[code] for code in found.suggested.tolist()]
-    message = f"{plural(len(found), 'label')} to check, the most likely errors first"
-    facts = {"rung": seen.name, "accuracy": measured.accuracy, "n": measured.n}
-    if low >= ESTIMATING:
-        message += f"; an estimated {found.share:.2%} of labels are wrong, though some of these are the model's errors"
-        facts |= {"estimated_share": found.share}
-    suggested = dict(zip(found.keys[:SUGGESTED], names[:SUGGESTED], strict=True))
-    finding = Finding(
-        "FL503",
-        f"{message}.",
-        len(found),
-        "Check them; where a label is wrong, move the file or correct the list.",
-        tuple((key, f"looks like {name}") for key, name in zip(found.keys[:EXAMPLES], names, strict=False)),
-        facts | {"suggested": suggested},
-        found.keys,
-    )
-    shares = seen.probabilities[found.rows]  # (M, K)
-    places = np.arange(len(found))
-    candidates = zip(
-        found.keys,
-        [pixels.classes[code] for code in found.labels.tolist()],
-        names,
-        shares[places, found.suggested].tolist(),
-        shares[places, found.labels].tolist(),
-        strict=True,
-    )
-    return _Labels((finding,), tuple(remarks), tuple(LabelCandidate(*each) for each in candidates))
-
-
-def _most_suitable(pixels: Pixels, seed: int, report: Report) -> tuple[Predictions, list[str]]:
-    """The out-of-fold predictions with the lowest log loss, and the rungs that were tried, the fastest first.
-
-    A later rung is not tried where an earlier one makes next to no mistake.
-    """
-    from firstlight.models.crossfit import crossfit
-
-    tried: list[Predictions] = []
-    for name in LABEL_RUNGS if find_spec("torch") else LABEL_RUNGS[:1]:
-        tried.append(crossfit(pixels, rung=name, seed=seed, progress=report))
-        if evaluate(tried[-1]).accuracy >= GOOD_ENOUGH:
-            break
-    return min(tried, key=lambda one: evaluate(one).log_loss), [one.name for one in tried]
-
-
-def _left_out(pixels: Pixels, seen: Predictions) -> list[str]:
-    """A sentence on the images that no model could predict."""
-    counts = [np.bincount(one[one >= 0], minlength=len(pixels.classes)) for one in (pixels.labels, seen.labels)]
-    missing = counts[0] - counts[1]
-    if not missing.any():
-        return []
-    classes = shortlist([pixels.classes[code] for code in np.flatnonzero(missing)])
-    were = plural(int(missing.sum()), "image was", "images were")
-    return [f"{were} not checked, since no other image shows the class ({classes})."]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from firstlight.arrow import to_numpy
+from firstlight.data.auditing.duplicates import equal_pairs, groups_of, numbered
 from firstlight.data.pixels import Pixels, load
+from firstlight.data.table import Table
 from firstlight.errors import ArgumentError
 from firstlight.evaluation.predictions import Predictions
 from firstlight.models.closed_form.training_set import TrainingSet
-from firstlight.models.rungs import named
+from firstlight.models.options import backbone_for
+from firstlight.models.pretrained.backbone import Backbone
+from firstlight.models.pretrained.embedded import Embedded
+from firstlight.models.pretrained.embeddings import embeddings
+from firstlight.models.rungs import Rung, named, refuse_missing
 from firstlight.models.training.recipes import recipe_for
 from firstlight.models.training.setting import Callbacks, Setting
 from firstlight.progress import Count, Progress, Report, counted, reported
@@ -22,6 +27,27 @@ from firstlight.seeds import seed_of
 from firstlight.wording import plural
 
 FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a rung is fitted on and scores.
+
+    Attributes:
+        table: N rows.
+        values: (N, H, W, C) uint8; for heads of pretrained networks (N, D) float16.
+        backbone: whose embeddings the values are; None where they are pixels.
+        together: (N,), the same number for images that must be in one fold, such as equal files.
+    """
+
+    table: Table
+    values: np.ndarray
+    backbone: Backbone | None
+    together: np.ndarray
+
+    def select(self, rows: np.ndarray) -> Inputs:
+        """Those of a mask or of row numbers."""
+        return replace(self, table=self.table.select(rows), values=self.values[rows], together=self.together[rows])
 
 
 def crossfit(
@@ -53,47 +79,82 @@ def crossfit(
         (1797, 0.9)
     """
     seed = seed_of(seed)
+    chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`
+    if chosen.tunes:
+        raise ArgumentError(f"{chosen.name} is not fitted on folds; name another rung, such as embed-linear.")
+    refuse_missing([chosen])
     with reported(progress) as report:
-        return _crossfit(data if isinstance(data, Pixels) else load(data, progress=report), rung, folds, seed, report)
+        pixels = data if isinstance(data, Pixels) else load(data, progress=report)
+        return crossfitted(inputs_of(pixels, chosen, report), chosen, folds=folds, seed=seed, report=report)
 
 
-def _crossfit(pixels: Pixels, rung: str | None, folds: int, seed: int, report: Report) -> Predictions:
-    known = pixels.select(pixels.labels >= 0)
-    classes = np.unique(known.labels)
-    if not isinstance(folds, Integral) or folds < 2 or len(known) < 2 * folds or len(classes) < 2:
+def inputs_of(images: Pixels | Table, rung: Rung, report: Report) -> Inputs:
+    """The pixels, or for a rung that learns from embeddings those of the images.
+
+    Args:
+        images: pixels; for a rung that learns from embeddings also a table of readable images.
+        rung: the rung.
+        report: gets the steps of the embedding.
+    """
+    table = images.table if isinstance(images, Pixels) else images
+    backbone = backbone_for([rung], None)
+    if backbone is not None:
+        values = embeddings(images, backbone, progress=counted(report, "embedding"))
+    else:
+        assert isinstance(images, Pixels)
+        values = images.values
+    equal = groups_of(equal_pairs(table.rows["digest"].to_pylist()), len(table))
+    return Inputs(table, values, backbone, numbered(equal, len(table)))
+
+
+def crossfitted(inputs: Inputs, rung: Rung, *, folds: int, seed: int, report: Report) -> Predictions:
+    """Scores every labelled image as `crossfit` does.
+
+    Args:
+        inputs: of all images.
+        rung: the rung.
+        folds: the number of folds.
+        seed: random seed of the folds and of training.
+        report: gets the steps.
+    """
+    known = inputs.select(inputs.table.labels >= 0)
+    names, labels = inputs.table.classes, known.table.labels
+    classes = np.unique(labels)
+    if not isinstance(folds, Integral) or folds < 2 or len(labels) < 2 * folds or len(classes) < 2:
         raise ArgumentError(
-            f"{plural(len(known), 'labelled image')} of {plural(len(classes), 'class', 'classes')} cannot "
+            f"{plural(len(labels), 'labelled image')} of {plural(len(classes), 'class', 'classes')} cannot "
             f"be split into {folds} folds; pass at least "
             f"two folds, two classes and twice as many images as folds."
         )
-    chosen, *_ = named([rung or ("cnn" if find_spec("torch") else "centroid-l2")])  # of the centroids l1, as `fit`
-    fold_of = _folds(known, folds, np.random.default_rng(seed))
-    scores = np.empty((len(known), len(pixels.classes)))
-    learnt = np.zeros(len(known), bool)  # whether the model that scored an image has seen its class
-    count = counted(report, f"cross-validating {chosen.name}", "steps" if chosen.recipe else "folds")
+    fold_of = _folds(labels, known.together, folds, np.random.default_rng(seed))
+    scores = np.empty((len(labels), len(names)))
+    learnt = np.zeros(len(labels), bool)  # whether the model that scored an image has seen its class
+    count = counted(report, f"cross-validating {rung.name}", "steps" if rung.recipe else "folds")
     for fold in range(folds):
         inside = fold_of == fold
-        training = TrainingSet(known.values[~inside], known.labels[~inside], len(pixels.classes))
-        setting = Setting(classes=pixels.classes, seed=seed, callbacks=Callbacks(on_step=_in_fold(fold, folds, count)))
-        if chosen.recipe:
+        training = TrainingSet(known.values[~inside], labels[~inside], len(names))
+        callbacks = Callbacks(on_step=_in_fold(fold, folds, count))
+        setting = Setting(classes=names, seed=seed, callbacks=callbacks, backbone=inputs.backbone)
+        if rung.recipe:
             validation, training = training.held_out, training.without_held_out
-            setting = replace(setting, recipe=recipe_for(chosen.recipe, "quick", {}), validation=validation)
-        learnt[inside] = np.isin(known.labels[inside], training.labels)
-        fitted = chosen.fit(training, setting)
-        raw = fitted.model.scores(known.values[inside])
+            setting = replace(setting, recipe=recipe_for(rung.recipe, "quick", {}), validation=validation)
+        learnt[inside] = np.isin(labels[inside], training.labels)
+        fitted = rung.fit(training, setting)
+        model = fitted.model
+        raw = (model.head if isinstance(model, Embedded) else model).scores(known.values[inside])
         part = Predictions(
-            chosen.name,
+            rung.name,
             known.table.select(inside).rows["key"],
-            pixels.classes,
-            known.labels[inside],
+            names,
+            labels[inside],
             raw,
             temperature=fitted.temperature,
         )
         scores[inside] = np.maximum(part.log_probabilities, -700)  # where float64 gives -inf
-        if not chosen.recipe:
+        if not rung.recipe:
             count(fold + 1, folds)
-    rest = known.select(learnt)
-    return Predictions(chosen.name, rest.table.rows["key"], pixels.classes, rest.labels, scores[learnt])
+    rest = known.table.select(learnt)
+    return Predictions(rung.name, rest.rows["key"], names, rest.labels, scores[learnt])
 
 
 def _in_fold(fold: int, folds: int, count: Count) -> Count:
@@ -101,18 +162,11 @@ def _in_fold(fold: int, folds: int, count: Count) -> Count:
     return lambda done, total: count(fold * total + done, folds * total)
 
 
-def _folds(known: Pixels, folds: int, generator: np.random.Generator) -> np.ndarray:
-    """(N,) the fold of each image: stratified by class, equal files together."""
-    order = generator.permutation(len(known))
-    order = order[np.argsort(known.labels[order], kind="stable")]
-    fold_of = np.empty(len(known), np.int64)
-    fold_of[order] = np.arange(len(known)) % folds
-    digests = known.table.rows["digest"]
-    if digests.null_count < len(known):
-        _, codes = np.unique(np.array(digests.fill_null("").to_pylist()), return_inverse=True)
-        there = to_numpy(digests.is_valid())
-        first = np.full(codes.max() + 1, -1)
-        for row in np.flatnonzero(there):  # the first of equal files decides
-            first[codes[row]] = fold_of[row] if first[codes[row]] < 0 else first[codes[row]]
-        fold_of = np.where(there, first[codes], fold_of)
-    return fold_of
+def _folds(labels: np.ndarray, together: np.ndarray, folds: int, generator: np.random.Generator) -> np.ndarray:
+    """(N,) the fold of each image: stratified by class, those with the same number in ``together`` in that of one."""
+    order = generator.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    fold_of = np.empty(len(labels), np.int64)
+    fold_of[order] = np.arange(len(labels)) % folds
+    _, firsts, numbers = np.unique(together, return_index=True, return_inverse=True)
+    return fold_of[firsts][numbers]

@@ -51,8 +51,8 @@ def ladder_for(pixels: Pixels, effort: str) -> Ladder:
         (['prior', 'ink'], '')
     """
     side = shorter_side(pixels)
-    few = int((pixels.splits == SPLITS.index("train")).sum()) <= FEW
-    if not (side > LARGE or few) or kind_of(pixels.values[:: -(-len(pixels) // LOOKED_AT)]) != "photo":
+    count = int((pixels.splits == SPLITS.index("train")).sum())
+    if not suits_embeddings(pixels.values[:: -(-len(pixels) // LOOKED_AT)], side=side, count=count):
         return Ladder(named(climbed()), remark=left_out())
     trained: tuple[str, ...] = ()
     if effort != "quick" and find_spec("torch") is not None:
@@ -69,6 +69,17 @@ def ladder_for(pixels: Pixels, effort: str) -> Ladder:
     return Ladder(
         rungs, f"Rungs for photos, since the images are in color with {why}; --rungs (rungs=) chooses others."
     )
+
+
+def suits_embeddings(images: np.ndarray, *, side: float, count: int) -> bool:
+    """Whether pretrained rungs suit images: photos that are large, or few.
+
+    Args:
+        images: some of them, uint8 (n, H, W, C).
+        side: the median shorter side of their files, px.
+        count: of the training images.
+    """
+    return (side > LARGE or count <= FEW) and kind_of(images) == "photo"
 
 
 def shorter_side(pixels: Pixels) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +19,23 @@ NEAR = ("FL202", "FL204", "FL206")  # codes of similar, not equal, images
 SHOWN = 6  # keys of a group that an example names
 
 
+class Duplicates(NamedTuple):
+    """What is known of duplicate images.
+
+    Attributes:
+        found: the findings.
+        remarks: what was not checked, and how similar two images must be; a sentence each.
+        together: (N,) int64, the same number for images that are equal or nearly equal.
+    """
+
+    found: list[Finding]
+    remarks: list[str]
+    together: np.ndarray
+
+
 def duplicate_findings(
     table: Table, digests: Sequence[str | None], thumbs: np.ndarray, readable: np.ndarray
-) -> tuple[list[Finding], list[str]]:
+) -> Duplicates:
     """Findings about duplicate images.
 
     Args:
@@ -28,11 +43,8 @@ def duplicate_findings(
         digests: of the files; None where one cannot be read.
         thumbs: uint8 (N, 32, 32), gray.
         readable: (N,) bool.
-
-    Returns:
-        The findings, and remarks: what was not checked, and how similar two images must be; a sentence each.
     """
-    equal = groups_of(_equal_pairs(digests), len(table))
+    equal = groups_of(equal_pairs(digests), len(table))
     found = _findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte,")
     once = readable.copy()  # equal files are one image; the first stands for all
     for group in equal:
@@ -40,7 +52,7 @@ def duplicate_findings(
     try:
         similar, remarks = similar_pairs(thumbs, once, table.labels)
     except MissingExtraError as error:
-        return found, [f"Near-duplicate images were not checked. {error}"]
+        return Duplicates(found, [f"Near-duplicate images were not checked. {error}"], numbered(equal, len(table)))
     copies = {int(group[0]): group for group in equal}
     near = groups_of(similar.pairs, len(table))
     whole = [np.sort(np.concatenate([copies.get(row, [row]) for row in group.tolist()])) for group in near]
@@ -57,10 +69,18 @@ def duplicate_findings(
         known=leaked,
         similarity=similar.least,
     )
-    return found, remarks
+    return Duplicates(found, remarks, numbered([*equal, *whole], len(table)))
 
 
-def _equal_pairs(digests: Sequence[str | None]) -> np.ndarray:
+def numbered(groups: Groups, count: int) -> np.ndarray:
+    """(count,) int64: each row's number, and for the rows of a group that of its first; later groups prevail."""
+    numbers = np.arange(count)
+    for group in groups:
+        numbers[group] = group[0]
+    return numbers
+
+
+def equal_pairs(digests: Sequence[str | None]) -> np.ndarray:
     """(M, 2) rows of equal digests, each with the next."""
     rows = np.array([row for row, one in enumerate(digests) if one is not None], np.int64)
     names = np.array([digests[row] for row in rows])
