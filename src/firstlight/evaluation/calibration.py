@@ -8,7 +8,7 @@ STEPS = 50  # Newton's method needs about eight; bisection, its fallback, halves
 SOFTEST, SHARPEST = 1e-6, 1e9  # bounds of 1 / temperature: from scores without information to scores without errors
 
 
-def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(scores: np.ndarray, labels: np.ndarray, *, smoothed: bool = False) -> float:
     """The temperature T for which softmax(scores / T) gives the labels the highest likelihood.
 
     It is one number for all classes, so no prediction changes (Guo et al. 2017, "On Calibration of Modern Neural
@@ -19,6 +19,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     Args:
         scores: (N, K) float64 of held-out images, higher is better.
         labels: (N,) integers in 0..K-1.
+        smoothed: assume the one more image always: of few images a single error may be too narrow to count.
 
     Returns:
         T > 0; 1.0 if there are no held-out images.
@@ -35,8 +36,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     shifted = scores - scores.max(axis=1, keepdims=True)  # (N, K), so that exp cannot overflow
     mine = shifted[np.arange(len(labels)), labels].mean()
-    if mine == 0:  # every image is right
-        mine = shifted.mean() / (len(labels) + 1)
+    if smoothed or mine == 0:  # every image is right
+        mine = (mine * len(labels) + shifted.mean()) / (len(labels) + 1)
     low, high, beta = SOFTEST, SHARPEST, 1 / max(float(shifted.std()), 1e-9)
     for _ in range(STEPS):
         weights = np.exp(beta * shifted)

@@ -73,13 +73,11 @@ def _embedded(training: TrainingSet, setting: Setting, *, head: str) -> Fitted:
     from firstlight.models.pretrained.heads import HEADS
 
     assert setting.backbone is not None
-    fit, held, rest = HEADS[head], training.held_out, training.without_held_out
     with require("photos", purpose="Pretrained rungs"):
         from threadpoolctl import threadpool_limits
     with threadpool_limits(1, "blas"):  # two can take 20 times as long on a busy machine (docs/log.md)
-        scores = fit(rest.images, rest.labels, training.classes).scores(held.images)
-        fitted = fit(training.images, training.labels, training.classes)
-    return Fitted(Embedded(setting.backbone, fitted), fit_temperature(scores, held.labels))
+        fitted = HEADS[head](training.images, training.labels, training.classes)
+    return Fitted(Embedded(setting.backbone, fitted.head), fitted.temperature)
 
 
 def _fine_tuned(training: TrainingSet, setting: Setting) -> Fitted:

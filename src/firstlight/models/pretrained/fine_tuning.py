@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from firstlight.errors import ArgumentError
-from firstlight.evaluation.calibration import fit_temperature
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.pretrained.backbone import Backbone, tuned
 from firstlight.models.pretrained.embedded import Embedded
-from firstlight.models.pretrained.heads import Head, fit_discriminant
+from firstlight.models.pretrained.heads import FittedHead, Head, fit_discriminant
 from firstlight.models.pretrained.tail import PIXEL, Tail
 from firstlight.models.training.fitting import fit_network
 from firstlight.models.training.network import Network
@@ -47,13 +46,9 @@ def fine_tuned(training: TrainingSet, setting: Setting) -> Fitted:
     return replace(fitted, model=_model(backbone, fitted.model.module))
 
 
-def _started(tail: Tail, training: TrainingSet) -> tuple[Head, float]:
+def _started(tail: Tail, training: TrainingSet) -> FittedHead:
     """The head on the backbone's own embeddings, with its temperature."""
-    embeddings, held = _embeddings(tail, training.images), training.held_out_rows
-    rest = np.delete(np.arange(len(embeddings)), held)
-    scores = fit_discriminant(embeddings[rest], training.labels[rest], training.classes).scores(embeddings[held])
-    head = fit_discriminant(embeddings, training.labels, training.classes)
-    return head, fit_temperature(scores, training.labels[held])
+    return fit_discriminant(_embeddings(tail, training.images), training.labels, training.classes)
 
 
 def _embeddings(tail: Tail, maps: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,9 @@ from firstlight.evaluation.calibration import fit_temperature
 
 FEW = 5  # images a class, up to which centring helps (SimpleShot, Wang et al. 2019, arXiv 1911.04623; docs/log.md)
 NEVER = -2.0  # the score of a class without training images: below every cosine
-# Shares of the identity in the covariance, the largest first: where the folds cannot tell, more shrinkage is safer.
+# Shares of the identity in the covariance, the largest first: where the images cannot tell, more shrinkage is safer.
 SHRINKAGES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
-FOLDS = 5
-FOLDS_OF_MANY = 2  # of the five, where there are at least twice as many images as dimensions
+LEFT_OUT = 1000  # images at most that are left out in turn; 5,000 choose no better (docs/log.md)
 ROWS = 4096  # embeddings at a time, 40 MiB as float64
 
 
@@ -81,7 +81,14 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def fit_centroid(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> Head:
+class FittedHead(NamedTuple):
+    """A head, and the temperature of its scores, fitted on scores of training images that each was left out for."""
+
+    head: Head
+    temperature: float
+
+
+def fit_centroid(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> FittedHead:
     """The cosine with each class's mean direction: the nearest mean again, in another space.
 
     Up to five images a class, the mean of all training images is subtracted first.
@@ -90,6 +97,9 @@ def fit_centroid(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> He
         embeddings: (N, D) float16 or float32.
         labels: (N,) integers in 0..K-1.
         classes: K.
+
+    Returns:
+        The head and its temperature.
     """
     sums, counts = _sums(embeddings, labels, classes)
     known = counts > 0
@@ -98,65 +108,81 @@ def fit_centroid(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> He
     if centred:
         sums = np.zeros_like(sums)
         np.add.at(sums, labels, unit(unit(embeddings) - mean))
-    return _head(unit(sums), np.where(known, 0.0, NEVER), mean, centred=centred)
+    head = _head(unit(sums), np.where(known, 0.0, NEVER), mean, centred=centred)
+    rows = _left_out(labels, counts)
+    own = np.arange(len(rows)), labels[rows]
+    directions = unit(embeddings[rows]) - head.mean
+    directions = unit(directions) if centred else directions
+    scores = directions @ head.weight.T + head.bias
+    rest = sums[labels[rows]] - directions  # the class's sum without the image
+    scores[own] = (directions * unit(rest)).sum(axis=1)
+    return FittedHead(head, fit_temperature(scores, labels[rows], smoothed=True))
 
 
-def fit_discriminant(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> Head:
+def fit_discriminant(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> FittedHead:
     """A linear discriminant with a shrunk covariance (Friedman 1989, "Regularized Discriminant Analysis").
 
     The covariance within the classes is (1 - g) S + g tr(S) / D I. The share g is the one of `SHRINKAGES` with the
-    lowest log loss in a stratified cross-validation on the training images, each with the temperature that suits it.
+    lowest log loss of training images that are left out one by one, each share with the temperature that suits it.
 
     Args:
         embeddings: (N, D) float16 or float32.
         labels: (N,) integers in 0..K-1.
         classes: K.
+
+    Returns:
+        The head and its temperature.
     """
-    fold_of = _folds(labels, classes)
-    used = FOLDS_OF_MANY if len(labels) >= 2 * embeddings.shape[1] else FOLDS
-    outside, truth = [], []
-    for fold in range(used):
-        inside = fold_of == fold
-        inside &= np.isin(labels, labels[~inside])  # a class that no other fold has cannot be predicted
-        if inside.any():
-            found = _Within.of(embeddings[fold_of != fold], labels[fold_of != fold], classes)
-            outside.append(np.stack([found.head(share).scores(embeddings[inside]) for share in SHRINKAGES]))
-            truth.append(labels[inside])
-    best = _best(np.concatenate(outside, axis=1), np.concatenate(truth)) if outside else SHRINKAGES[0]
-    return _Within.of(embeddings, labels, classes).head(best)
+    within = _Within.of(embeddings, labels, classes)
+    rows = _left_out(labels, within.counts)
+    tried = []
+    for share, scores in zip(SHRINKAGES, within.left_out(embeddings[rows], labels[rows]), strict=True):
+        temperature = fit_temperature(scores, labels[rows], smoothed=True)
+        tried.append((_log_loss(scores / temperature, labels[rows]), temperature, share))
+    _, temperature, share = min(tried, key=lambda one: one[0])
+    return FittedHead(within.head(share), temperature)
 
 
-HEADS: Mapping[str, Callable[[np.ndarray, np.ndarray, int], Head]] = {
+HEADS: Mapping[str, Callable[[np.ndarray, np.ndarray, int], FittedHead]] = {
     "centroid": fit_centroid,
     "linear": fit_discriminant,
 }
 
 
-def _best(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The shrinkage whose scores (shrinkages, N, K) of images outside the fit have the lowest log loss."""
-    losses = []
-    for one in scores:
-        logits = one / fit_temperature(one, labels)
-        logits -= logits.max(axis=1, keepdims=True)
-        losses.append((np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]).mean())
-    return SHRINKAGES[int(np.argmin(losses))]
+def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the images; 0 without images."""
+    logits = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+    return float(losses.sum()) / max(len(losses), 1)
+
+
+def _left_out(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Rows of images whose class has others, evenly of all classes where they are too many."""
+    order = np.argsort(labels, kind="stable")
+    order = order[counts[labels[order]] > 1]
+    some = min(len(order), LEFT_OUT)
+    return order[np.arange(some) * len(order) // max(some, 1)]
 
 
 @dataclass(frozen=True, eq=False)
 class _Within:
-    """Class means, and the covariance within the classes as its eigenvectors.
+    """Class means, and the scatter W within the classes as its eigenvectors: W = vectors squares vectors^T.
+
+    With B = I + k W and k = (1 - g) D / (g tr(W)), the shrunk covariance is g tr(S) / D times B. The scores are those
+    of the linear discriminant times this factor, so that they go over into those of the nearest mean where the scatter
+    goes to 0 or g to 1.
 
     Attributes:
         means: (K, D) float64; zeros for a class without images.
         counts: (K,).
-        vectors: (D, r) float64, those with a variance.
-        variances: (r,) float64.
+        vectors: (D, r) float64, those with a scatter.
+        squares: (r,) float64.
     """
 
     means: np.ndarray
     counts: np.ndarray
     vectors: np.ndarray
-    variances: np.ndarray
+    squares: np.ndarray
 
     @classmethod
     def of(cls, embeddings: np.ndarray, labels: np.ndarray, classes: int) -> _Within:
@@ -166,30 +192,77 @@ class _Within:
         if count < dimensions:  # by the smaller matrix of the residuals' products
             residuals = unit(embeddings) - means[labels]
             squares, left = np.linalg.eigh(residuals @ residuals.T)
-            used = squares > squares[-1] * 1e-10
-            vectors = residuals.T @ (left[:, used] / np.sqrt(squares[used]))
-            return cls(means, counts, vectors, squares[used] / count)
+            used = squares > max(squares[-1] * 1e-10, 1e-20)
+            return cls(means, counts, residuals.T @ (left[:, used] / np.sqrt(squares[used])), squares[used])
         scatter = np.zeros((dimensions, dimensions))
         for rows in _blocks(count):
             residuals = (unit(embeddings[rows]) - means[labels[rows]]).astype(np.float32)
             scatter += residuals.T @ residuals
-        variances, vectors = np.linalg.eigh(scatter / count)
-        return cls(means, counts, vectors, np.maximum(variances, 0))
+        squares, vectors = np.linalg.eigh(scatter)
+        return cls(means, counts, vectors, np.maximum(squares, 0))
 
     def head(self, share: float) -> Head:
         """With this share of the identity."""
-        known = self.counts > 0
-        floor = self.variances.sum() / self.means.shape[1]  # tr(S) / D
-        if floor == 0:  # no two different images of a class: the nearest mean by L2
-            weight = self.means.copy()
-        else:
-            inverse = 1 / ((1 - share) * self.variances + share * floor) - 1 / (share * floor)
-            weight = (self.means @ self.vectors * inverse) @ self.vectors.T + self.means / (share * floor)
-        bias = np.log(np.maximum(self.counts, 1) / self.counts.sum()) - (weight * self.means).sum(axis=1) / 2
+        known, projected, kept = self.counts > 0, self.means @ self.vectors, self._kept(share)
+        weight = self.means - (projected * (1 - kept)) @ self.vectors.T  # means B^-1
+        bias = self._prior(share) - (weight * self.means).sum(axis=1) / 2
         weight -= weight[known].mean(axis=0)  # the same for every class, so no probability changes
         bias -= bias[known].mean()
         least = -(np.linalg.norm(weight, axis=1) + np.abs(bias))[known].max() - 1
         return _head(np.where(known[:, None], weight, 0), np.where(known, bias, least), np.zeros(weight.shape[1]))
+
+    def left_out(self, embeddings: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
+        """For each share the scores (n, K) of images, each by the means and the scatter without it.
+
+        Without an image with the residual r in a class of n, the class's mean is r / (n - 1) less and W is
+        n / (n - 1) r r^T less, so B^-1 changes by the formula of Sherman and Morrison (1950). k is that of all images.
+        A mean of fewer images is longer by its own noise, which would put the image's class at a disadvantage: of the
+        expected length, tr(B^-1 S) / n, the part that is due to the missing image is subtracted.
+        """
+        others = self.counts[labels] - 1.0  # (n,)
+        projected = self.means @ self.vectors  # (K, r)
+        residuals = (unit(embeddings) - self.means[labels]) @ self.vectors  # (n, r): they are in this space
+        inner, squared = self.means @ self.means.T, residuals**2
+        own = np.arange(len(labels)), labels
+        for share in SHRINKAGES:
+            kept = self._kept(share)
+            of_means = inner - (projected * (1 - kept)) @ projected.T  # (K, K) means B^-1 means^T
+            crossed = residuals @ (projected * kept).T  # (n, K) residuals B^-1 means^T
+            length = squared @ kept  # (n,) r B^-1 r
+            turn = crossed[own] + length  # r B^-1 z, for the image z = mean + r
+            change = self._scale(share) * (others + 1) / others
+            change = change / (1 - change * length)  # of B^-1, times B^-1 r r^T B^-1
+            along = crossed.copy()  # r B^-1 mean, of the means without the image
+            along[own] -= length / others
+            with_image = of_means[labels] + crossed  # (n, K) mean B^-1 z
+            with_image[own] -= turn / others
+            with_itself = np.tile(np.diag(of_means), (len(labels), 1))  # mean B^-1 mean
+            with_itself[own] += length / others**2 - 2 * crossed[own] / others
+            with_itself[own] -= float(self.squares @ kept) / self._free * (1 / others - 1 / (others + 1))
+            scores = with_image + along * (change * turn)[:, None]
+            scores += self._prior(share) - (with_itself + change[:, None] * along**2) / 2
+            scores[:, self.counts == 0] = scores.min(initial=0.0) - 1
+            yield scores
+
+    @property
+    def _free(self) -> int:
+        """Degrees of freedom of the scatter."""
+        return max(int(self.counts.sum() - (self.counts > 0).sum()), 1)
+
+    def _scale(self, share: float) -> float:
+        """The k of B = I + k W."""
+        total = float(self.squares.sum())
+        return (1 - share) * self.means.shape[1] / (share * total) if total > 0 else 0.0
+
+    def _kept(self, share: float) -> np.ndarray:
+        """(r,) the eigenvalues of B^-1."""
+        return 1 / (1 + self._scale(share) * self.squares)
+
+    def _prior(self, share: float) -> np.ndarray:
+        """(K,) the logarithms of the classes' shares, in the unit of the scores."""
+        count = max(int(self.counts.sum()), 1)
+        unit_of_scores = share * float(self.squares.sum()) / (count * self.means.shape[1])  # g tr(S) / D
+        return unit_of_scores * np.log(np.maximum(self.counts, 1) / count)
 
 
 def _head(weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, *, centred: bool = False) -> Head:
@@ -206,12 +279,3 @@ def _sums(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.
 
 def _blocks(count: int) -> Iterator[slice]:
     return (slice(first, first + ROWS) for first in range(0, count, ROWS))
-
-
-def _folds(labels: np.ndarray, classes: int) -> np.ndarray:
-    """(N,) the fold of each image: those of a class are dealt out in turn."""
-    order = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels, minlength=classes)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return place % FOLDS
