@@ -24,7 +24,10 @@ os.environ.pop("COLUMNS", None)  # text is wrapped only where a test says how wi
 
 NUMBERS = itertools.count()
 # The files that take longest come first, so that the last minute is not one of them alone.
-LONGEST = ("test_lesson", "test_pages", "test_page", "test_parity", "test_resume", "test_cli", "test_offline")
+LONGEST = (
+    *("test_pages", "test_lesson_figures", "test_lesson", "test_page", "test_offline", "test_predict_command"),
+    *("test_parity", "test_resume", "test_cli", "test_report"),
+)
 CHECKOUT = Path(__file__).resolve().parent.parent
 FETCHED = data_folder()  # where `firstlight get` puts data; tests set another place
 

@@ -17,7 +17,7 @@ import firstlight as fl
 from firstlight.apps.auditing import Wanted, show_audit
 from firstlight.data.auditing.findings import CODES, Finding, Findings
 from firstlight.errors import ArgumentError, DataError
-from tables import write_images
+from tables import noise, write_images
 
 PER_CLASS = 30
 SIDE = 24
@@ -380,3 +380,14 @@ def test_a_folder_that_is_not_there_is_one_sentence() -> None:
     """As everywhere."""
     with pytest.raises(DataError, match="nowhere"):
         fl.audit("nowhere")
+
+
+def test_an_audit_reports_before_it_has_read_anything(tmp_path: Path) -> None:
+    """So that the clock of a meter starts before the first photos are decoded."""
+    steps: list[fl.Step] = []
+    fl.audit(
+        write_images(tmp_path, {f"{name}/{n}.png": noise(4, 4) for name in "ab" for n in range(3)}),
+        progress=steps.append,
+    )
+    assert ("auditing", 0, 6) == (steps[0].work, steps[0].done, steps[0].total)
+    assert 6 == max(step.done for step in steps)

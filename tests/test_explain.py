@@ -23,7 +23,7 @@ from firstlight.apps.explaining import Wanted, show_explanations
 from firstlight.data.fetching.catalog import write_digits
 from firstlight.data.pixels import Pixels
 from firstlight.data.table import SPLITS, Table
-from firstlight.errors import ArgumentError, MissingExtraError, RunError
+from firstlight.errors import ArgumentError, DataError, MissingExtraError, RunError
 from firstlight.models.checkpoint import save
 from firstlight.models.classifier import Classifier, Model
 from firstlight.models.closed_form.baselines import Ink, Prior
@@ -507,6 +507,12 @@ def test_the_command_explains_the_files_named(
     assert 2 == said.count("centroid-l1 predicts") == said.count("the sum of the 64 pixels")
     assert 2 == said.count("nearest neighbours") and "mine.png: centroid-l1 predicts 7, not 3" in said
     assert "\x1b" not in said
+
+
+def test_a_file_that_is_not_there_is_named_as_an_image(digits: tuple[Path, Path]) -> None:
+    """Before any image is explained."""
+    with pytest.raises(DataError, match=r"^missing\.jpg does not exist; pass an image, "):
+        show(digits[1], next((digits[0] / "3").glob("*.png")), "missing.jpg")
 
 
 def test_the_command_as_json_holds_every_number(digits: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

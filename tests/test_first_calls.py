@@ -205,6 +205,9 @@ WRONG: dict[str, Callable[[fl.Classifier, Path], Any]] = {
     "progress=3": lambda _, root: fl.load(blank(), progress=3),  # type: ignore[arg-type]
     "out=3": lambda _, root: fl.climb(root, rungs=["prior"], out=3),  # type: ignore[arg-type]
     "aligned by 'box'": lambda model, root: model.predict(boxed()),
+    r"validation split \(train has 1\)": lambda model, _: fl.predict(model, blank(), split="validation"),
+    r"test split \(train has 1\)": lambda model, _: fl.explain(model, blank(), split="test"),
+    "no argument 'rung'; pass rungs=": lambda _, root: fl.climb(root, rung="cnn"),  # type: ignore[call-arg]
     "size was passed with pixels": lambda model, root: fl.climb(blank(), size=16),
 }
 

@@ -44,15 +44,16 @@ class MissingExtraError(FirstlightError, ImportError):
     Args:
         purpose: what it was wanted for, as the start of the sentence: ``"HEIC images"``.
         extra: the name of the extra that installs it: ``"heif"``.
+        package: its name, where a person knows it: ``"PyTorch"``.
 
     Example:
         >>> print(MissingExtraError("HEIC images", "heif"))
         HEIC images need an optional package; in the clone of Firstlight, install it with: pip install ".[heif]"
     """
 
-    def __init__(self, purpose: str, extra: str) -> None:
+    def __init__(self, purpose: str, extra: str, package: str = "an optional package") -> None:
         super().__init__(
-            f'{purpose} need an optional package; in the clone of Firstlight, install it with: pip install ".[{extra}]"'
+            f'{purpose} need {package}; in the clone of Firstlight, install it with: pip install ".[{extra}]"'
         )
         self.extra = extra
 

@@ -30,6 +30,7 @@ from firstlight.models.options import (
     check_options,
     loading_from,
     minutes_from,
+    refuse_misspelt,
     rung_from,
     seeds_from,
 )
@@ -187,6 +188,7 @@ def climb(
         ['prior', 'centroid-l1', 'centroid-l2', 'centroid-cosine']
     """
     ladder = None if rungs is None else Ladder(named(rungs))
+    refuse_misspelt(options, ("rungs", "effort", "split", "out", "seed", "progress"))
     seeds, given = seeds_from(seed), dict(options)
     loading = loading_from(data, loading, given)
     name: Any = given.pop("backbone", None)

@@ -88,6 +88,9 @@ def show_explanations(run: Path, images: Sequence[str], **wanted: Unpack[Wanted]
 
 def _of_images(run: Run, classifier: Classifier, images: Sequence[str], wanted: Wanted) -> Explained:
     """Explanations of the files, folders, archives and lists that were named."""
+    for one in images:
+        if Path(one).suffix.lower() in IMAGES and not Path(one).exists():
+            raise DataError(f"{one} does not exist; pass an image, a folder of images, a .zip, a .csv or a .parquet.")
     files = [one for one in dict.fromkeys(images) if Path(one).suffix.lower() in IMAGES and Path(one).is_file()]
     tables = [_files([Path(one).absolute() for one in files])] if files else []
     tables += [scan(one) for one in dict.fromkeys(images) if one not in files]

@@ -74,8 +74,7 @@ def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> 
     """Scores loaded images, as `predict` does, without counting a reading of the test split."""
     chosen = pixels if split is None else pixels.select(split)  # which checks the name
     if not len(chosen):
-        missing = "are no images here" if split is None else f"is no {split} split here"
-        raise ArgumentError(f"There {missing}; choose a split that has images.")
+        raise none_in(pixels, split)
     shape = tuple(chosen.values.shape[1:])
     own = classifier.model.preprocessing is not None
     if shape != classifier.shape and not own:
@@ -98,6 +97,17 @@ def scored(classifier: Classifier, pixels: Pixels, split: str | None = None) -> 
         split=split,
         calibrated_here=bool(classifier.calibrated_on) and _may_have_calibrated(chosen, classifier.calibrated_on),
         unreadable=len(pixels.unreadable if split is None else pixels.unreadable.select(split)),
+    )
+
+
+def none_in(pixels: Pixels, split: str | None) -> ArgumentError:
+    """The error where there is no image to look at."""
+    if split is None or not len(pixels):
+        return ArgumentError("No image was passed; pass at least one.")
+    counts = {name: int(np.count_nonzero(pixels.splits == code)) for code, name in enumerate(SPLITS)}
+    there = ", ".join(f"{name} has {count:,}" for name, count in counts.items() if count) or "they are not split"
+    return ArgumentError(
+        f"None of these images is in the {split} split ({there}); choose a split that has images, or pass more images."
     )
 
 

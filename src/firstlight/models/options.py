@@ -52,6 +52,20 @@ def loading_from(data: Any, loading: Loading | None, options: dict[str, Any]) ->
     return loading_of(loading, taken)
 
 
+def refuse_misspelt(options: Mapping[str, Any], arguments: Iterable[str]) -> None:
+    """Refuses an option of `climb` that is probably one of its arguments.
+
+    Raises:
+        ArgumentError: with the argument that was probably meant.
+    """
+    from difflib import get_close_matches
+
+    known = {*ClimbOptions.__annotations__, *Options.__annotations__, *LoadingOptions.__annotations__}
+    for name in options:
+        if name not in known and (close := get_close_matches(name, arguments, n=1)):
+            raise ArgumentError(f"climb has no argument {name!r}; pass {close[0]}= instead.")
+
+
 def minutes_from(options: dict[str, Any]) -> float | None:
     """The budget of a climb in minutes, which is taken out of the options; None where there is none.
 

@@ -186,8 +186,9 @@ def refuse_missing(rungs: Iterable[Rung]) -> None:
         MissingExtraError: with the line that installs it.
     """
     chosen = tuple(rungs)
-    if any(rung.recipe for rung in chosen) and find_spec("torch") is None:
-        raise MissingExtraError("Trained rungs", "train")
+    trained = [rung.name for rung in chosen if rung.recipe]
+    if trained and find_spec("torch") is None:
+        raise MissingExtraError(f"Trained rungs ({', '.join(trained)})", "train", "PyTorch")
     if any(rung.pretrained for rung in chosen) and not all(map(find_spec, ("onnx", "onnxruntime"))):
         raise MissingExtraError("Pretrained rungs", "photos")
 

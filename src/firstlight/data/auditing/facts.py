@@ -115,6 +115,8 @@ def gather(table: Table, *, progress: Progress | None = None) -> Facts:
         return len(span)
 
     done = 0
+    if progress is not None:
+        progress(done, len(table))  # the clock of a meter starts before the first photos, which may take a second
     over = spans_by_bytes(to_numpy(table.rows["size"], null=UNKNOWN), AT_ONCE)
     with contextlib.closing(in_order(block, over, cores())) as counts:
         for count in counts:

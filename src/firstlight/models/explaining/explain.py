@@ -17,7 +17,7 @@ from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Classifier
 from firstlight.models.explaining.explanation import Explanation
 from firstlight.models.explaining.neighbours import neighbours
-from firstlight.models.inference import Fitted, as_seen, classifier_of, pixels_for, scored
+from firstlight.models.inference import Fitted, as_seen, classifier_of, none_in, pixels_for, scored
 from firstlight.wording import choose
 
 
@@ -87,8 +87,7 @@ def _rows(classifier: Classifier, pixels: Pixels, *, split: str | None, most: st
         raise ArgumentError(f"{split!r} is no split; choose from {', '.join(SPLITS)}.")
     rows = np.arange(len(pixels)) if split is None else np.flatnonzero(pixels.splits == SPLITS.index(split))
     if not len(rows):
-        missing = "are no images here" if split is None else f"is no {split} split here"
-        raise ArgumentError(f"There {missing}; choose a split that has images.")
+        raise none_in(pixels, split)
     if most is None:
         return rows[:count]
     return rows[extremes(scored(classifier, pixels, split=split), most=most, count=count)]
