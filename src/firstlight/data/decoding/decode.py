@@ -20,7 +20,7 @@ from firstlight.data.decoding.structure import too_costly
 T = TypeVar("T")
 
 
-def decode(data: bytes) -> np.ndarray | str:
+def decode(data: bytes, *, least: int = 0) -> np.ndarray | str:
     """Decodes an image: its first frame, upright, as gray or RGB.
 
     Alpha is laid over white, palettes and CMYK become RGB, one-bit images 0 and 255. Sixteen bits are scaled
@@ -30,6 +30,8 @@ def decode(data: bytes) -> np.ndarray | str:
 
     Args:
         data: the whole file.
+        least: px; a JPEG is decoded at 1/2, 1/4 or 1/8 of its size if both sides keep at least so many, which is
+            several times as fast and gives nearly the pixels that resizing the whole gives; 0: at its size.
 
     Returns:
         uint8 (H, W, C), C = 1 (gray) or 3 (RGB), or a short reason in plain words why it cannot be used.
@@ -42,7 +44,7 @@ def decode(data: bytes) -> np.ndarray | str:
     """
     path = choose_path(data)
     if path in FAST_PATHS:
-        image = _unless_damaged(_fast(path), data)
+        image = _unless_damaged(_fast(path, least), data)
         if image is not None:
             return image
         path = path.removesuffix("-gray").upper()
@@ -54,14 +56,14 @@ def decode(data: bytes) -> np.ndarray | str:
     try:
         if path == "PPM":
             return _netpbm(data)
-        return heif(data, path) if path in ("HEIC", "AVIF") else pillow(data, path)
+        return heif(data, path) if path in ("HEIC", "AVIF") else pillow(data, path, least=least)
     except MemoryError:
         return "too large for the memory"
     except Exception as error:  # Pillow raises many kinds on damaged files
         return reason_of(error, path)
 
 
-def decode_all(files: Sequence[bytes | str]) -> list[np.ndarray | str]:
+def decode_all(files: Sequence[bytes | str], *, least: int = 0) -> list[np.ndarray | str]:
     """Decodes many files; a text, the reason why a file could not be read, is returned as it is.
 
     Every header is looked at before the first file is decoded: threads that did both in turn would hand Python's
@@ -73,10 +75,10 @@ def decode_all(files: Sequence[bytes | str]) -> list[np.ndarray | str]:
     """
     paths = {choose_path(data) if isinstance(data, bytes) else data for data in files}
     if len(paths) == 1 and paths <= FAST_PATHS:
-        images = _unless_damaged(_fast_all, paths.pop(), files)
+        images = _unless_damaged(_fast_all, paths.pop(), files, least)
         if images is not None:
             return images
-    return [data if isinstance(data, str) else decode(data) for data in files]
+    return [data if isinstance(data, str) else decode(data, least=least) for data in files]
 
 
 def _unless_damaged(work: Callable[..., T], *arguments: Any) -> T | None:
@@ -104,20 +106,23 @@ IHDR = slice(16, 29)  # where a PNG has its size and color
 FAST_PATHS = {"png", "jpeg", "jpeg-gray"}
 
 
-def _fast_all(path: str, files: Sequence[bytes]) -> list[np.ndarray | str]:
+def _fast_all(path: str, files: Sequence[bytes], least: int) -> list[np.ndarray | str]:
     """Files of one path, without a call of our own for each where all are PNGs of one size and color."""
     if path == "png" and len({data[IHDR] for data in files}) == 1:
         return [*pngs(files)]
-    return list(map(_fast(path), files))
+    return list(map(_fast(path, least), files))
 
 
 @cache
-def _fast(path: str) -> Callable[[bytes], np.ndarray]:
+def _fast(path: str, least: int) -> Callable[[bytes], np.ndarray]:
     if path == "png":
         return png
     from simplejpeg import decode_jpeg
 
-    return decode_jpeg if path == "jpeg" else partial(decode_jpeg, colorspace="GRAY")
+    colorspace = "RGB" if path == "jpeg" else "GRAY"
+    if not least:
+        return decode_jpeg if path == "jpeg" else partial(decode_jpeg, colorspace=colorspace)
+    return partial(decode_jpeg, colorspace=colorspace, min_height=least, min_width=least)
 
 
 def _netpbm(data: bytes) -> np.ndarray | str:

@@ -57,11 +57,13 @@ def openers() -> dict[str, Callable[[io.BytesIO], Image]]:
     }
 
 
-def pillow(data: bytes, kind: str) -> np.ndarray | str:
-    """Decodes a file of one format."""
+def pillow(data: bytes, kind: str, *, least: int = 0) -> np.ndarray | str:
+    """Decodes a file of one format, as `decode` describes it."""
     if kind == "TIFF":
         quiet_libtiff()
     with QUIET, openers()[kind](io.BytesIO(data)) as picture:
+        if least and kind == "JPEG":
+            picture.draft(None, (least, least))
         return _of_picture(picture, kind)
 
 

@@ -27,6 +27,7 @@ VERSION = 1  # counted up whenever the same images and weights would give other 
 AT_ONCE = 8  # images of a batch: more take longer each (docs/log.md)
 ARCHITECTURES = {"efficientnet-lite0": efficientnet.LITE0, "efficientnet-lite2": efficientnet.LITE2}
 DEFAULT = "efficientnet-lite0"
+OVERSIZED = 2  # times the size that a backbone takes
 PERMISSIVE = ("apache", "mit", "bsd")
 
 
@@ -90,6 +91,11 @@ class Backbone:
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of the images that it takes."""
         return (*self.preprocessing.size, 3)
+
+    @property
+    def least(self) -> int:
+        """px that both sides of a photo keep where a large JPEG is decoded at a part of its size (docs/log.md)."""
+        return OVERSIZED * max(self.preprocessing.size)
 
     @property
     def key(self) -> str:

@@ -125,7 +125,7 @@ def _computed(table: Table, own: _Own | None, backbone: Backbone, store: Store) 
         if fresh and own is not None:
             values[fresh] = backbone.batch(own.values[own.rows[[span[row] for row in fresh]]])
         elif fresh:
-            images = decode_all([files[row] for row in fresh])
+            images = decode_all([files[row] for row in fresh], least=backbone.least)
             values[fresh] = backbone.batch(_shaped(_decoded(images, [keys[row] for row in fresh], table), backbone))
         return _Part(span.start, digests, values)
 

@@ -44,7 +44,10 @@ def middle_maps(
             images = list(pixels.values[span.start : span.stop])
         else:
             keys = keys_of(pixels.table, span)
-            images = [_readable(one, key) for one, key in zip(decode_all(read_all(read, keys)), keys, strict=True)]
+            images = [
+                _readable(one, key)
+                for one, key in zip(decode_all(read_all(read, keys), least=backbone.least), keys, strict=True)
+            ]
         found = []
         for number in range(versions):
             of_number = (_version(one, number, (seed, row), backbone) for one, row in zip(images, span, strict=True))
