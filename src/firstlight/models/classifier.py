@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas
 
     from firstlight.data.pixels import Pixels
+    from firstlight.data.table import Table
     from firstlight.evaluation.predictions import Predictions
 
 BLOCK = 2**22  # values at a time, 32 MiB as int64
@@ -78,6 +79,10 @@ class Model(Protocol):
     def scores_of(self, pixels: Pixels) -> np.ndarray:
         """(N, K) float64, as `scores`; a model with its own `preprocessing` decodes the files of the pixels."""
         return self.scores(pixels.values)
+
+    def scores_of_files(self, table: Table) -> tuple[np.ndarray, list[str | None]] | None:
+        """(N, K) float64 and (N,) why an image cannot be read, or None; None for a model that reads no files itself."""
+        return None
 
     def embeddings_of(self, pixels: Pixels, rows: np.ndarray) -> np.ndarray | None:
         """(n, D), of the images of these rows; None for a model without a pretrained network."""

@@ -19,6 +19,7 @@ from firstlight.data.decoding.plan import WORTH_A_THREAD
 from firstlight.data.decoding.stack import read_all
 from firstlight.data.decoding.threads import cores, in_order, keys_of, median_bytes, spans_by_bytes
 from firstlight.data.files import Read, reader
+from firstlight.data.table import Table
 
 if TYPE_CHECKING:
     from firstlight.models.exporting.session import Answer, Session
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Bytes of files, and of pixels as the model sees them, that are held at once by a thread. The layers of a network
 # take up to a hundred times the bytes of its pixels (64 channels of float32 for 3 of uint8), so 1 MiB is 100 MiB.
 BLOCK = 1 << 20
+FILES = 128  # that a model which reads files itself reads at once: about a second on a core
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,12 @@ def _answered(session: Session, source: Source, first: int) -> Generator[Batch, 
     known = set(session.classes)
     names = [name if name in known else None for name in table.classes] + [None]  # -1 is the last: not known
     labels = table.labels
+    if session.answer_files(table.select(np.arange(0))) is not None:
+        for span in (range(start, min(start + FILES, len(table))) for start in range(first, len(table), FILES)):
+            answer, problems = _of_files(session, table, span)
+            truths = [names[label] for label in labels[span.start : span.stop]]
+            yield Batch(source.paths(span), truths, problems, answer if len(answer.labels) else None)
+        return
     work = partial(_shaped, source, reader(table), session)
     sizes = to_numpy(table.rows["size"], 0)
     over = spans_by_bytes(sizes, BLOCK, first=first, rows=BLOCK // math.prod(session.shape))
@@ -78,6 +86,17 @@ def _answered(session: Session, source: Source, first: int) -> Generator[Batch, 
         for span, images, problems in blocks:
             truths = [names[label] for label in labels[span.start : span.stop]]
             yield Batch(source.paths(span), truths, problems, session.answer(images) if len(images) else None)
+
+
+def _of_files(session: Session, table: Table, span: range) -> tuple[Answer, list[str | None]]:
+    """The answers for a run of rows that the model reads itself, and why some of them have none."""
+    problems: list[str | None] = table.rows["problem"].slice(span.start, len(span)).to_pylist()
+    rows = [row for row, problem in enumerate(problems) if problem is None]
+    found = session.answer_files(table.select(np.array(rows, np.int64) + span.start))
+    assert found is not None
+    for row, problem in zip(rows, found[1], strict=True):
+        problems[row] = problem
+    return found[0], problems
 
 
 def _shaped(source: Source, read: Read, session: Session, span: range) -> tuple[range, np.ndarray, list[str | None]]:

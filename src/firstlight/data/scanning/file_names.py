@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from firstlight.arrow import strings, to_numpy
+from firstlight.arrow import numbers, strings, to_numpy
 from firstlight.data.scanning.entries import Entries
 from firstlight.data.scanning.labels import IMAGES_ARE, Labels
 from firstlight.data.scanning.layout import Layout
@@ -74,7 +74,7 @@ def proposed(keys: pa.StringArray) -> tuple[str, Sequence[str]] | None:
         >>> proposed(strings(f"{'cat' if number % 2 else 'dog'}.{number}.jpg" for number in range(20)))
         ('([^/.]+)\\\\.\\\\d+\\\\.\\\\w+$', ['cat', 'dog'])
     """
-    some = keys.take(pa.array(np.unique(np.linspace(0, len(keys) - 1, min(len(keys), SAMPLE)).astype(np.int64))))
+    some = keys.take(numbers(np.unique(np.linspace(0, len(keys) - 1, min(len(keys), SAMPLE)).astype(np.int64))))
     for pattern in EXPRESSIONS:
         words = _found(some, pattern)
         counted = {str(each["values"]): each["counts"] for each in pc.value_counts(words).to_pylist()}
@@ -96,4 +96,4 @@ def _found(keys: pa.StringArray, pattern: str) -> pa.StringArray:
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0].removeprefix("Invalid regular expression: ")
         raise ArgumentError(f"label_from={pattern!r} is not a regular expression that RE2 knows ({reason}).") from error
-    return pc.if_else(matched, pc.utf8_trim_whitespace(words), "")
+    return pc.if_else(matched, pc.utf8_trim_whitespace(words), strings([""])[0])  # a plain "" would import pandas

@@ -14,6 +14,7 @@ import numpy as np
 from firstlight.characters import visible
 from firstlight.data.decoding.align import aligned
 from firstlight.data.decoding.loading import Loading, Preprocessing
+from firstlight.data.table import Table
 from firstlight.errors import RunError, require
 from firstlight.evaluation.predictions import log_softmax
 from firstlight.models.checkpoint import NETWORK, intact, restore
@@ -154,6 +155,24 @@ class Session:
         labels, shares, pixels = (np.concatenate([getattr(one, name) for one in each]) for name in ALWAYS)
         return Answer(labels, shares, distances, pixels)
 
+    def answer_files(self, table: Table) -> tuple[Answer, list[str | None]] | None:
+        """Classifies image files; None for a model that needs them decoded.
+
+        Args:
+            table: a row for each file.
+
+        Returns:
+            The answers for the readable ones, without pixels, and (N,) why each of the others cannot be read.
+        """
+        if not isinstance(self._engine, InPython):
+            return None
+        found = self._engine.classifier.model.scores_of_files(table)
+        if found is None:
+            return None
+        scores, problems = found
+        none = np.zeros((0, *self.shape), np.uint8)
+        return self._engine.answer_of(scores[[problem is None for problem in problems]], none), problems
+
     def _checked(self, answer: Answer, count: int) -> Answer:
         """The answer, if it is of so many images, of the classes and of the shape that the document names."""
         known = (count, len(self.classes))
@@ -199,7 +218,10 @@ class InPython:
         """uint8 (N, H, W, C) -> N answers."""
         how = self.classifier.preprocessing
         pixels = aligned(np.stack([how.shaped(image) for image in images]), how.align)
-        scores = self.classifier.model.scores(pixels)  # (N, K)
+        return self.answer_of(self.classifier.model.scores(pixels), pixels)
+
+    def answer_of(self, scores: np.ndarray, pixels: np.ndarray) -> Answer:
+        """Scores (N, K), and the pixels that they are of -> N answers."""
         probabilities = np.exp(log_softmax(scores, self.classifier.temperature)).astype(np.float32)
         distances = self.classifier.model.distances(scores)
         return Answer(

@@ -10,11 +10,12 @@ import numpy as np
 
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.data.pixels import Pixels
+from firstlight.data.table import Table
 from firstlight.errors import RunError
 from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Model, SearchSpace
 from firstlight.models.pretrained.backbone import Backbone, backbone, tuned
-from firstlight.models.pretrained.embeddings import embeddings
+from firstlight.models.pretrained.embeddings import embeddings, try_embeddings
 from firstlight.models.pretrained.heads import Head, unit
 
 METHOD = "class-activation map (Zhou et al. 2016, arXiv 1512.04150): what each part of the image adds to the scores"
@@ -50,6 +51,11 @@ class Embedded(Model):
     def scores_of(self, pixels: Pixels) -> np.ndarray:
         """(N, K) float64; embeddings that were computed before are not computed again."""
         return self.head.scores(embeddings(pixels, self.backbone))
+
+    def scores_of_files(self, table: Table) -> tuple[np.ndarray, list[str | None]]:
+        """(N, K) float64, of no meaning where there is a problem; known embeddings are not computed again."""
+        values, problems = try_embeddings(table, self.backbone)
+        return self.head.scores(values), problems
 
     def embeddings_of(self, pixels: Pixels, rows: np.ndarray) -> np.ndarray:
         """(n, D) float16."""

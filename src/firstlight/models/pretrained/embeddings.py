@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,13 +44,31 @@ def embeddings(
     """
     rows = np.arange(len(images)) if rows is None else rows
     if isinstance(images, Table):
-        return _of_files(images.select(rows), None, backbone, progress)
+        return _of_files(images.select(rows), None, backbone, progress).values
     own = images.values if images.preprocessing == backbone.preprocessing else None
     if images.table.root and Path(images.table.root).exists():
-        return _of_files(images.table.select(rows), None if own is None else _Own(own, rows), backbone, progress)
+        of_rows = None if own is None else _Own(own, rows)
+        return _of_files(images.table.select(rows), of_rows, backbone, progress).values
     if own is None:
         return _in_memory(images.values, rows, backbone)
     return backbone.embed(own[rows])
+
+
+class Tried(NamedTuple):
+    """The embeddings of images of which some cannot be read.
+
+    Attributes:
+        values: float16 (N, D); of no meaning where there is a problem.
+        problems: (N,) why an image cannot be read; None for a readable one.
+    """
+
+    values: np.ndarray
+    problems: list[str | None]
+
+
+def try_embeddings(table: Table, backbone: Backbone) -> Tried:
+    """As `embeddings` of a table of images that nobody has read yet."""
+    return _of_files(table, None, backbone, None, strict=False)
 
 
 class _Own(NamedTuple):
@@ -72,8 +90,11 @@ def _shaped(images: Iterable[np.ndarray], backbone: Backbone) -> np.ndarray:
     return np.stack([backbone.preprocessing.shaped(image) for image in images])
 
 
-def _of_files(table: Table, own: _Own | None, backbone: Backbone, progress: Count | None) -> np.ndarray:
-    values = np.empty((len(table), backbone.dimensions), np.float16)
+def _of_files(
+    table: Table, own: _Own | None, backbone: Backbone, progress: Count | None, *, strict: bool = True
+) -> Tried:
+    values = np.zeros((len(table), backbone.dimensions), np.float16)
+    problems: list[str | None] = [None] * len(table)
     stamps = stamps_of(table)
     with opened(backbone.key if backbone.lasting else None) as store:
         known = store.by_stamp([stamp for stamp in stamps if stamp is not None])
@@ -89,7 +110,15 @@ def _of_files(table: Table, own: _Own | None, backbone: Backbone, progress: Coun
             for part in parts:
                 rows = missing[part.first : part.first + len(part.values)]
                 values[rows] = part.values
-                waiting += map(Found, (stamps[row] for row in rows), part.digests, part.values)
+                for row, one, value, problem in zip(rows, part.digests, part.values, part.problems, strict=True):
+                    problems[row] = problem
+                    if problem is None and one:
+                        waiting.append(Found(stamps[row], one, value))
+                    elif problem is not None and strict:
+                        key = table.keys[row]
+                        raise DataError(
+                            f"{key} in {table.root} cannot be read any more ({problem}); scan the folder again."
+                        )
                 if len(waiting) >= SAVED_EACH:
                     store.add(waiting)
                     waiting = []
@@ -97,15 +126,16 @@ def _of_files(table: Table, own: _Own | None, backbone: Backbone, progress: Coun
                 if progress is not None:
                     progress(done, len(table))
         store.add(waiting)
-    return values
+    return Tried(values, problems)
 
 
 class _Part(NamedTuple):
-    """The embeddings of some rows that follow each other, and the digests of their files."""
+    """The embeddings of some rows that follow each other, the digests of their files, and why some have none."""
 
     first: int
     digests: list[str]
     values: np.ndarray
+    problems: list[str | None]
 
 
 def _computed(table: Table, own: _Own | None, backbone: Backbone, store: Store) -> Generator[_Part, None, None]:
@@ -116,8 +146,9 @@ def _computed(table: Table, own: _Own | None, backbone: Backbone, store: Store) 
         keys = keys_of(table, span)
         files = read_all(read, keys)
         digests = ["" if isinstance(data, str) else digest(data) for data in files]
-        known = store.by_digest(digests)
-        values = np.empty((len(span), backbone.dimensions), np.float16)
+        known = store.by_digest([one for one in digests if one])
+        values = np.zeros((len(span), backbone.dimensions), np.float16)
+        problems: list[str | None] = [None] * len(span)
         for row, one in enumerate(digests):
             if one in known:
                 values[row] = known[one]
@@ -125,15 +156,12 @@ def _computed(table: Table, own: _Own | None, backbone: Backbone, store: Store) 
         if fresh and own is not None:
             values[fresh] = backbone.batch(own.values[own.rows[[span[row] for row in fresh]]])
         elif fresh:
-            images = decode_all([files[row] for row in fresh], least=backbone.least)
-            values[fresh] = backbone.batch(_shaped(_decoded(images, [keys[row] for row in fresh], table), backbone))
-        return _Part(span.start, digests, values)
+            images = dict(zip(fresh, decode_all([files[row] for row in fresh], least=backbone.least), strict=True))
+            for row, image in images.items():
+                problems[row] = image if isinstance(image, str) else None
+            there = {row: image for row, image in images.items() if not isinstance(image, str)}
+            if there:
+                values[list(there)] = backbone.batch(_shaped(there.values(), backbone))
+        return _Part(span.start, digests, values, problems)
 
     return in_order(part, spans(len(table), AT_ONCE), cores())
-
-
-def _decoded(images: list[np.ndarray | str], keys: list[str], table: Table) -> Iterator[np.ndarray]:
-    for key, image in zip(keys, images, strict=True):
-        if isinstance(image, str):
-            raise DataError(f"{key} in {table.root} cannot be read any more ({image}); scan the folder again.")
-        yield image
