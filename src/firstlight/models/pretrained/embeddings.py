@@ -21,6 +21,7 @@ from firstlight.models.pretrained.store import Found, Store, opened, stamps_of
 from firstlight.progress import Count
 
 IN_MEMORY = 256  # images in the backbone's form at a time: 38 MB
+KNOWN_AT_ONCE = 4096  # embeddings that are read at once: 10 MB
 SAVED_EACH = 64  # embeddings of one transaction of the store: what an interruption costs at most
 
 
@@ -97,11 +98,7 @@ def _of_files(
     problems: list[str | None] = [None] * len(table)
     stamps = stamps_of(table)
     with opened(backbone.key if backbone.lasting else None) as store:
-        known = store.by_stamp([stamp for stamp in stamps if stamp is not None])
-        for row, stamp in enumerate(stamps):
-            if stamp in known:
-                values[row] = known[stamp]
-        missing = np.array([row for row, stamp in enumerate(stamps) if stamp not in known], np.int64)
+        missing = _filled(values, stamps, store)
         done = len(table) - len(missing)
         waiting: list[Found] = []
         if own is not None:
@@ -127,6 +124,20 @@ def _of_files(
                     progress(done, len(table))
         store.add(waiting)
     return Tried(values, problems)
+
+
+def _filled(values: np.ndarray, stamps: list[str | None], store: Store) -> np.ndarray:
+    """Fills in the embeddings that are known by the files' stamps; the row numbers of the others."""
+    missing: list[int] = []
+    for first in range(0, len(stamps), KNOWN_AT_ONCE):
+        some = stamps[first : first + KNOWN_AT_ONCE]
+        known = store.by_stamp([stamp for stamp in some if stamp is not None])
+        for row, stamp in enumerate(some, first):
+            if stamp in known:
+                values[row] = known[stamp]
+            else:
+                missing.append(row)
+    return np.array(missing, np.int64)
 
 
 class _Part(NamedTuple):

@@ -164,7 +164,7 @@ class Options(TypedDict, total=False):
 _LINEAR = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05)
 _MLP = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05, label_smoothing=0.1)
 _CNN = Recipe(lr=2.0, momentum=0.85, weight_decay=5e-4, label_smoothing=0.2, precision="auto", augment="auto")
-_TUNE = Recipe(optimizer="adamw", lr=2e-4, batch_size=32, weight_decay=0.05, label_smoothing=0.1)
+_TUNE = Recipe(optimizer="adamw", lr=5e-4, batch_size=32, weight_decay=0.05, label_smoothing=0.1)
 _OWN = Recipe(optimizer="adamw", lr="auto", weight_decay=0.01)
 
 RECIPES: Mapping[str, Mapping[str, Recipe]] = {
