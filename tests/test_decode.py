@@ -305,9 +305,9 @@ def test_a_rust_panic_is_left_to_pillow_and_an_interrupt_is_not(monkeypatch: pyt
         return fast
 
     data = saved(Image.fromarray(GRAY), "PNG")
-    monkeypatch.setattr(module, "_fast", lambda path: raising(panic()))
+    monkeypatch.setattr(module, "_fast", lambda path, least: raising(panic()))
     assert GRAY.tolist() == numbers(data)
-    monkeypatch.setattr(module, "_fast", lambda path: raising(KeyboardInterrupt()))
+    monkeypatch.setattr(module, "_fast", lambda path, least: raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         decode(data)
 
@@ -486,7 +486,7 @@ for path in sorted(Path({str(tmp_path)!r}).iterdir()):
 def test_too_little_memory_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image within the limit that still does not fit is told so and does not end the run."""
 
-    def full(data: bytes, kind: str) -> np.ndarray:
+    def full(data: bytes, kind: str, *, least: int = 0) -> np.ndarray:
         raise MemoryError
 
     monkeypatch.setattr(module, "pillow", full)

@@ -26,7 +26,7 @@ def own_loss(scores: Any, targets: Any) -> Any:
 
 def test_every_trained_rung_and_effort_has_a_recipe() -> None:
     """The table knows each rung of the ladder that is trained, and a module of the user's, at all three efforts."""
-    assert {"linear", "mlp", "cnn", "module"} == set(RECIPES)
+    assert {"linear", "mlp", "cnn", "fine-tune", "module"} == set(RECIPES)
     assert {rung.recipe for rung in RUNGS if rung.recipe} <= set(RECIPES)
     for efforts in RECIPES.values():
         assert ("quick", "standard", "thorough") == tuple(efforts) == EFFORTS

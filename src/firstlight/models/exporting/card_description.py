@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.data.decoding.loading import Preprocessing
-from firstlight.models.checkpoint import NETWORK
+from firstlight.models.checkpoint import EMBEDDED, NETWORK
 from firstlight.models.closed_form.baselines import COUNTED
 from firstlight.models.closed_form.training_set import HELD_OUT
 from firstlight.models.exporting.markdown import one_line, safe, safe_sentence
@@ -100,11 +100,22 @@ def _network(rung: RungResult) -> str:
     return text
 
 
+def _embedded(rung: RungResult) -> str:
+    options, tuned = rung.model.config["options"], rung.training is not None
+    head = "the nearest mean embedding of a class by the cosine" if rung.name == "embed-centroid" else "a linear head"
+    trained = ", whose last blocks were trained on" if tuned else ""
+    return (
+        f"The pretrained network {safe(str(options['backbone']))}{trained}, which makes embeddings of photos, and {head}. "
+        f"What the network was pretrained on, with its gaps and its license, is part of this model."
+    )
+
+
 DESCRIPTIONS: Mapping[str, Callable[[RungResult], str]] = {
     "prior": _prior,
     "ink": _ink,
     "centroid": _centroid,
     "prototypes": _prototypes,
+    EMBEDDED: _embedded,
     NETWORK: _network,
 }
 
