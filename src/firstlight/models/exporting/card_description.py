@@ -105,8 +105,8 @@ def _embedded(rung: RungResult) -> str:
     head = "the nearest mean embedding of a class by the cosine" if rung.name == "embed-centroid" else "a linear head"
     trained = ", whose last blocks were trained on" if tuned else ""
     return (
-        f"The pretrained network {safe(str(options['backbone']))}{trained}, which makes embeddings of photos, and {head}. "
-        f"What the network was pretrained on, with its gaps and its license, is part of this model."
+        f"The pretrained network {safe(str(options['backbone']))}{trained}, which makes embeddings of photos, and "
+        f"{head}. What the network was pretrained on, with its gaps and its license, is part of this model."
     )
 
 
