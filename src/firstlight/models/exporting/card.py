@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight.errors import ArgumentError, FirstlightError, RunError, require
+from firstlight.models.checkpoint import EMBEDDED
 from firstlight.models.exporting.card_description import class_list, description, name_of, preprocessing, training
 from firstlight.models.exporting.card_evaluation import evaluation, limitations
 from firstlight.runs.evidence_file import read_evidence
@@ -62,6 +63,7 @@ def card(
 
 def _text(run: Run, rung: RungResult, about: Mapping[str, Any], license: str | None, dataset: str | None) -> str:
     evidence = read_evidence(run)
+    extra = "photos" if rung.model.config["kind"] == EMBEDDED else "export"
     title = f"{rung.name}: image classification with {len(run.classes):,} classes"
     parts = {
         title: [
@@ -71,7 +73,7 @@ def _text(run: Run, rung: RungResult, about: Mapping[str, Any], license: str | N
         ],
         "How to use": [
             USE,
-            'In a clone: `pip install ".[export]"`. No file of this folder contains code.',
+            f'In a clone: `pip install ".[{extra}]"`. No file of this folder contains code.',
         ],
         "Preprocessing": [preprocessing(about)],
         "Training": list(training(run, rung, evidence)),
