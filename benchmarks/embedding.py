@@ -19,11 +19,12 @@ from statistics import median
 import numpy as np
 
 import firstlight as fl
-from firstlight.data.decoding.decode import decode
+from firstlight.data.decoding.decode import decode, decode_all
+from firstlight.data.decoding.threads import cores, in_order, spans
 from firstlight.data.files import reader
 from firstlight.data.table import Table
 from firstlight.models.pretrained import store
-from firstlight.models.pretrained.backbone import Backbone, backbone
+from firstlight.models.pretrained.backbone import AT_ONCE, Backbone, backbone
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import unit
 
@@ -46,8 +47,18 @@ def rates(table: Table, network: Backbone, images: np.ndarray) -> None:
             path.unlink()
         embeddings(table, network)
 
+    def decoded() -> None:
+        def some(span: range) -> None:
+            files = [read(key) for key in table.keys[span.start : span.stop]]
+            for image in decode_all(files, least=network.least):
+                network.preprocessing.shaped(image)
+
+        list(in_order(some, spans(len(table), AT_ONCE), cores()))
+
+    read = reader(table)
     contenders = {
         "network alone": lambda: network.embed(images),
+        "decoding alone": decoded,
         "first run": first,
         "second run": lambda: embeddings(table, network),
     }
@@ -57,7 +68,9 @@ def rates(table: Table, network: Backbone, images: np.ndarray) -> None:
     for name in contenders:
         clock, processor = (median(one[name][part] for one in rounds) for part in (0, 1))
         ratio = median(one["network alone"][0] / one[name][0] for one in rounds)
-        print(f"{name:14} {len(table) / clock:10.1f} images/s {len(table) / processor:10.1f} per CPU s {ratio:8.2f}")
+        print(f"{name:15} {len(table) / clock:10.1f} images/s {len(table) / processor:10.1f} per CPU s {ratio:8.2f}")
+    both = median((one["network alone"][0] + one["decoding alone"][0]) / one["first run"][0] for one in rounds)
+    print(f"The first run takes {1 / both:.2f} times as long as decoding and network one after the other.")
 
 
 def tolerance(table: Table, network: Backbone) -> None:
