@@ -306,6 +306,23 @@ def test_a_store_that_cannot_be_used_costs_time_only(
     assert 12 == computed.count
 
 
+def test_the_cache_lists_and_clears_embeddings_and_drops_those_that_nobody_reads(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    """Its own files only, after 30 days."""
+    table = fl.scan(photos(tmp_path / "photos"))
+    embeddings(table, TINY)
+    (one,) = store.saved()
+    (store.folder() / "notes.txt").write_text("mine")
+    old = store.folder() / "old-1.sqlite"
+    shutil.copy(one.path, old)
+    os.utime(old, (0, 0))
+    embeddings(table, TINY)
+    assert [one.path] == [each.path for each in store.saved()]
+    assert 1 == store.clear()[0] and [] == store.saved()
+    assert "mine" == (store.folder() / "notes.txt").read_text()
+
+
 def test_a_file_that_has_gone_is_named(tmp_path: Path, own_cache: Path) -> None:
     table = fl.scan(photos(tmp_path / "photos"))
     (tmp_path / "photos" / "train" / "fine" / "0.jpg").unlink()

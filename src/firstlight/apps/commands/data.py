@@ -131,20 +131,26 @@ def cache(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show or clear the cache of decoded images."""
+    """Show or clear the cache: decoded images, and embeddings and weights of pretrained networks."""
     from firstlight.data.decoding import cache as decoded
+    from firstlight.models.pretrained import store
 
     entry = partial(plural, one="entry", several="entries")
     if clear:
-        count, size = decoded.clear()
+        count, size = (sum(pair) for pair in zip(decoded.clear(), store.clear(), strict=True))
         print_json({"deleted": count, "bytes": size}) if as_json else say(f"{entry(count)}, {size:,} bytes deleted")
         return
-    entries = decoded.entries()
+    entries, more = decoded.entries(), store.saved()
     if as_json:
-        print_json(
-            [{"path": str(one.path), "root": one.root, "images": one.images, "bytes": one.bytes} for one in entries]
-        )
+        listed = [
+            {"path": str(one.path), "root": one.root, "images": one.images, "bytes": one.bytes} for one in entries
+        ]
+        print_json(listed + [{"path": str(one.path), "root": "", "images": 0, "bytes": one.bytes} for one in more])
         return
     for one in entries:
         say(f"{one.bytes:>15,} bytes  {one.images:>9,} images  {one.root}")
-    say(f"{sum(one.bytes for one in entries):>15,} bytes in {entry(len(entries))} in {decoded.folder()}")
+    for file in more:
+        what = "embeddings" if file.path.suffix == ".sqlite" else "weights"
+        say(f"{file.bytes:>15,} bytes  {what:>16}  {file.path.name}")
+    size = sum(one.bytes for one in entries) + sum(one.bytes for one in more)
+    say(f"{size:>15,} bytes in {entry(len(entries) + len(more))} in {decoded.folder().parent}")

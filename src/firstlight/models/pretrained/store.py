@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ import numpy as np
 
 from firstlight.data.decoding import cache
 from firstlight.data.table import Table
+from firstlight.locks import DAY
+from firstlight.models.pretrained.packaged import folder as weights_folder
 
 PATIENCE = 30.0  # seconds to wait while another process writes
 AT_ONCE = 500  # keys of one query; SQLite takes 999 in its oldest builds
@@ -89,6 +93,54 @@ def folder() -> Path:
     return cache.folder().with_name("embeddings")
 
 
+class Saved(NamedTuple):
+    """A file of the cache of pretrained rungs: the embeddings of one backbone, or the weights of one.
+
+    Attributes:
+        path: of the file.
+        bytes: its size.
+    """
+
+    path: Path
+    bytes: int
+
+
+def saved() -> list[Saved]:
+    """The files of embeddings and weights in the cache; nothing else in its folders is listed.
+
+    Example:
+        >>> all(one.bytes > 0 for one in saved())
+        True
+    """
+    found = []
+    for place, ending in ((folder(), ".sqlite"), (weights_folder(), ".safetensors")):
+        with contextlib.suppress(OSError):
+            found += [Saved(path, path.stat().st_size) for path in sorted(place.iterdir()) if path.suffix == ending]
+    return found
+
+
+def clear() -> tuple[int, int]:
+    """Removes these files; they are made again when they are needed.
+
+    Returns:
+        How many were removed, and how many bytes became free.
+    """
+    count = freed = 0
+    for one in saved():
+        with contextlib.suppress(OSError):
+            one.path.unlink()
+            count, freed = count + 1, freed + one.bytes
+    return count, freed
+
+
+def _remove_unused(now: float) -> None:
+    """Removes embeddings that nobody read for 30 days, as the cache of decoded images does."""
+    for one in saved():
+        with contextlib.suppress(OSError):
+            if one.path.suffix == ".sqlite" and now - one.path.stat().st_mtime > cache.UNUSED_DAYS * DAY:
+                one.path.unlink()
+
+
 @contextlib.contextmanager
 def opened(key: str | None) -> Iterator[Store]:
     """The store of a backbone's embeddings; an empty one that saves nothing for None, or if its file cannot be used."""
@@ -108,6 +160,8 @@ def _connected(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False)
             connection.executescript(TABLES)
+            os.utime(path)
+            _remove_unused(time.time())
             return connection
         except sqlite3.OperationalError:  # locked or not to be written
             break
