@@ -209,8 +209,8 @@ def climb(
             ladder = ladder_for(pixels, effort)
             _check(ladder, effort, given, seeds)
         backbone = backbone_for(ladder.rungs, name)
-        for sentence in filter(None, (ladder.reason, described(backbone), ladder.remark)):
-            report(Step("climbing", 0, len(ladder.rungs), "rungs", sentence))
+        if remark := " ".join(filter(None, (ladder.reason, described(backbone), ladder.remark))):
+            report(Step("climbing", 0, len(ladder.rungs), "rungs", remark))
         table = table_of(source)
         steps = Climb(
             pixels=pixels,
