@@ -363,6 +363,7 @@ def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> No
     assert np.array_equal(several.scores, run["embed-linear"].predictions.scores)
     (why, *_) = fl.explain(best, fl.load(fl.scan(folder), size=32), split="validation", count=2)
     assert why.exact and abs(why.remainder) < 1e-5 * max(1.0, abs(why.difference))
+    assert ("bias for any image" in str(why)) == (why.baseline != 0)
     assert why.neighbours and why.neighbours[0].key.startswith("train/")
     evidence = read_evidence(restored)
     assert evidence is not None and evidence.image_map is not None

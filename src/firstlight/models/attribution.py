@@ -15,8 +15,8 @@ class Attribution:
     Attributes:
         maps: (n, H, W) float64, positive where a pixel supports the first class of the pair.
         methods: (n,) how each map was computed, without a full stop.
-        exact: (n,) bool, whether the map sums to the difference of the scores, up to rounding.
-        baseline: (n,) float64, the part of the difference that no pixel adds: a bias; 0 for exact maps.
+        exact: (n,) bool, whether map and baseline sum to the difference of the scores, up to rounding.
+        baseline: (n,) float64, the part of the difference that no pixel adds: a bias.
         occlusion: (n, H, W) float64, by how much the difference falls when the pixel is hidden; or None.
         distances: (n, K) float64, NaN for a class without training images; or None.
         scores: (n, K) float64, the scores with more digits than `Model.scores` returns; or None.

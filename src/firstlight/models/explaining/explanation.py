@@ -37,9 +37,9 @@ class Explanation(Shown):
         distances: (K,) float64 for centroid and ink, NaN for a class without training images; else None.
         map: (H, W) float64; a positive pixel supports ``predicted``, a negative one ``against``.
         baseline: the part of the difference that is there for any image: for integrated gradients the difference of
-            the flat image where they start; else 0.
+            the flat image where they start; for class-activation maps the bias; else 0.
         method: how the map was computed, in words.
-        exact: whether the map sums to the difference, up to rounding.
+        exact: whether baseline and map sum to the difference, up to rounding.
         occlusion: (H, W) float64, for networks: by how much the difference falls when the pixel is hidden; or None.
         neighbours: the nearest training images, the nearest first: key, distance, class.
         searched: which training images were searched, and by which distance, in words.
@@ -129,7 +129,8 @@ class Explanation(Shown):
         positive, negative = self.map.clip(min=0).sum(), self.map.clip(max=0).sum()
         pixels = f"{self.map.size:,} pixels: {positive:+.3g} for {self.predicted}, {negative:+.3g} for {self.against}"
         if self.exact:
-            return f"{head}; {difference} is the sum of the {pixels}"
+            bias = f"{_rounded(self.baseline)}, the bias for any image, and " if self.baseline else ""
+            return f"{head}; {difference} is the sum of {bias}the {pixels}"
         return (
             f"{head}; of {difference}, {_rounded(self.baseline)} is the bias for any image; this image adds "
             f"{_rounded(float(self.map.sum()))}, the sum of the {pixels} (completeness error {self.remainder:.2g})"
