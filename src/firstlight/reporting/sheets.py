@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAIRS = 12  # of classes whose mean differences are drawn
 TILE = 1.5  # inches, the largest side of an image in a sheet
+DETAIL_PX = 256  # the same of images that are looked at closely, two in a row
 TILE_PX = 64  # from which larger images are made smaller, since a page shows no more
 SAMPLE_PX = 32  # the same for samples, of which there are many
 LINE = 0.17  # inches, the height of a line of 9 pt
@@ -164,7 +165,7 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
     checked(images=images, maps=maps, titles=titles)
     sums = maps.reshape(len(maps), -1).sum(axis=1).tolist()
     sums_text = [f"{title}: sum {total:.4g}" for title, total in zip(titles, sums, strict=True)]
-    plain, small = _colored(_small(images)), _small(maps)
+    plain, small = _colored(_small(images, DETAIL_PX)), _small(maps, DETAIL_PX)
 
     def tiles(theme: Theme) -> np.ndarray:
         most = np.abs(small).max(axis=(1, 2), keepdims=True)
