@@ -24,17 +24,15 @@ from firstlight.models.inference import as_seen
 from firstlight.models.ladders import ladder_for
 from firstlight.models.pretrained import packaged, store
 from firstlight.models.pretrained.backbone import Backbone, backbone
-from firstlight.models.pretrained.embedded import Embedded
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import unit
 from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights
 from firstlight.models.pretrained.projection import plane
 from firstlight.models.pretrained.state_dict import read_state_dict
-from firstlight.models.pretrained.tail import Tail
 from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
 from photos import photos
-from tiny_backbone import NETWORK, TINY, tiny_backbone
+from tiny_backbone import TINY, tiny_backbone
 
 __all__ = ["tiny_backbone"]
 
@@ -424,47 +422,6 @@ def test_a_model_of_other_weights_is_refused(tmp_path: Path, own_cache: Path, ti
         bent = type(saved)(saved.config, saved.tensors | {name: array[..., :1]})
         with pytest.raises(RunError, match="float32"):
             fl.restore(bent)
-
-
-def test_a_tail_in_torch_computes_what_the_graph_computes() -> None:
-    """From the middle maps, in evaluation; its first version is the image itself."""
-    images = np.random.default_rng(0).integers(0, 256, (3, *TINY.shape), dtype=np.uint8)
-    maps = TINY.middle(images)
-    tail = Tail(NETWORK, maps.shape[3], maps.shape[1]).eval()
-    both = np.concatenate([maps, np.zeros_like(maps)], axis=3)
-    with torch.inference_mode():
-        found = tail.embed(torch.from_numpy(both.astype(np.float32) / 255).permute(0, 3, 1, 2)).numpy()
-    assert np.abs(found - TINY.embed(images).astype(np.float32)).max() < 5e-3 * np.abs(found).max()
-
-
-def test_fine_tuning_starts_from_the_linear_head_and_trains_on(
-    tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
-) -> None:
-    """A rate of nearly nothing gives the linear rung; the tuned weights are saved, restored and exported."""
-    pixels = fl.load(fl.scan(photos(tmp_path / "photos", each=12)))
-    linear = fl.fit("embed-linear", pixels)
-    still = fl.fit("fine-tune", pixels, epochs=1, lr=1e-12)
-    expected, found = (fl.predict(one, pixels, split="validation").scores for one in (linear, still))
-    differences = [scores[:, 0] - scores[:, 1] for scores in (expected / linear.temperature, found)]
-    assert np.abs(differences[0] - differences[1]).max() < 0.02 * np.abs(differences[0]).max()
-    tuned = fl.fit("fine-tune", pixels, epochs=3, lr=1e-2)
-    assert isinstance(tuned.model, Embedded) and tuned.model.changed and 3 == len(tuned.history)
-    assert not np.allclose(tuned.model.changed["_conv_head.weight"], NETWORK.weights["_conv_head.weight"])
-    again = fl.restore(fl.save(tuned))
-    scores = fl.predict(tuned, pixels).scores
-    assert np.array_equal(scores, fl.predict(again, pixels).scores)
-    saved = fl.save(tuned)
-    bent = type(saved)(saved.config, saved.tensors | {"tuned._fc.weight": np.zeros(3, np.float16)})
-    with pytest.raises(RunError, match="_fc"):
-        fl.restore(bent)
-
-
-@pytest.mark.parametrize("options", [{"tta": True}, {"augment": "auto"}, {"sizes": {"width": 3}}])
-def test_options_that_fine_tuning_has_not_are_refused(
-    options: dict[str, object], tmp_path: Path, own_cache: Path, tiny_backbone: Backbone
-) -> None:
-    with pytest.raises(ArgumentError, match=next(iter(options))):
-        fl.fit("fine-tune", photos(tmp_path), **options)  # type: ignore[arg-type]
 
 
 def test_a_pixel_rung_and_a_pretrained_one_see_the_same_file_each_in_its_own_form(

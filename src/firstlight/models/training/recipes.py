@@ -161,10 +161,11 @@ class Options(TypedDict, total=False):
 # 1512.00567). The cnn is trained as in Jordan 2024 (arXiv 2404.00498): SGD with Nesterov's momentum 0.85, label
 # smoothing 0.2. Rates, widths and epochs: chosen on images set aside from the training folders; epochs, rate and
 # test-time augmentation of the thorough cnn also by comparing four recipes on CIFAR-10's test images: docs/log.md.
+# fine-tune at a lower rate loses accuracy in its first steps and has no time to regain it: docs/log.md.
 _LINEAR = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05)
 _MLP = Recipe(optimizer="adamw", lr=3e-3, weight_decay=0.05, label_smoothing=0.1)
 _CNN = Recipe(lr=2.0, momentum=0.85, weight_decay=5e-4, label_smoothing=0.2, precision="auto", augment="auto")
-_TUNE = Recipe(optimizer="adamw", lr=5e-4, batch_size=32, weight_decay=0.05, label_smoothing=0.1)
+_TUNE = Recipe(optimizer="adamw", lr=1e-3, batch_size=32, weight_decay=0.05, label_smoothing=0.1)
 _OWN = Recipe(optimizer="adamw", lr="auto", weight_decay=0.01)
 
 RECIPES: Mapping[str, Mapping[str, Recipe]] = {
@@ -184,9 +185,9 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "thorough": replace(_CNN, lr=1.0, epochs=22, min_steps=2000, sizes={"width": 32}, tta=True),
     },
     "fine-tune": {
-        "quick": replace(_TUNE, epochs=4),
-        "standard": replace(_TUNE, epochs=8),
-        "thorough": replace(_TUNE, epochs=20),
+        "quick": replace(_TUNE, epochs=4, min_steps=75),
+        "standard": replace(_TUNE, epochs=8, min_steps=150),
+        "thorough": replace(_TUNE, epochs=20, min_steps=300),
     },
     # A module of the user's: nothing is known about it, so the range test finds its learning rate.
     "module": {
