@@ -37,7 +37,7 @@ CHAPTER = "mnist_sample"
 SECONDS = 300  # a cell may take
 ROW = re.compile(r"^.*\S {2,}\S.*", re.MULTILINE)
 PHONE = 48  # characters of an output that a small screen shows side by side
-TO_PAGE = re.compile(r"\]\((\d-[a-z-]+)\.md\)")
+TO_PAGE = re.compile(r"\]\((\d+-[a-z-]+)\.md\)")
 TO_REST = re.compile(r"\[([^\]]*)\]\(\.\./([a-z/-]+\.md)\)")  # a notebook has no such file next to it
 
 # A cell that does not begin the page is left out of it, or only its code is.
@@ -45,8 +45,8 @@ TAGS = {"remove_cell_tags": ["remove-cell"], "remove_input_tags": ["hide-input"]
 
 
 def pages() -> list[Path]:
-    """The nine pages in their order, and at the end the one that leads to them."""
-    return sorted(LESSON.glob("*.md"))
+    """The pages in their order, and at the end the one that leads to them."""
+    return sorted(LESSON.glob("*.md"), key=lambda path: (path.stem.partition("-")[0].rjust(2), path.stem))
 
 
 def images() -> str:
@@ -90,11 +90,13 @@ def _digest(data: bytes, size: int = 16) -> str:
 
 
 def _key(path: Path, images: str) -> str:
-    """Of all that what a page gives out depends on."""
+    """Of all that what a page gives out depends on; the dataset only where the page has one."""
+    page = path.read_bytes()
+    has_images = f'fl.get("{EMBEDDED}")'.encode() in page
     parts = [
-        path.read_bytes(),
+        page,
         Path(__file__).read_bytes(),
-        f"{images} {data_folder()} {sys.version}".encode(),
+        f"{images if has_images else ''} {data_folder()} {sys.version}".encode(),
         _code(),
     ]
     return _digest(b"".join(_digest(part).encode() for part in parts))
