@@ -167,12 +167,14 @@ def explanation_maps(images: np.ndarray, maps: np.ndarray, titles: Sequence[str]
     sums_text = [f"{title}: sum {total:.4g}" for title, total in zip(titles, sums, strict=True)]
     plain, small = _colored(_small(images, DETAIL_PX)), _small(maps, DETAIL_PX)
 
+    strength = 0.7 if plain.shape[1] > TILE_PX else 1.0  # so that what a photo shows stays visible
+
     def tiles(theme: Theme) -> np.ndarray:
         most = np.abs(small).max(axis=(1, 2), keepdims=True)
         share = np.abs(small) / np.where(most, most, 1)
         shadow = _rgb(theme.surface) + SHADOW * (plain[..., :3].mean(axis=-1, keepdims=True) - _rgb(theme.surface))
         color = np.where(small[..., None] < 0, _rgb(theme.signed[0]), _rgb(theme.signed[2]))
-        over = shadow + share[..., None] * (color - shadow)
+        over = shadow + strength * share[..., None] * (color - shadow)
         over = np.concatenate([over, np.full((*over.shape[:3], 1), 255)], axis=-1)
         return np.stack([plain, np.rint(over).astype(np.uint8)], axis=1).reshape(-1, *plain.shape[1:])
 
