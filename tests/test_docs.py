@@ -53,7 +53,7 @@ def test_the_python_of_the_readme_runs(
 def test_the_readme_has_python_and_commands() -> None:
     """The test above has something to run."""
     assert 1 == len(blocks("python"))
-    assert 3 == len(blocks("console"))
+    assert 4 == len(blocks("console"))
 
 
 @pytest.mark.parametrize("line", [line[2:] for block in blocks("console") for line in block.splitlines()])
