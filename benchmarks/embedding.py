@@ -24,7 +24,8 @@ from firstlight.data.decoding.threads import cores, in_order, spans
 from firstlight.data.files import reader
 from firstlight.data.table import Table
 from firstlight.models.pretrained import store
-from firstlight.models.pretrained.backbone import AT_ONCE, Backbone, backbone
+from firstlight.models.pretrained.backbone import AT_ONCE, Backbone
+from firstlight.models.pretrained.backbones import backbone
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import unit
 

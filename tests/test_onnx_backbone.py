@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 import firstlight as fl
 from firstlight.data.decoding.resize import to_shape
 from firstlight.errors import ArgumentError, DataError, RunError
-from firstlight.models.pretrained.backbone import backbone, described
+from firstlight.models.pretrained.backbone import described
+from firstlight.models.pretrained.backbones import backbone
 from photos import photos
 
 SIDE = 8

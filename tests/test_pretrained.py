@@ -23,7 +23,8 @@ from firstlight.errors import ArgumentError, DataError, MissingExtraError, RunEr
 from firstlight.models.inference import as_seen
 from firstlight.models.ladders import ladder_for
 from firstlight.models.pretrained import packaged, store
-from firstlight.models.pretrained.backbone import Backbone, backbone
+from firstlight.models.pretrained.backbone import Backbone
+from firstlight.models.pretrained.backbones import backbone
 from firstlight.models.pretrained.embeddings import embeddings
 from firstlight.models.pretrained.heads import unit
 from firstlight.models.pretrained.packaged import PACKAGED, packaged_weights

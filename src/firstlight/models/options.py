@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from firstlight.data.decoding.loading import Loading, LoadingOptions
 from firstlight.data.pixels import Pixels, loading_of
 from firstlight.errors import ArgumentError
-from firstlight.models.pretrained.backbone import DEFAULT, Backbone, backbone
+from firstlight.models.pretrained.backbone import Backbone
+from firstlight.models.pretrained.backbones import DEFAULT, backbone
 from firstlight.models.rungs import Rung, centroid_name, named, own
 from firstlight.models.training.recipes import RECIPES, Options, recipe_for
 from firstlight.seeds import seed_of

@@ -6,7 +6,8 @@ import numpy as np
 
 from firstlight.models.exporting.scores import Scores
 from firstlight.models.graphs.values import Value
-from firstlight.models.pretrained.backbone import backbone, tuned
+from firstlight.models.pretrained.backbone import tuned
+from firstlight.models.pretrained.backbones import backbone
 from firstlight.models.pretrained.embedded import TUNED
 from firstlight.runs.tensors import SavedModel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,20 +13,17 @@ import numpy as np
 
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.data.decoding.threads import cores, in_order, spans
-from firstlight.errors import ArgumentError, require
+from firstlight.errors import require
 from firstlight.models.graphs.builder import GraphBuilder
 from firstlight.models.graphs.values import Value
 from firstlight.models.pretrained import efficientnet
-from firstlight.models.pretrained.packaged import PACKAGED, digest_of, packaged_weights
-from firstlight.wording import choose
+from firstlight.models.pretrained.packaged import digest_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 VERSION = 1  # counted up whenever the same images and weights would give other embeddings
 AT_ONCE = 8  # images of a batch: more take longer each (docs/log.md)
-ARCHITECTURES = {"efficientnet-lite0": efficientnet.LITE0, "efficientnet-lite2": efficientnet.LITE2}
-DEFAULT = "efficientnet-lite0"
 OVERSIZED = 2  # times the size that a backbone takes
 PERMISSIVE = ("apache", "mit", "bsd")
 
@@ -66,7 +63,7 @@ class Backbone:
     """A pretrained network without its last layer.
 
     Attributes:
-        name: as `backbone` takes it.
+        name: as `firstlight.models.pretrained.backbones.backbone` takes it.
         digest: of its weights, in hexadecimal.
         preprocessing: what an image goes through first.
         dimensions: D, the number of values of an embedding.
@@ -178,44 +175,3 @@ def tuned(base: Backbone, changed: Mapping[str, np.ndarray]) -> Backbone:
     assert base.network is not None
     network = EfficientNet(base.network.architecture, {**base.network.weights, **changed})
     return replace(base, digest=digest_of(network.weights), features=network.features, network=network, lasting=False)
-
-
-@cache
-def backbone(name: str = DEFAULT) -> Backbone:
-    """The backbone of a name.
-
-    Args:
-        name: ``"efficientnet-lite0"``, whose weights are a package of the extra ``photos``;
-            ``"efficientnet-lite2"``, with a package of its own; or an ONNX file or folder, as `onnx_backbone` takes it.
-
-    Raises:
-        ArgumentError: where there is no such backbone.
-        DataError: where its weights are not those that were published.
-        MissingExtraError: where its package is not installed.
-    """
-    if name not in PACKAGED:
-        path = Path(name)
-        if path.exists():
-            from firstlight.models.pretrained.onnx_backbone import onnx_backbone
-
-            return onnx_backbone(path)
-        if "/" in name and not name.startswith((".", "/")) and name.count("/") == 1:
-            folder = name.split("/")[1]
-            raise ArgumentError(
-                f"There is no file or folder {name!r}; if it is a model of the Hugging Face hub with an ONNX file, "
-                f"download it with: hf download {name} --local-dir {folder}, and pass {folder} (behind a proxy, set "
-                "HTTPS_PROXY first)."
-            )
-        raise ArgumentError(f"There is no backbone {name!r}; {choose(name, PACKAGED)}, or pass an ONNX file or folder.")
-    weights, architecture = packaged_weights(name), ARCHITECTURES[name]
-    network = EfficientNet(architecture, weights.arrays)
-    return Backbone(
-        name=name,
-        digest=weights.digest,
-        preprocessing=Preprocessing((architecture.side, architecture.side), "rgb", "crop"),
-        dimensions=len(weights.arrays["_bn1.weight"]),
-        license=PACKAGED[name].license,
-        bytes=sum(array.nbytes for array in weights.arrays.values()),
-        features=network.features,
-        network=network,
-    )

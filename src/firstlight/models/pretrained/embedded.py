@@ -14,7 +14,8 @@ from firstlight.data.table import Table
 from firstlight.errors import RunError
 from firstlight.models.attribution import Attribution
 from firstlight.models.classifier import Model, SearchSpace
-from firstlight.models.pretrained.backbone import Backbone, backbone, tuned
+from firstlight.models.pretrained.backbone import Backbone, tuned
+from firstlight.models.pretrained.backbones import backbone
 from firstlight.models.pretrained.embeddings import embeddings, try_embeddings
 from firstlight.models.pretrained.heads import Head, unit
 
