@@ -25,7 +25,6 @@ from firstlight.seeds import seed_of
 TELLS, SURELY = 0.95, 0.75  # balanced accuracy and its lower end from which one number counts as revealing a class
 LEAST = 20  # images of a class, below which its statistics mean nothing
 PURE = 0.99  # share of the images in the most frequent class of their prefix, from which names count as revealing it
-UNCHECKED = "Labels were not checked; firstlight audit --labels checks them by cross-validation."
 
 
 def audit(data: Any, *, labels: bool = False, seed: int = 0, progress: Progress = None) -> Findings:
@@ -68,13 +67,10 @@ def _audited(table: Table, *, labels: bool, seed: int, report: Report) -> Findin
         *_shortcuts(table, facts, seed),
         *_telling_names(table),
     ]
-    remarks = duplicates.remarks
-    if not labels:
-        return Findings(tuple(found), len(table), (*remarks, UNCHECKED))
-    from firstlight.models.auditing.labels import check_labels
+    from firstlight.models.auditing.seen import seen_findings
 
-    checked = check_labels(table, facts, duplicates.together, seed=seed, report=report)
-    return Findings((*found, *checked.found), len(table), (*remarks, *checked.remarks), checked.candidates)
+    seen = seen_findings(table, facts, duplicates, labels=labels, seed=seed, report=report)
+    return Findings((*found, *seen.found), len(table), (*duplicates.remarks, *seen.remarks), seen.candidates)
 
 
 def _shortcuts(table: Table, facts: Facts, seed: int) -> list[Finding]:

@@ -49,6 +49,10 @@ class Inputs:
         """Those of a mask or of row numbers."""
         return replace(self, table=self.table.select(rows), values=self.values[rows], together=self.together[rows])
 
+    def kept_together(self, together: np.ndarray) -> Inputs:
+        """With (N,) other numbers of what must be in one fold."""
+        return replace(self, together=together)
+
 
 def crossfit(
     data: Any, *, rung: str | None = None, folds: int = FOLDS, seed: int = 0, progress: Progress = None

@@ -15,7 +15,7 @@ from firstlight.wording import plural
 
 Groups = list[np.ndarray]
 TRAIN = SPLITS.index("train")
-NEAR = ("FL202", "FL204", "FL206")  # codes of similar, not equal, images
+NEAR = ("FL202", "FL204", "FL206", "FL209")  # codes of similar, not equal, images
 SHOWN = 6  # keys of a group that an example names
 
 
@@ -45,7 +45,7 @@ def duplicate_findings(
         readable: (N,) bool.
     """
     equal = groups_of(equal_pairs(digests), len(table))
-    found = _findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte,")
+    found = copy_findings(table, equal, ("FL201", "FL203", "FL205"), "the same, byte for byte,")
     once = readable.copy()  # equal files are one image; the first stands for all
     for group in equal:
         once[group[1:]] = False
@@ -60,7 +60,7 @@ def duplicate_findings(
     only = similar.mirrored & ~np.isin(codes, codes[~similar.mirrored])  # a symmetric image is no mirrored one
     turned = np.bincount(similar.pairs[only].ravel(), minlength=len(table)) > 0
     leaked = {key for one in found if one.code == "FL201" for key in one.keys}
-    found += _findings(
+    found += copy_findings(
         table,
         whole,
         ("FL202", "FL204", "FL206"),
@@ -117,7 +117,7 @@ def groups_of(pairs: np.ndarray, count: int) -> Groups:
     return np.split(rows, starts) if len(rows) else []
 
 
-def _findings(
+def copy_findings(
     table: Table,
     groups: Groups,
     codes: tuple[str, str, str],

@@ -31,6 +31,9 @@ CODES: Mapping[str, tuple[str, str]] = {
     "FL204": ("warning", "nearly the same image in two classes"),
     "FL205": ("note", "the same image twice in a class and split"),
     "FL206": ("note", "nearly the same image twice in a class and split"),
+    "FL207": ("error", "a crop or a turned copy in two splits"),
+    "FL208": ("warning", "a crop or a turned copy in two classes"),
+    "FL209": ("note", "a crop or a turned copy in a class and split"),
     "FL301": ("error", "images that cannot be read"),
     "FL302": ("note", "images with an EXIF orientation other than upright"),
     "FL303": ("note", "images with palettes, transparency, 16 bits or CMYK"),
@@ -49,7 +52,9 @@ CODES: Mapping[str, tuple[str, str]] = {
     "FL501": ("warning", "one number alone separates a class from the others"),
     "FL502": ("note", "file names or their order give the class away"),
     "FL503": ("warning", "likely label errors"),
+    "FL504": ("note", "images unlike all others"),
 }
+LEAKS = ("FL201", "FL202", "FL207")  # whose keys are images outside the training split that are also in it
 EXAMPLES = 10  # groups of keys that a finding shows
 
 
@@ -64,7 +69,7 @@ class Finding:
         advice: what to do, one sentence.
         examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
         facts: numbers for machines, JSON values only.
-        keys: the keys of all images concerned, where other modules need them (of FL201 and FL202 those
+        keys: the keys of all images concerned, where other modules need them (of FL201, FL202 and FL207 those
             outside the training split); else empty.
 
     Example:
@@ -164,8 +169,10 @@ class Findings(Shown, Sequence[Finding]):
 
     @property
     def leaked(self) -> tuple[str, ...]:
-        """The keys outside the training split whose image, or nearly the same, is also inside it."""
-        return tuple(dict.fromkeys(key for one in self.found if one.code in ("FL201", "FL202") for key in one.keys))
+        """The keys outside the training split whose image, or nearly the same, or a part of it, is also inside it."""
+        return tuple(
+            dict.fromkeys(key for one in self.found if one.code in ("FL201", "FL202", "FL207") for key in one.keys)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
@@ -48,8 +48,10 @@ class LabelCheck:
     candidates: tuple[LabelCandidate, ...] = ()
 
 
-def check_labels(table: Table, facts: Facts, together: np.ndarray, *, seed: int, report: Report) -> LabelCheck:
-    """Checks the labels of all readable images, whatever their split.
+def inputs_for(
+    table: Table, facts: Facts, together: np.ndarray, report: Report
+) -> tuple[Inputs, tuple[str, ...], list[str]]:
+    """What the labels of all readable images are checked by, whatever their split.
 
     Photos are judged by a linear model on the embeddings of a pretrained network, which finds more in less time
     (docs/log.md); other images by their pixels.
@@ -58,27 +60,39 @@ def check_labels(table: Table, facts: Facts, together: np.ndarray, *, seed: int,
         table: N rows.
         facts: of the same rows.
         together: (N,), the same number for images that must be in one fold, as copies of each other.
-        seed: of folds and training.
-        report: gets the steps of the embedding and of the cross-validation.
+        report: gets the steps of decoding and embedding.
+
+    Returns:
+        The inputs of the rungs; the names of these; and remarks, a sentence each.
     """
-    started = time.perf_counter()
-    remarks: list[str] = []
+    remarks = []
+    photos = _photos(table, facts)
+    if photos:
+        try:
+            refuse_missing(named(PHOTO_RUNGS))
+        except MissingExtraError as error:
+            photos, remarks = False, [f"The images are photos, whose labels a pretrained rung checks best. {error}"]
+    data = table.select(facts.readable) if photos else load(table, loading=loading_for(facts), progress=report)
+    names = PHOTO_RUNGS if photos else PIXEL_RUNGS if find_spec("torch") else PIXEL_RUNGS[:1]
+    inputs = inputs_of(data, named(names)[0], report)
+    return inputs.kept_together(_numbers(together, table, inputs.table)), names, remarks
+
+
+def check_labels(inputs: Inputs, names: Sequence[str], *, seed: int, started: float, report: Report) -> LabelCheck:
+    """Checks the labels by cross-validation.
+
+    Args:
+        inputs: of the images.
+        names: of the rungs, the fastest first; a later one is not tried where an earlier makes next to no mistake.
+        seed: of folds and training.
+        started: by `time.perf_counter`, when the work for it began.
+        report: gets the steps of the cross-validation.
+    """
     try:
-        photos = _photos(table, facts)
-        if photos:
-            try:
-                refuse_missing(named(PHOTO_RUNGS))
-            except MissingExtraError as error:
-                photos, remarks = False, [f"The images are photos, whose labels a pretrained rung checks best. {error}"]
-        data = table.select(facts.readable) if photos else load(table, loading=loading_for(facts), progress=report)
-        names = PHOTO_RUNGS if photos else PIXEL_RUNGS if find_spec("torch") else PIXEL_RUNGS[:1]
-        inputs = inputs_of(data, named(names)[0], report)
-        inputs = replace(inputs, together=_numbers(together, table, inputs.table))
         tried = _tried(inputs, names, seed, report)
     except ArgumentError as error:
-        return LabelCheck(remarks=(*remarks, f"Labels were not checked. {error}"))
-    checked = check_of(tried, inputs.table, seconds=time.perf_counter() - started)
-    return LabelCheck(checked.found, (*remarks, *checked.remarks), checked.candidates)
+        return LabelCheck(remarks=(f"Labels were not checked. {error}",))
+    return check_of(tried, inputs.table, seconds=time.perf_counter() - started)
 
 
 def check_of(tried: Sequence[Predictions], table: Table, *, seconds: float) -> LabelCheck:

@@ -72,6 +72,18 @@ def try_embeddings(table: Table, backbone: Backbone) -> Tried:
     return _of_files(table, None, backbone, None, strict=False)
 
 
+def saved_embeddings(table: Table, backbone: Backbone) -> np.ndarray | None:
+    """The embeddings of images as `embeddings` gives them, where all were computed before; else None."""
+    stamps = [stamp for stamp in stamps_of(table) if stamp is not None]
+    if not len(stamps) == len(table) > 0:
+        return None
+    with opened(backbone.key) as store:
+        if not store.by_stamp(stamps[:1]):
+            return None
+        known = store.by_stamp(stamps)
+    return np.stack([known[stamp] for stamp in stamps]) if all(stamp in known for stamp in stamps) else None
+
+
 class _Own(NamedTuple):
     """Pixels in the backbone's own form: the image of row n is ``values[rows[n]]``."""
 
