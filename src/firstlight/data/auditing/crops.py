@@ -10,11 +10,11 @@ SIDE = 32  # px of a thumb
 COARSE, FINE = 8, 24  # px of a window along each side: for a first look, and to judge
 SCALES = (1.0, 0.9, 0.8, 0.7)  # shares of the height and of the width that the first look tries
 STEP = 2.5  # px between its windows
-HALF = 0.5  # a window's narrower share over its wider one, at least: from 16:9 to a square it is 0.56
 SMALLEST = 0.6 * SIDE  # px of a window's side; smaller ones leave too few px to recognise anything
-PROMISING = 0.8  # correlation of the first look from which a window is fitted: the pairs of docs/log.md have 0.84
+PROMISING = 0.8  # correlation of the first look from which the edges of a window are moved
 MOVES = (2.0, 1.0, 0.5, 0.25)  # px by which an edge of a window is moved to fit better
-AT_ONCE = 64  # pairs at a time: 40 MB
+LOOKED_AT_ONCE, MOVED_AT_ONCE = 64, 512  # pairs at a time: 40 MB
+WAYS = ((0, False), (1, False), (0, True), (1, True))  # which of a pair is the part, and whether it is mirrored
 
 
 def fitting(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -37,14 +37,26 @@ def fitting(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         >>> bool(fitting(np.stack([picture, part]), np.array([[0, 1]]))[0] > 0.95)
         True
     """
-    found = np.full(len(pairs), -1, np.float32)
-    for start in range(0, len(pairs), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        first, other = (thumbs[pairs[part, side]].astype(np.float32) for side in (0, 1))
-        for small, large in ((first, other), (other, first)):
-            for image in (small, small[:, :, ::-1]):
-                np.maximum(found[part], _fitted(image, large), out=found[part])
-    return found
+    best = np.full(len(pairs), -1, np.float32)
+    way = np.zeros(len(pairs), np.int64)
+    start = np.zeros((len(pairs), 4), np.float32)
+    for rows in np.split(np.arange(len(pairs)), range(LOOKED_AT_ONCE, len(pairs), LOOKED_AT_ONCE)):
+        for one in range(len(WAYS)):
+            found, windows = _looked(*_sides(thumbs, pairs[rows], one))
+            better = found > best[rows]
+            best[rows[better]], way[rows[better]], start[rows[better]] = found[better], one, windows[better]
+    for one in range(len(WAYS)):
+        promising = np.flatnonzero((way == one) & (best >= PROMISING))
+        for rows in np.split(promising, range(MOVED_AT_ONCE, len(promising), MOVED_AT_ONCE)):
+            best[rows] = _moved(*_sides(thumbs, pairs[rows], one), start[rows])
+    return best
+
+
+def _sides(thumbs: np.ndarray, pairs: np.ndarray, way: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part and the whole of each pair, float32 (n, 32, 32) each."""
+    part, mirrored = WAYS[way]
+    small, large = (thumbs[pairs[:, side]].astype(np.float32) for side in (part, 1 - part))
+    return small[:, :, ::-1] if mirrored else small, large
 
 
 def turned(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -58,8 +70,8 @@ def turned(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         (M,) float32, in [-1, 1].
     """
     found = np.full(len(pairs), -1, np.float32)
-    for start in range(0, len(pairs), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    for start in range(0, len(pairs), MOVED_AT_ONCE):
+        part = slice(start, start + MOVED_AT_ONCE)
         first, other = (_normed(thumbs[pairs[part, side]].astype(np.float32)) for side in (0, 1))
         for image in (first, first[:, :, ::-1]):
             for quarter in (1, 2, 3):
@@ -68,24 +80,17 @@ def turned(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return found
 
 
-def _fitted(small: np.ndarray, large: np.ndarray) -> np.ndarray:
-    """(n,) the best correlation of images (n, 32, 32) with windows of others."""
+def _looked(small: np.ndarray, large: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best correlation of images (n, 32, 32) with windows of others, (n,), and these windows, (n, 4)."""
     windows, grid = _grid()
     whole = _sampled(small, np.tile(np.array([0, 0, SIDE, SIDE], np.float32), (len(small), 1)), COARSE)
     looked = np.einsum("vmk,nkl,wol->nvwmo", grid, large, grid, optimize=True)  # (n, V, V, 8, 8)
     similarity = np.einsum("nvwmo,nmo->nvw", _normed(looked), _normed(whole))
-    sides = windows[:, 1]
-    odd = np.minimum(sides[:, None], sides) < HALF * np.maximum(sides[:, None], sides)
-    similarity[:, odd] = -1
     flat = similarity.reshape(len(small), -1)
     best = flat.argmax(axis=1)
-    found = flat[np.arange(len(flat)), best]
-    rows = np.flatnonzero(found >= PROMISING)
-    if len(rows):
-        down, across = np.divmod(best[rows], len(windows))
-        start = np.concatenate([windows[down], windows[across]], axis=1)[:, [0, 2, 1, 3]]  # top, left, height, width
-        found[rows] = _moved(small[rows], large[rows], start)
-    return found
+    down, across = np.divmod(best, len(windows))
+    chosen = np.concatenate([windows[down], windows[across]], axis=1)[:, [0, 2, 1, 3]]  # top, left, height, width
+    return flat[np.arange(len(flat)), best], chosen
 
 
 def _moved(small: np.ndarray, large: np.ndarray, start: np.ndarray) -> np.ndarray:
