@@ -29,12 +29,20 @@ from firstlight.models.closed_form.centroid import Centroid
 from firstlight.models.closed_form.prototypes import prototypes
 from firstlight.models.closed_form.training_set import TrainingSet
 from firstlight.models.exporting import export as exporting
+from firstlight.models.exporting import pretrained as exported_backbone
 from firstlight.models.exporting.graph import graph
 from firstlight.models.exporting.look import look
 from firstlight.models.exporting.parity import odd_images
 from firstlight.models.exporting.session import InPython, Runtime, Session
+from firstlight.models.graphs.values import Value
+from firstlight.models.pretrained.backbone import Backbone, Features
+from firstlight.models.pretrained.embedded import Embedded
+from firstlight.models.pretrained.heads import Head
 from firstlight.runs.tensors import SavedModel
 from tables import gray_folder, noise
+from tiny_backbone import NETWORK, tiny_backbone
+
+__all__ = ["tiny_backbone"]
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +98,32 @@ def test_every_rung_answers_as_in_python(shape: tuple[int, int, int]) -> None:
             else:
                 np.testing.assert_array_equal(expected.distances, actual.distances)
             np.testing.assert_array_equal(here.ideal(), there.ideal())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_pretrained_rung_answers_as_in_python(
+    centred: bool, silent: bool, tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of images of any size, resized in each way; also where the network finds nothing: its embedding is then 0."""
+    backbone = replace(tiny_backbone, features=_silent, network=None) if silent else tiny_backbone
+    monkeypatch.setattr(exported_backbone, "backbone", lambda name: backbone)
+    random = np.random.default_rng(0)
+    mean, weight, bias = (random.normal(size=size).astype(np.float32) for size in (12, (3, 12), 3))
+    for resize in RESIZES:
+        model = Embedded(backbone, Head(mean, weight * 9, bias, centred))
+        classifier = with_preprocessing(classifier_of(model, backbone.shape, 3, "embed-linear"), resize)
+        here, there = InPython(classifier), runtime(classifier)
+        for images in [noise(2, 64, 64, 3), noise(3, 8, 8, 1), noise(1, 1, 1, 1), noise(1, 5, 90, 1)]:
+            expected, actual = here.answer(images), there.answer(images)
+            np.testing.assert_array_equal(expected.labels, actual.labels)
+            np.testing.assert_array_equal(expected.pixels, actual.pixels)
+            np.testing.assert_allclose(actual.probabilities, expected.probabilities, atol=2e-6)
+
+
+def _silent(images: Value) -> Features:
+    found = NETWORK.features(images)
+    return Features(found.embeddings * 0, None)
 
 
 def test_a_class_without_images_is_never_named() -> None:

@@ -423,6 +423,8 @@ def test_a_model_of_other_weights_is_refused(tmp_path: Path, own_cache: Path, ti
         bent = type(saved)(saved.config, saved.tensors | {name: array[..., :1]})
         with pytest.raises(RunError, match="float32"):
             fl.restore(bent)
+        with pytest.raises(RunError, match="no numbers"):
+            fl.restore(type(saved)(saved.config, saved.tensors | {name: np.full_like(array, np.nan)}))
 
 
 def test_a_pixel_rung_and_a_pretrained_one_see_the_same_file_each_in_its_own_form(

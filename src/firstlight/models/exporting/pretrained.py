@@ -20,12 +20,13 @@ def embedded(pixels: Value, saved: SavedModel) -> Scores:
     found = (tuned(base, changed) if changed else base).features(pixels).embeddings.to(np.float64)
     graph = pixels.graph
     unit = _unit(found) - graph.initializer("mean", tensors["mean"].astype(np.float64))
-    if options["centred"]:
+    if options["centred"] is True:
         unit = _unit(unit)
     products = graph.op("MatMul", unit, graph.initializer("weight", tensors["weight"].T.astype(np.float64)))
     return Scores(products + graph.initializer("bias", tensors["bias"].astype(np.float64)))
 
 
 def _unit(vectors: Value) -> Value:
-    """(N, D) brought to length 1."""
-    return vectors / (vectors * vectors).sum(1, keepdims=True).sqrt()
+    """(N, D) brought to length 1; zeros stay zeros."""
+    lengths = (vectors * vectors).sum(1, keepdims=True).sqrt()
+    return vectors / (lengths > 0).where(lengths, 1)
