@@ -121,7 +121,7 @@ class Embedded(Model):
         there = {name: array.shape for name, array in tensors.items()}
         if there != expected or any(array.dtype != np.float32 for array in tensors.values()):
             raise RunError(f"The model has the tensors {there}; a head has float32 {expected}; fit it anew.")
-        if any(np.isnan(array).any() for array in tensors.values()):
+        if not all(np.isfinite(array).all() for array in tensors.values()):
             raise RunError("The model's head has weights that are no numbers; fit it anew.")
         head = Head(tensors["mean"], tensors["weight"], tensors["bias"], options["centred"] is True)
         if not changed:
