@@ -197,6 +197,7 @@ def climb(
         check_options(effort, given)
     else:
         _check(ladder, effort, given, seeds)
+        backbone_for(ladder.rungs, name)  # a name that is none's is refused before anything is loaded
     if not isinstance(out, str | os.PathLike | Numbered | None):
         raise ArgumentError(f"out={out!r} is no folder; pass the path of the run folder.")
     if out is not None:
