@@ -17,7 +17,7 @@ from firstlight.data.pixels import Pixels
 from firstlight.data.table import Table
 from firstlight.errors import DataError
 from firstlight.models.pretrained.backbone import AT_ONCE, Backbone
-from firstlight.models.pretrained.store import Found, Store, opened, stamps_of
+from firstlight.models.pretrained.store import Found, Store, is_there, opened, stamps_of
 from firstlight.progress import Count
 
 IN_MEMORY = 256  # images in the backbone's form at a time: 38 MB
@@ -76,6 +76,8 @@ def saved_embeddings(table: Table, backbone: Backbone) -> np.ndarray | None:
     """The embeddings of images as `embeddings` gives them, where all were computed before; else None."""
     stamps = [stamp for stamp in stamps_of(table) if stamp is not None]
     if not len(stamps) == len(table) > 0:
+        return None
+    if not is_there(backbone.key):
         return None
     with opened(backbone.key) as store:
         if not store.by_stamp(stamps[:1]):

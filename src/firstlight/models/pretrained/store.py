@@ -141,6 +141,11 @@ def _remove_unused(now: float) -> None:
                 one.path.unlink()
 
 
+def is_there(key: str) -> bool:
+    """Whether there is a store of a backbone's embeddings."""
+    return (folder() / f"{key}.sqlite").is_file()
+
+
 @contextlib.contextmanager
 def opened(key: str | None) -> Iterator[Store]:
     """The store of a backbone's embeddings; an empty one that saves nothing for None, or if its file cannot be used."""
