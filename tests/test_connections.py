@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 import firstlight as fl
+import plain_http
 from firstlight.apps.serving import OncePerMinute
 from firstlight.apps.web import connections
 from firstlight.apps.web.connections import BoundedProtocol, allowed
@@ -59,7 +59,7 @@ def opened(url: str, sent: bytes) -> socket.socket:
 def answered_within(url: str, seconds: float = 1) -> int:
     """The status of a good image's answer, which came in time."""
     before = time.perf_counter()
-    status = httpx.post(f"{url}/api/predict", files={"images": IMAGE}, timeout=20).status_code
+    status = plain_http.post(f"{url}/api/predict", files={"images": IMAGE}, timeout=20).status_code
     assert time.perf_counter() - before < seconds
     return status
 
@@ -81,7 +81,7 @@ def test_more_connections_than_there_may_be_keep_nobody_out(here: str, sent: byt
 @pytest.mark.slow
 def test_a_request_whose_answer_is_awaited_gives_not_way(here: str) -> None:
     """A kept connection is used again after others were closed."""
-    with httpx.Client(base_url=here) as client:
+    with plain_http.Client(base_url=here) as client:
         assert 200 == client.get("/healthz").status_code
         with ExitStack() as stack:
             for _ in range(8):
@@ -154,7 +154,7 @@ def test_half_open_connections_beyond_the_limit_of_files(run: Path) -> None:
         stack.callback(process.kill)
         assert process.stderr is not None
         url = re.findall(r"http://\S+(?=/)", process.stderr.readline())[0]
-        while httpx.get(f"{url}/readyz").status_code != 200:
+        while plain_http.get(f"{url}/readyz").status_code != 200:
             time.sleep(0.05)
         for _ in range(400):
             stack.enter_context(opened(url, b"G"))

@@ -605,7 +605,7 @@ def test_one_image_is_answered_without_torch_in_under_a_second(
     )
     image = digits / "3" / "0003.png"
     seconds = []
-    for _ in range(3):
+    for _ in range(3):  # the first that is fast enough
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", code, "predict", trained, image, "--rung", rung, "--json", "--quiet"],
@@ -617,6 +617,8 @@ def test_one_image_is_answered_without_torch_in_under_a_second(
         assert (0, "") == (done.returncode, done.stderr)
         assert str(image) == json.loads(done.stdout)["path"]
         seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+        if seconds[-1] < 1.0:
+            break
     assert min(seconds) < 1.0
 
 
@@ -733,8 +735,8 @@ def peak(run: Path, root: Path, out: Path) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is told in other units")
 def test_memory_does_not_grow_with_the_images(run: Path, digits: Path, tmp_path: Path) -> None:
-    """60,000 take little more than 6,000: their names, sizes and times, and no row, file or pixel."""
-    few, many = (repeated(tmp_path / f"{n}", digits / "3" / "0003.png", n) for n in (6_000, 60_000))
+    """40,000 take little more than 4,000: their names, sizes and times, and no row, file or pixel."""
+    few, many = (repeated(tmp_path / f"{n}", digits / "3" / "0003.png", n) for n in (4_000, 40_000))
     least, most = peak(run, few, tmp_path / "few.parquet"), peak(run, many, tmp_path / "many.parquet")
     assert most < least + 60, (least, most)
 

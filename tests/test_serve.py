@@ -15,6 +15,7 @@ import pytest
 import schemathesis
 
 import firstlight as fl
+import plain_http
 from firstlight.apps.serving import configured
 from firstlight.apps.web.server import application
 from firstlight.apps.web.service import PAGE
@@ -62,7 +63,7 @@ def test_answers_are_those_of_the_session(run: fl.Run, rung: str) -> None:
     session = Session.of(run, rung)
     with served(session) as there:
         sent = [("images", (name, data)) for name, data in FILES.items()]
-        found = httpx.post(f"{there}/api/predict?pixels", files=sent)
+        found = plain_http.post(f"{there}/api/predict?pixels", files=sent)
     assert 200 == found.status_code
     predictions = found.json()["predictions"]
     assert list(FILES) == [one["name"] for one in predictions]
@@ -87,7 +88,7 @@ def test_answers_are_those_of_the_session(run: fl.Run, rung: str) -> None:
 @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "application/octet-stream", "IMAGE/PNG; a=b"])
 def test_a_bare_body_is_one_image_whatever_its_type_says(here: str, session: Session, kind: str) -> None:
     """The format is read from the bytes; the type only says that the body is an image."""
-    found = httpx.post(f"{here}/api/predict", content=FILES["gray.png"], headers={"content-type": kind})
+    found = plain_http.post(f"{here}/api/predict", content=FILES["gray.png"], headers={"content-type": kind})
     [one] = found.json()["predictions"]
     assert one["name"] is None
     assert one["pixels"] is None  # unless they are requested
@@ -112,14 +113,14 @@ def test_what_is_far_from_the_validation_images_is_said_to_be_out_of_distributio
         changed = Session.of(run, "centroid-l2")
         changed.about["in_distribution"] = {**bounds, "share": 0.01}
         with served(changed) as there:
-            found = httpx.post(f"{there}/api/predict", files={"images": FILES["gray.png"]})
+            found = plain_http.post(f"{there}/api/predict", files={"images": FILES["gray.png"]})
         assert expected is found.json()["predictions"][0]["in_distribution"]
 
 
 def test_an_unreadable_file_among_others_is_a_row_with_its_reason(here: str) -> None:
     """The others are answered all the same."""
     sent = [("images", ("a.png", b"no image")), ("images", ("b.png", FILES["gray.png"]))]
-    found = httpx.post(f"{here}/api/predict", files=sent)
+    found = plain_http.post(f"{here}/api/predict", files=sent)
     first, second = found.json()["predictions"]
     assert "The image cannot be read: not an image (text)." == first["problem"]
     assert {None} == {first[name] for name in ("label", "probability", "probabilities", "pixels", "in_distribution")}
@@ -129,13 +130,13 @@ def test_an_unreadable_file_among_others_is_a_row_with_its_reason(here: str) -> 
 
 def test_the_model_and_its_ideal_images_are_reported(here: str, session: Session, run: fl.Run) -> None:
     """The document as the session has it; float32 in order; a rung without ideal images says so."""
-    assert json.loads(json.dumps(session.about)) == httpx.get(f"{here}/api/model").json()
-    found = httpx.get(f"{here}/api/ideal").json()
+    assert json.loads(json.dumps(session.about)) == plain_http.get(f"{here}/api/model").json()
+    found = plain_http.get(f"{here}/api/ideal").json()
     ideal = np.frombuffer(base64.b64decode(found["data"]), "<f4").reshape(found["shape"])
     assert session.ideal is not None
     np.testing.assert_array_equal(session.ideal, ideal)
     with served(Session.of(run, "linear")) as there:
-        refused = httpx.get(f"{there}/api/ideal")
+        refused = plain_http.get(f"{there}/api/ideal")
     assert (404, "linear has no ideal images; a centroid has.") == (refused.status_code, refused.json()["detail"])
 
 
@@ -148,7 +149,7 @@ def test_answers_are_what_the_openapi_document_says(here: str) -> None:
         ("/api/predict", "POST", {"files": [("images", FILES["gray.png"][:50])]}, 422),
         *((path, "GET", {}, 200) for path in ("/api/model", "/api/ideal", "/healthz", "/readyz", "/metrics")),
     ]
-    with httpx.Client() as client:
+    with plain_http.Client() as client:
         for path, method, sent, expected in asked:
             request = client.build_request(method, here + path, **sent)
             request.read()
@@ -160,11 +161,11 @@ def test_answers_are_what_the_openapi_document_says(here: str) -> None:
 def test_states_and_counts(session: Session) -> None:
     """It lives, it is ready, and it counts requests by path and status, images and seconds, for itself alone."""
     with served(session) as there:
-        assert {"status": "ok"} == httpx.get(f"{there}/healthz").json()
-        assert {"status": "ready"} == httpx.get(f"{there}/readyz").json()
-        httpx.post(f"{there}/api/predict", files=[("images", FILES["gray.png"])] * 3)
-        httpx.get(f"{there}/no/such/{'x' * 50}")
-        counts = httpx.get(f"{there}/metrics").text
+        assert {"status": "ok"} == plain_http.get(f"{there}/healthz").json()
+        assert {"status": "ready"} == plain_http.get(f"{there}/readyz").json()
+        plain_http.post(f"{there}/api/predict", files=[("images", FILES["gray.png"])] * 3)
+        plain_http.get(f"{there}/no/such/{'x' * 50}")
+        counts = plain_http.get(f"{there}/metrics").text
     assert 'firstlight_requests_total{path="/api/predict",status="200"} 1.0' in counts
     assert 'firstlight_requests_total{path="page",status="404"} 1.0' in counts
     assert "firstlight_images_total 3.0" in counts
@@ -175,13 +176,13 @@ def test_states_and_counts(session: Session) -> None:
 
 def test_the_page_comes_with_the_engine_that_asks_the_server(here: str) -> None:
     """index.html at /, engine-server.js under the name engine.js, each with its type."""
-    page = httpx.get(f"{here}/")
+    page = plain_http.get(f"{here}/")
     assert (PAGE / "index.html").read_text("utf-8") == page.text
     assert page.headers["content-type"].startswith("text/html")
-    engine = httpx.get(f"{here}/engine.js")
+    engine = plain_http.get(f"{here}/engine.js")
     assert (PAGE / "engine-server.js").read_bytes() == engine.content
     assert engine.headers["content-type"].startswith("text/javascript")
-    assert 200 == httpx.get(f"{here}/style.css").status_code
+    assert 200 == plain_http.get(f"{here}/style.css").status_code
 
 
 @pytest.mark.parametrize("path", ["/", "/style.css", "/engine.js", "/api/model", "/healthz"])
@@ -227,7 +228,7 @@ HEADERS = {
 @pytest.mark.parametrize("path", ["/", "/style.css", "/api/model", "/api/predict", "/no/such", "/healthz"])
 def test_every_answer_has_the_strict_headers_and_a_number(here: str, path: str) -> None:
     """Refusals too; no script or style of the page's text, no frame, no other site."""
-    first, second = httpx.get(here + path), httpx.get(here + path)
+    first, second = plain_http.get(here + path), plain_http.get(here + path)
     assert HEADERS.items() <= dict(first.headers).items()
     policy = first.headers["content-security-policy"]
     for part in ("default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"):
@@ -244,8 +245,8 @@ def test_a_refusal_has_the_same_number_in_header_text_and_log(
     """One line of JSON for each request, with its number, and neither file names nor what else was sent."""
     with caplog.at_level(logging.INFO, "firstlight.serve"), served(session) as there:
         sent = [("images", ("a-private-name.png", b"private content"))]
-        found = httpx.post(f"{there}/api/predict?private=1", files=sent, headers={"user-agent": "private"})
-        httpx.get(f"{there}/private/path")
+        found = plain_http.post(f"{there}/api/predict?private=1", files=sent, headers={"user-agent": "private"})
+        plain_http.get(f"{there}/private/path")
     lines = [json.loads(record.message) for record in caplog.records if record.name == "firstlight.serve"]
     assert found.headers["x-request-id"] == found.json()["request"] == lines[0]["request"]
     assert {"method": "POST", "path": "/api/predict", "status": 415}.items() <= lines[0].items()
@@ -264,7 +265,7 @@ def test_a_fault_of_the_server_is_reported_by_its_number_alone(
             raise ValueError("a private word")
 
         monkeypatch.setattr(session, "answer", broken)
-        found = httpx.post(f"{there}/api/predict", files={"images": FILES["gray.png"]})
+        found = plain_http.post(f"{there}/api/predict", files={"images": FILES["gray.png"]})
     assert 500 == found.status_code
     assert "private" not in found.text + caplog.text
     [line] = [json.loads(record.message) for record in caplog.records if record.name == "firstlight.serve"]
@@ -279,7 +280,7 @@ WRONG = (None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f
 
 def test_without_the_token_nothing_of_the_model_is_reported(session: Session) -> None:
     """Missing, wrong, cut off, of another scheme: 401; the page and the states need none."""
-    with served(session, token=TOKEN) as there, httpx.Client(base_url=there) as client:
+    with served(session, token=TOKEN) as there, plain_http.Client(base_url=there) as client:
         for method, path in GUARDED:
             for said in WRONG:
                 headers = {} if said is None else {"authorization": said.encode()}
@@ -307,7 +308,7 @@ def test_another_name_that_points_here_is_refused(here: str, host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:80", "[::1]:8000"])
 def test_its_own_names_are_known(here: str, host: str) -> None:
     """With and without a port."""
-    assert 200 == httpx.get(f"{here}/healthz", headers={"host": host}).status_code
+    assert 200 == plain_http.get(f"{here}/healthz", headers={"host": host}).status_code
 
 
 SENT_BY_A_BROWSER = {  # the headers that a browser adds: whether the request is answered
@@ -336,12 +337,12 @@ def test_a_page_of_another_site_is_refused(here: str, sender: str) -> None:
     headers, answered = SENT_BY_A_BROWSER[sender]
     headers = {name: value.format(here=here) for name, value in headers.items()}
     sent = [
-        httpx.post(f"{here}/api/predict", files={"images": FILES["gray.png"]}, headers=headers),
-        *(httpx.get(here + path, headers=headers) for path in ("/api/model", "/api/ideal", "/metrics")),
+        plain_http.post(f"{here}/api/predict", files={"images": FILES["gray.png"]}, headers=headers),
+        *(plain_http.get(here + path, headers=headers) for path in ("/api/model", "/api/ideal", "/metrics")),
     ]
     assert [200 if answered else 403] * 4 == [one.status_code for one in sent]
     assert "--origins" in sent[0].text or answered
-    assert [200, 200] == [httpx.get(here + path, headers=headers).status_code for path in ("/", "/healthz")]
+    assert [200, 200] == [plain_http.get(here + path, headers=headers).status_code for path in ("/", "/healthz")]
 
 
 @pytest.mark.parametrize("name", ["origin", "sec-fetch-site"])
@@ -349,7 +350,7 @@ def test_a_header_that_is_sent_twice_is_read_twice(here: str, name: str) -> None
     """The page's own value does not hide another."""
     values = {"origin": (here, "https://evil.example"), "sec-fetch-site": ("same-origin", "cross-site")}[name]
     for first, second in (values, values[::-1]):
-        assert 403 == httpx.get(f"{here}/api/model", headers=[(name, first), (name, second)]).status_code
+        assert 403 == plain_http.get(f"{here}/api/model", headers=[(name, first), (name, second)]).status_code
 
 
 def test_other_sites_may_call_only_where_they_were_named(session: Session) -> None:
@@ -357,14 +358,16 @@ def test_other_sites_may_call_only_where_they_were_named(session: Session) -> No
     asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
     asked["access-control-request-headers"] = "authorization,content-type"
     with served(session, origins=["https://a.example"]) as there:
-        granted = httpx.options(f"{there}/api/predict", headers=asked)
+        granted = plain_http.options(f"{there}/api/predict", headers=asked)
         assert (200, "https://a.example") == (granted.status_code, granted.headers["access-control-allow-origin"])
-        refused = httpx.options(f"{there}/api/predict", headers=asked | {"origin": "https://b.example"})
+        refused = plain_http.options(f"{there}/api/predict", headers=asked | {"origin": "https://b.example"})
         assert 400 == refused.status_code
         assert "access-control-allow-origin" not in refused.headers
-        plain = httpx.get(f"{there}/api/model", headers={"origin": "https://a.example", "sec-fetch-site": "cross-site"})
-        assert 200 == plain.status_code
-        assert "https://a.example" == plain.headers["access-control-allow-origin"]
+        simple = plain_http.get(
+            f"{there}/api/model", headers={"origin": "https://a.example", "sec-fetch-site": "cross-site"}
+        )
+        assert 200 == simple.status_code
+        assert "https://a.example" == simple.headers["access-control-allow-origin"]
     with served(session) as there:
-        none = httpx.get(f"{there}/api/model", headers={"origin": "https://a.example"})
+        none = plain_http.get(f"{there}/api/model", headers={"origin": "https://a.example"})
         assert "access-control-allow-origin" not in none.headers

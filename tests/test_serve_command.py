@@ -23,6 +23,7 @@ import segno
 import uvicorn
 
 import firstlight as fl
+import plain_http
 from bombs import bomb, header_only
 from firstlight.apps import serving
 from firstlight.apps.serving import Place, serve
@@ -70,7 +71,7 @@ def started(run: Path, *options: str) -> Iterator[Process]:
             until = time.monotonic() + 30
             while True:
                 try:
-                    assert 200 == httpx.get(f"{url}/readyz").status_code
+                    assert 200 == plain_http.get(f"{url}/readyz").status_code
                     break
                 except httpx.ConnectError:
                     assert time.monotonic() < until
@@ -91,7 +92,7 @@ def test_a_request_under_way_is_answered_before_the_end(run: Path) -> None:
             there.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
             with pytest.raises(httpx.ConnectError):
-                httpx.get(f"{there.url}/healthz")
+                plain_http.get(f"{there.url}/healthz")
             connection.sendall(IMAGE[30:])
             answer = received(connection)
         said = there.process.communicate(timeout=30)[1]
@@ -114,7 +115,7 @@ def test_ctrl_c_ends_it_without_a_word(run: Path) -> None:
 @pytest.mark.slow
 def test_answers_on_a_kept_connection_do_not_wait(run: Path) -> None:
     """No 40 ms for each, as where small packets are held back (Nagle) until the last one is acknowledged."""
-    with started(run, "--quiet") as there, httpx.Client(base_url=there.url) as client:
+    with started(run, "--quiet") as there, plain_http.Client(base_url=there.url) as client:
         seconds = []
         for _ in range(21):
             before = time.perf_counter()
@@ -137,7 +138,7 @@ def test_memory_is_bounded_whatever_is_sent(run: Path) -> None:
 
         def post(data: bytes) -> int:
             kind = {"content-type": "image/png"}
-            return httpx.post(f"{there.url}/api/predict", content=data, headers=kind, timeout=60).status_code
+            return plain_http.post(f"{there.url}/api/predict", content=data, headers=kind, timeout=60).status_code
 
         bombs = [bomb(30_000), *header_only(60_000)]
         assert {413} == set(pool.map(post, bombs * 4))

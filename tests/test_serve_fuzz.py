@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import firstlight as fl
+import plain_http
 from firstlight.apps.web.limits import Limits
 from firstlight.data.decoding.decode import decode
 from firstlight.models.exporting.session import Session
@@ -88,7 +88,7 @@ def test_any_bytes_are_an_image_or_a_reason(data: bytes) -> None:
 @given(st.lists(files(), min_size=1, max_size=6))
 def test_any_files_are_answered_or_refused(here: str, sent: list[bytes]) -> None:
     """Never a fault of the server; of those that are answered each has a class or a reason."""
-    answer = httpx.post(f"{here}/api/predict", files=[("images", data) for data in sent])
+    answer = plain_http.post(f"{here}/api/predict", files=[("images", data) for data in sent])
     assert answer.status_code in EXPECTED
     if answer.status_code == 200:
         predictions = answer.json()["predictions"]
@@ -120,7 +120,7 @@ TYPES = st.sampled_from(
 @given(st.lists(PIECES, max_size=14), TYPES)
 def test_any_parts_are_answered_or_refused(here: str, pieces: list[bytes], kind: str) -> None:
     """Boundaries, headers and bytes in any order, under any type."""
-    answer = httpx.post(f"{here}/api/predict", content=b"".join(pieces), headers={"content-type": kind})
+    answer = plain_http.post(f"{here}/api/predict", content=b"".join(pieces), headers={"content-type": kind})
     assert answer.status_code in EXPECTED, answer.text
 
 
@@ -130,7 +130,7 @@ def test_any_bytes_on_the_wire_leave_it_alive(here: str, data: bytes, start: byt
     """What is no HTTP is refused or waited for; the next request is answered."""
     answer = raw(here, start + data, wait=0.02)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
-    assert 200 == httpx.get(f"{here}/healthz").status_code
+    assert 200 == plain_http.get(f"{here}/healthz").status_code
 
 
 @pytest.mark.parametrize("token", [None, "a-token"])

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 import firstlight as fl
+import plain_http
 from bombs import bomb, header_only
 from firstlight.apps.web.limits import Limits
 from firstlight.models.exporting.session import Session
@@ -44,8 +45,8 @@ def here(session: Session) -> Iterator[str]:
 def still_alive(here: str) -> Iterator[None]:
     """Whatever a test sends, the server answers afterwards, and no request is left under way."""
     yield
-    assert 200 == httpx.post(f"{here}/api/predict", files={"images": IMAGE}).status_code
-    assert "firstlight_requests_under_way 0.0" in httpx.get(f"{here}/metrics").text
+    assert 200 == plain_http.post(f"{here}/api/predict", files={"images": IMAGE}).status_code
+    assert "firstlight_requests_under_way 0.0" in plain_http.get(f"{here}/metrics").text
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -71,10 +72,10 @@ def test_a_body_over_the_limit_is_refused(here: str) -> None:
     """As a whole, as parts, and in chunks without a length."""
     large = bytes(200_001)
     plain = {"content-type": "image/png"}
-    assert TOO_LARGE == refusal(httpx.post(f"{here}/api/predict", content=large, headers=plain))
-    assert TOO_LARGE == refusal(httpx.post(f"{here}/api/predict", files={"images": large}))
+    assert TOO_LARGE == refusal(plain_http.post(f"{here}/api/predict", content=large, headers=plain))
+    assert TOO_LARGE == refusal(plain_http.post(f"{here}/api/predict", files={"images": large}))
     chunks = (bytes(1000) for _ in range(300))
-    assert TOO_LARGE == refusal(httpx.post(f"{here}/api/predict", content=chunks, headers=plain))
+    assert TOO_LARGE == refusal(plain_http.post(f"{here}/api/predict", content=chunks, headers=plain))
 
 
 def test_a_body_said_to_be_a_gibibyte_is_refused_before_it_is_sent(here: str) -> None:
@@ -101,15 +102,15 @@ def test_an_endless_body_is_read_no_further_than_a_moment(here: str) -> None:
 def test_too_many_images_are_refused(here: str) -> None:
     """One more than the limit; the limit itself is answered."""
     parts = [("images", IMAGE)] * 4
-    assert 200 == httpx.post(f"{here}/api/predict", files=parts).status_code
-    answer = httpx.post(f"{here}/api/predict", files=[*parts, ("images", IMAGE)])
+    assert 200 == plain_http.post(f"{here}/api/predict", files=parts).status_code
+    answer = plain_http.post(f"{here}/api/predict", files=[*parts, ("images", IMAGE)])
     assert (413, "More than 4 parts were sent; send fewer at once.") == refusal(answer)
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(here: str) -> None:
     """Formats that say how many pixels they have: refused before any is decoded."""
     for data in [bomb(20_000), *header_only(30_000)]:
-        answer = httpx.post(f"{here}/api/predict", files={"images": data})
+        answer = plain_http.post(f"{here}/api/predict", files={"images": data})
         status, sentence = refusal(answer)
         assert 413 == status, data[:20]
         assert "pixels, and at most 10,000 are decoded." in sentence
@@ -119,7 +120,7 @@ def test_pixels_up_to_the_limit_are_decoded(here: str) -> None:
     """100 x 100 is answered, 100 wide and 101 high is not; it does not spoil the other."""
     for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"):
         sent = [encoded(noise(side, 100), kind) for side in (100, 101)]
-        answer = httpx.post(f"{here}/api/predict", files=[("images", one) for one in sent])
+        answer = plain_http.post(f"{here}/api/predict", files=[("images", one) for one in sent])
         first, second = answer.json()["predictions"]
         assert first["problem"] is None
         assert "The image cannot be read: it has 100 x 101 pixels, and at most 10,000 are decoded." == second["problem"]
@@ -130,7 +131,7 @@ def test_a_jpeg_of_a_thousand_scans_is_refused(here: str) -> None:
     data = encoded(noise(90, 90, 3), "JPEG")
     start = data.index(b"\xff\xda")
     scan = data[start : start + 14] + b"\x00"
-    answer = httpx.post(f"{here}/api/predict", files={"images": data[:-2] + scan * 1000 + b"\xff\xd9"})
+    answer = plain_http.post(f"{here}/api/predict", files={"images": data[:-2] + scan * 1000 + b"\xff\xd9"})
     assert (422, "The image cannot be read: more than 100 scans.") == refusal(answer)
 
 
@@ -149,14 +150,14 @@ NO_IMAGES = {
 @pytest.mark.parametrize("data", NO_IMAGES, ids=list(NO_IMAGES.values()))
 def test_what_is_no_image_is_refused_by_its_content(here: str, data: bytes) -> None:
     """Whatever its name and type say."""
-    answer = httpx.post(f"{here}/api/predict", files={"images": ("photo.png", data, "image/png")})
+    answer = plain_http.post(f"{here}/api/predict", files={"images": ("photo.png", data, "image/png")})
     assert (415, f"The image cannot be read: {NO_IMAGES[data]}.") == refusal(answer)
 
 
 @pytest.mark.parametrize("data", [b"", IMAGE[:40], IMAGE[:-30], encoded(noise(9, 9, 3), "JPEG")[:100]])
 def test_a_damaged_image_is_refused(here: str, data: bytes) -> None:
     """Empty or cut off."""
-    status, sentence = refusal(httpx.post(f"{here}/api/predict", files={"images": ("a", data)}))
+    status, sentence = refusal(plain_http.post(f"{here}/api/predict", files={"images": ("a", data)}))
     assert 422 == status
     assert sentence.startswith("The image cannot be read: ")
 
@@ -191,7 +192,7 @@ BODIES: dict[str, tuple[int, dict[str, Any]]] = {
 def test_a_body_that_holds_no_image_is_refused_with_how_to_send_one(here: str, name: str) -> None:
     """Of another type, cut off, of other parts: the sentence says what to send instead."""
     expected, body = BODIES[name]
-    status, sentence = refusal(httpx.post(f"{here}/api/predict", **body))
+    status, sentence = refusal(plain_http.post(f"{here}/api/predict", **body))
     assert expected == status, sentence
     assert "send an image as the body with its type, such as image/png, or several as multipart parts" in sentence
 
@@ -202,7 +203,7 @@ def test_a_file_name_in_no_charset_is_answered_all_the_same(here: str) -> None:
         part = b'--b\r\ncontent-disposition: form-data; name="images"; filename="' + name + b'"\r\n\r\n'
         body = part + IMAGE + b"\r\n--b--\r\n"
         kind = {"content-type": "multipart/form-data; boundary=b"}
-        answer = httpx.post(f"{here}/api/predict", content=body, headers=kind)
+        answer = plain_http.post(f"{here}/api/predict", content=body, headers=kind)
         assert 200 == answer.status_code
         assert answer.json()["predictions"][0]["label"] in ("a", "b")
 
@@ -226,7 +227,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_behind(here: str) -> No
     for _ in range(5):
         assert b"" == raw(here, head(1000), b"x", wait=0.02)
     time.sleep(0.1)
-    assert "firstlight_requests_under_way 0.0" in httpx.get(f"{here}/metrics").text
+    assert "firstlight_requests_under_way 0.0" in plain_http.get(f"{here}/metrics").text
 
 
 def test_more_requests_than_may_be_under_way_are_reported_when_to_come_again(session: Session) -> None:
@@ -236,19 +237,19 @@ def test_more_requests_than_may_be_under_way_are_reported_when_to_come_again(ses
     with served(slow, limits=limits) as there, ThreadPoolExecutor(3) as pool:
 
         def ask() -> httpx.Response:
-            return httpx.post(f"{there}/api/predict", files={"images": IMAGE}, timeout=20)
+            return plain_http.post(f"{there}/api/predict", files={"images": IMAGE}, timeout=20)
 
         under_way = [pool.submit(ask) for _ in range(3)]
         for _ in range(2):  # `WORKERS` compute, the third waits for its turn
             assert slow.at_work.acquire(timeout=10)
         until = time.monotonic() + 10
-        while "firstlight_requests_under_way 3.0" not in httpx.get(f"{there}/metrics").text:
+        while "firstlight_requests_under_way 3.0" not in plain_http.get(f"{there}/metrics").text:
             assert time.monotonic() < until
         beyond = ask()
         status, sentence = refusal(beyond)
         assert 429 == status and sentence.startswith("3 requests are in progress")
         assert "1" == beyond.headers["retry-after"]
-        assert 200 == httpx.get(f"{there}/healthz").status_code
+        assert 200 == plain_http.get(f"{there}/healthz").status_code
         slow.let_go.set()
         assert [200] * 3 == [one.result().status_code for one in under_way]
         assert 200 == ask().status_code
@@ -260,12 +261,12 @@ def test_all_bodies_together_are_bounded(session: Session) -> None:
     with served(session, limits=limits) as there, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(raw, there, head(60_000), bytes(45_000)) for _ in range(2)]
         time.sleep(0.4)
-        beyond = httpx.post(
+        beyond = plain_http.post(
             f"{there}/api/predict", content=IMAGE + bytes(20_000), headers={"content-type": "image/png"}
         )
         assert 200 == beyond.status_code
         assert [408, 429] == sorted(refused(one.result())[0] for one in waiting)
-        assert 200 == httpx.post(f"{there}/api/predict", files={"images": IMAGE}).status_code
+        assert 200 == plain_http.post(f"{there}/api/predict", files={"images": IMAGE}).status_code
 
 
 def test_a_request_whose_turn_does_not_come_is_refused(session: Session) -> None:
@@ -274,7 +275,7 @@ def test_a_request_whose_turn_does_not_come_is_refused(session: Session) -> None
     with served(slow, limits=Limits(seconds=0.5)) as there, ThreadPoolExecutor(2) as pool:
 
         def ask() -> httpx.Response:
-            return httpx.post(f"{there}/api/predict", files={"images": IMAGE}, timeout=20)
+            return plain_http.post(f"{there}/api/predict", files={"images": IMAGE}, timeout=20)
 
         first = [pool.submit(ask) for _ in range(2)]
         for _ in first:
@@ -294,7 +295,7 @@ def test_large_images_do_not_keep_small_ones_waiting(session: Session) -> None:
     with served(slow) as there, ThreadPoolExecutor(4) as pool:
 
         def ask(image: bytes) -> int:
-            return httpx.post(f"{there}/api/predict", files={"images": image}, timeout=30).status_code
+            return plain_http.post(f"{there}/api/predict", files={"images": image}, timeout=30).status_code
 
         waiting = [pool.submit(ask, large) for _ in range(3)]
         assert slow.at_work.acquire(timeout=20)
@@ -314,7 +315,7 @@ def test_no_image_is_written_to_a_disk(here: str, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(tempfile, "TemporaryFile", watched)
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", watched)
-    answer = httpx.post(f"{here}/api/predict", files=[("images", IMAGE + bytes(40_000))] * 4)
+    answer = plain_http.post(f"{here}/api/predict", files=[("images", IMAGE + bytes(40_000))] * 4)
     assert 200 == answer.status_code
     assert [] == made
 
@@ -324,6 +325,6 @@ def test_a_part_of_many_megabytes_stays_in_memory(session: Session, monkeypatch:
     rolled: list[int] = []
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda _: rolled.append(1))
     with served(session) as there:
-        answer = httpx.post(f"{there}/api/predict", files={"images": IMAGE + bytes(5_000_000)})
+        answer = plain_http.post(f"{there}/api/predict", files={"images": IMAGE + bytes(5_000_000)})
     assert 200 == answer.status_code
     assert [] == rolled

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from command import firstlight
 from firstlight.apps.ladder_table import LadderTable, comparison_lines
 from firstlight.apps.terminal import width, wrapped
 from firstlight.data.fetching.catalog import write_digits
@@ -114,7 +116,7 @@ def test_a_pipe_has_no_width_unless_it_is_named(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 80])
-def test_the_commands_fit_the_terminal(run: Run, digits: str, columns: int) -> None:
+def test_the_commands_fit_the_terminal(run: Run, digits: str, tmp_path: Path, columns: int) -> None:
     """Tables, sentences, findings and hints; only a path may be longer than a line."""
     for arguments in (
         ["scan", digits],
@@ -125,7 +127,8 @@ def test_the_commands_fit_the_terminal(run: Run, digits: str, columns: int) -> N
         ["fit", digits, "--out", f"{run.path}-fit-{columns}"],
         ["get"],
     ):
-        done = printed(arguments, columns)
+        done = firstlight(*arguments, folder=tmp_path, COLUMNS=str(columns))
+        assert 0 == done.returncode
         for line in (done.stdout + done.stderr).splitlines():
             assert len(line) <= columns or " " not in line.strip(), (arguments, line)
 
