@@ -109,10 +109,11 @@ def pickled() -> bytes:
         (network().SerializeToString(), None, "preprocessor_config.json"),
         (network().SerializeToString(), [], "preprocessor_config.json"),
         (network().SerializeToString(), CONFIG | {"image_std": [0, 1, 1]}, "image_std"),
+        (network().SerializeToString(), CONFIG | {"image_std": [1e-30] * 3}, "image_std"),
         (network().SerializeToString(), CONFIG | {"crop_size": 10**9}, "size"),
         (network().SerializeToString(), CONFIG | {"crop_size": 9}, "9 px"),
     ],
-    ids=["empty", "cut", "text", "pickle", "operators", "no config", "list", "std", "huge", "other size"],
+    ids=["empty", "cut", "text", "pickle", "operators", "no config", "list", "std", "tiny", "huge", "other size"],
 )
 def test_what_is_no_backbone_is_refused_in_a_sentence(data: bytes, config: Any, match: str, tmp_path: Path) -> None:
     """Cut, pickled, with foreign operators, without or with wrong preprocessing, of another size."""

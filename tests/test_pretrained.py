@@ -32,6 +32,7 @@ from firstlight.models.pretrained.projection import plane
 from firstlight.models.pretrained.state_dict import read_state_dict
 from firstlight.runs.evidence_file import read_evidence
 from firstlight.runs.folder import read_run
+from firstlight.runs.tensors import SavedModel, pack_one, unpack_one
 from photos import photos
 from tiny_backbone import TINY, tiny_backbone
 
@@ -344,6 +345,32 @@ def test_the_plane_is_that_of_the_principal_components() -> None:
         assert np.isfinite(plane(images[:count]).points).all()
 
 
+def forge_evidence(run: Path) -> None:
+    """What a report shows of photos, bent: one sentence each, and the file as it was in the end."""
+    path = run / "evidence.safetensors"
+    whole = path.read_bytes()
+    saved = unpack_one(whole, path)
+
+    def refused(tensors: dict[str, np.ndarray], **of_map: object) -> None:
+        about = saved.config["about"]
+        config = saved.config | {"about": about | {"image_map": about["image_map"] | of_map}}
+        path.write_bytes(pack_one(SavedModel(config, saved.tensors | tensors)))
+        with pytest.raises(RunError, match="evidence"):
+            fl.report(run, run.parent / "forged.html")
+
+    arrays = saved.tensors
+    refused({"seen": arrays["seen"][:1]})
+    refused({"neighbours": arrays["neighbours"][:1]})
+    refused({"neighbours": arrays["neighbours"][..., :2]})
+    refused({"thumbs": arrays["thumbs"][:, :0]})
+    refused({"points": arrays["points"] * 1e30})
+    refused({"points": -arrays["points"]})
+    refused({"thumbs": arrays["thumbs"][:0], "points": arrays["points"][:0]}, keys=[], labels=[], wrong=[])
+    refused({}, share=7.0)
+    refused({}, images=1)
+    path.write_bytes(whole)
+
+
 @pytest.mark.slow
 def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> None:
     """By default, with the reason; the run is restored, predicts files and folders, explains and exports."""
@@ -371,6 +398,7 @@ def test_photos_climb_on_pretrained_rungs(tmp_path: Path, own_cache: Path) -> No
         assert 5 == len(one.neighbours) and all(near.key.startswith("train/") for near in one.neighbours)
         seen = {each.rung: each.image for each in one.explanations}
         assert seen["centroid-l2"] is None and (224, 224, 3) == seen["embed-linear"].shape
+    forge_evidence(tmp_path / "run")
     page = fl.report(restored, tmp_path / "report.html").read_text("utf-8")
     assert 36 == page.count("data-key=") and 'id="map"' in page
     exported = fl.export(restored, tmp_path / "model.onnx", rung="embed-linear")

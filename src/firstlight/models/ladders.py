@@ -54,21 +54,21 @@ def ladder_for(pixels: Pixels, effort: str) -> Ladder:
     count = int((pixels.splits == SPLITS.index("train")).sum())
     if not suits_embeddings(pixels.values[:: -(-len(pixels) // LOOKED_AT)], side=side, count=count):
         return Ladder(named(climbed()), remark=left_out())
-    trained: tuple[str, ...] = ()
-    if effort != "quick" and find_spec("torch") is not None:
-        trained = ("cnn", "fine-tune")
-        if effort == "standard":
-            trained = trained[:1] if min(pixels.size) <= CHEAP else trained[1:]
+    trained: tuple[str, ...] = {"quick": (), "thorough": ("cnn", "fine-tune")}.get(
+        effort, ("cnn",) if min(pixels.size) <= CHEAP else ("fine-tune",)
+    )
+    remark = ""
+    if trained and find_spec("torch") is None:
+        remark = f"{' and '.join(trained)} left out: {MissingExtraError('trained rungs (PyTorch)', 'train')}"
+        trained = ()
     rungs = named((*PHOTOS, *trained))
     try:
         refuse_missing(rungs)
     except MissingExtraError as error:
         return Ladder(named(climbed()), remark=f"The images are photos, for which pretrained rungs are best. {error}")
-    why = f"a median shorter side of {side:g} px"
-    why += f", more than {LARGE}" if side > LARGE else f", and at most {FEW:,} are for training"
-    return Ladder(
-        rungs, f"Rungs for photos, since the images are in color with {why}; --rungs (rungs=) chooses others."
-    )
+    why = f"more than {LARGE} px" if side > LARGE else f"smaller, and at most {FEW:,} are for training"
+    reason = f"Rungs for photos, since the images are in color and {why}; --rungs (rungs=) chooses others."
+    return Ladder(rungs, reason, remark)
 
 
 def suits_embeddings(images: np.ndarray, *, side: float, count: int) -> bool:

@@ -60,7 +60,7 @@ for (const map of document.querySelectorAll(".map")) {
   const hide = () => (card.hidden = true);
   svg.addEventListener("pointermove", point);
   svg.addEventListener("pointerdown", point);
-  svg.addEventListener("pointerleave", hide);
+  svg.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide());
   svg.addEventListener("blur", hide);
   svg.addEventListener("focus", () => chosen || show(points[0]));
   svg.addEventListener("keydown", (event) => {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from firstlight.data.table import SPLITS
 from firstlight.evaluation.slices import Slices
 from firstlight.runs.checks import Doubt
@@ -47,6 +45,9 @@ def of_evidence(evidence: Evidence, run: Run) -> Iterator[Doubt]:
                 yield Doubt(f"{path}.map", shown.map.shape, "a map with pixels")
             if shown.image is not None and shown.image.shape[2] not in (1, 3):
                 yield Doubt(f"{path}.image", shown.image.shape, "an image of one or three channels")
+        for near in one.neighbours:
+            if 0 in near.image.shape or near.image.shape[2] not in (1, 3):
+                yield Doubt(f"{path}.neighbours", near.image.shape, "images of one or three channels")
         names += [(f"{path}.neighbours", near.label, classes) for near in one.neighbours if near.label is not None]
     if evidence.image_map is not None:
         yield from _of_map(evidence.image_map, len(run.classes))
@@ -62,10 +63,20 @@ def of_evidence(evidence: Evidence, run: Run) -> Iterator[Doubt]:
 
 def _of_map(found: ImageMap, classes: int) -> Iterator[Doubt]:
     lengths = {len(found.keys), len(found.labels), len(found.wrong), len(found.points), len(found.thumbs)}
-    if len(lengths) > 1 or found.points.shape[1:] != (2,) or found.thumbs.shape[3] not in (1, 3):
+    if (
+        len(lengths) > 1
+        or 0 in found.thumbs.shape
+        or found.points.shape[1:] != (2,)
+        or found.thumbs.shape[3] not in (1, 3)
+    ):
         yield Doubt("$.image_map", sorted(lengths), "a point, a class and a picture for each image")
-    if any(not -1 <= label < classes for label in found.labels) or not np.isfinite(found.points).all():
-        yield Doubt("$.image_map.labels", found.labels[:3], f"indices of {classes} classes")
+    if not (0 <= found.share <= 1 and found.images >= len(found.keys)):
+        yield Doubt("$.image_map.share", found.share, "a share of the variance, of no fewer images than points")
+    if (
+        any(not -1 <= label < classes for label in found.labels)
+        or not ((found.points >= 0) & (found.points <= 1)).all()
+    ):
+        yield Doubt("$.image_map.labels", found.labels[:3], f"indices of {classes} classes, and points from 0 to 1")
 
 
 def _of_slices(sliced: Slices, path: str) -> Iterator[Doubt]:

@@ -147,10 +147,17 @@ def _of_size(size: Any, image: np.ndarray) -> np.ndarray:
     return image[:height, :width]
 
 
+def _next(images: Iterator[np.ndarray], group: str) -> np.ndarray:
+    image = next(images, None)
+    if image is None:
+        raise ValueError(f"too few images among {group}")
+    return image
+
+
 def _with_map(about: Any, values: np.ndarray, seen: Iterator[np.ndarray]) -> dict[str, Any]:
     """What is said of a map, with the map and the image below it."""
     size = about.get("size", values.shape)
-    own = _of_size(size, next(seen)) if about.get("image") is True else None
+    own = _of_size(size, _next(seen, "seen")) if about.get("image") is True else None
     rest = {name: value for name, value in about.items() if name != "size"}
     return rest | {"map": _of_size(size, values), "image": own}
 
@@ -183,7 +190,7 @@ def _with_arrays(saved: SavedModel, path: Path) -> dict[str, Any]:
             "explained": [
                 dict(one)
                 | {"image": image, "explanations": [next(explanations) for _ in one["explanations"]]}
-                | {"neighbours": [_cropped(each, next(near)) for each in one.get("neighbours", ())]}
+                | {"neighbours": [_cropped(each, _next(near, "neighbours")) for each in one.get("neighbours", ())]}
                 for one, image in zip(about["explained"], arrays["explained"], strict=True)
             ],
         }

@@ -13,7 +13,7 @@ import numpy as np
 
 from firstlight.data.decoding.loading import Preprocessing
 from firstlight.data.decoding.threads import cores, in_order, spans
-from firstlight.errors import require
+from firstlight.errors import DataError, require
 from firstlight.models.graphs.builder import GraphBuilder
 from firstlight.models.graphs.values import Value
 from firstlight.models.pretrained import efficientnet
@@ -107,7 +107,10 @@ class Backbone:
 
     def batch(self, images: np.ndarray) -> np.ndarray:
         """The same for a few images, in the calling thread."""
-        return self._run("embeddings", images)
+        found = self._run("embeddings", images)
+        if not np.isfinite(found).all():
+            raise DataError(f"The network {self.name} gives numbers that are not finite; take another one.")
+        return found
 
     def maps(self, images: np.ndarray) -> np.ndarray | None:
         """uint8 (N, S, S, 3) -> float32 (N, D, h, w), the maps whose mean is the embedding; None without such maps."""
@@ -153,7 +156,8 @@ def described(found: Backbone | None) -> str:
         return ""
     permissive = found.license.lower().startswith(PERMISSIVE)
     caution = "" if permissive else "; read whether it permits your use"
-    return f"Pretrained network {found.name}, {found.bytes / 1e6:.1f} MB, license {found.license}{caution}."
+    seen = f"it sees the centred square of each photo in color, at {found.preprocessing.size[0]} px"
+    return f"Pretrained network {found.name}, {found.bytes / 1e6:.1f} MB, license {found.license}{caution}; {seen}."
 
 
 def _session(model: ModelProto) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ PLACES = ("model.onnx", "onnx/model.onnx")  # of the network, below the folder
 OUTPUTS = ("image_embeds", "pooler_output", "last_hidden_state")  # whichever there is first, else the first output
 MOST_BYTES = 2**31  # of a file; protobuf takes no more
 PICKLED = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt")
+LEAST = 1e-6  # of a standard deviation
 RESCALE = 1 / 255  # of a pixel, where the configuration does not say
 EXPORT = "export it as ONNX, with optimum-cli export onnx for example"
 
@@ -92,6 +92,8 @@ def _measured(made: Backbone, file: Path) -> Backbone:
 
     try:
         found = made.batch(np.zeros((1, *made.shape), np.uint8))
+    except DataError:
+        raise
     except Exception as error:  # ONNX Runtime's exceptions have no other common parent
         raise DataError(
             f"{file} cannot be run on images of {made.shape[0]} px ({type(error).__name__}); {CONFIG} has to name the "
@@ -176,7 +178,7 @@ def _normalizing(path: Path) -> _Normalizing:
         mean, deviation = (np.zeros(3), np.ones(3))
         if about.get("do_normalize", True):
             mean, deviation = (np.array([float(one) for one in about[name]]) for name in ("image_mean", "image_std"))
-        good = mean.shape == deviation.shape == (3,) and (deviation > 0).all() and math.isfinite(scale)
+        good = mean.shape == deviation.shape == (3,) and (deviation > LEAST).all() and 0 < scale < 1 / LEAST
         if not good or not isinstance(side, int) or not 1 <= side <= LARGEST:
             raise ValueError(f"size {side!r}, image_mean {mean.tolist()}, image_std {deviation.tolist()}")
     except FileNotFoundError as error:
