@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,17 @@ __all__ = ["tiny_backbone"]
 pytestmark = pytest.mark.usefixtures("tiny_backbone")
 
 
+@cache
+def fitted(name: str) -> fl.Classifier:
+    """The rung on the blobs, fitted once for all tests that only look at it."""
+    return fit(name, blobs())
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_scores_are_a_row_an_image_and_a_column_a_class(name: str) -> None:
     """(N, K) float64, finite; predictions hold them with a temperature above 0."""
     pixels = blobs()
-    classifier = fit(name, pixels)
+    classifier = fitted(name)
     seen = fl.predict(classifier, pixels)
     assert (48, 3) == seen.scores.shape and np.float64 == seen.scores.dtype
     assert np.isfinite(seen.scores).all() and seen.temperature > 0
@@ -61,7 +68,7 @@ def test_saved_and_loaded_it_scores_with_the_same_bits(name: str) -> None:
 def test_an_image_alone_scores_as_it_does_among_others(name: str) -> None:
     """To the bit without training, to rounding with it and for products with embeddings."""
     pixels = blobs()
-    model = fit(name, pixels).model
+    model = fitted(name).model
     together = model.scores_of(pixels)
     alone = np.concatenate([model.scores_of(pixels.select(np.array([row]))) for row in range(5)])
     assert np.allclose(together[:5], alone, rtol=0, atol=1e-5 if name in TRAINED else 1e-9 if name in EMBEDS else 0)
@@ -111,7 +118,7 @@ def test_a_class_in_validation_that_train_lacks_costs_only_its_own_images(name: 
 def test_no_image_at_all_gives_no_score(name: str) -> None:
     """An empty selection is an array of no rows."""
     pixels = blobs()
-    assert (0, 3) == fit(name, pixels).model.scores_of(pixels.select(np.arange(0))).shape
+    assert (0, 3) == fitted(name).model.scores_of(pixels.select(np.arange(0))).shape
 
 
 def test_a_module_of_ones_own_is_not_changed() -> None:
@@ -140,7 +147,7 @@ SAVED = {
 @pytest.mark.parametrize("name", EVERY)
 def test_a_model_file_has_the_tensors_and_options_of_its_kind(name: str) -> None:
     """By their names, which older files share; options are plain JSON, and a network's have its name and views."""
-    model = fit(name, blobs()).model
+    model = fitted(name).model
     kind = "tuned" if name == "fine-tune" else model.kind
     tensors, options = SAVED.get(
         kind, ({"normalize"}, {"module", "own", "views"} | ({"sizes"} if name != "own" else set()))
@@ -153,7 +160,7 @@ def test_a_model_file_has_the_tensors_and_options_of_its_kind(name: str) -> None
 @pytest.mark.parametrize("name", EVERY)
 def test_a_model_attributes_its_scores_to_pixels(name: str) -> None:
     """A value for each pixel; the sum is the difference of the scores where the map is exact."""
-    classifier, pairs = fit(name, blobs()), np.array([[0, 1], [2, 0]])
+    classifier, pairs = fitted(name), np.array([[0, 1], [2, 0]])
     model, images = classifier.model, as_seen(classifier, blobs()).values[:2]
     scores = model.scores(images)
     found = model.attribute(images, pairs, scores)
@@ -167,7 +174,7 @@ def test_a_model_attributes_its_scores_to_pixels(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_model_that_compares_images_finds_each_nearest_to_itself(name: str) -> None:
     """At a distance of 0 but for rounding, with a row an image and a column a candidate; prior and ink compare none."""
-    classifier, pixels = fit(name, blobs()), blobs()
+    classifier, pixels = fitted(name), blobs()
     space = classifier.model.search_space(as_seen(classifier, pixels).values[:2])
     assert (space is None) == (name in ("prior", "ink", "ink-count"))
     if space is not None:
@@ -180,7 +187,7 @@ def test_a_model_that_compares_images_finds_each_nearest_to_itself(name: str) ->
 def test_a_model_with_centres_has_distances(name: str) -> None:
     """Those of its scores; a model without mean images has neither, and several per class have no single one."""
     pixels = blobs()
-    model = fit(name, pixels).model
+    model = fitted(name).model
     scores = model.scores_of(pixels)
     distances = model.distances(scores)
     assert (distances is None) == (not name.startswith("centroid"))

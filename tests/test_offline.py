@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -225,10 +226,10 @@ def test_what_is_no_image_is_reported_and_the_next_one_answered(
 
 @pytest.mark.parametrize("missing", ["model.onnx", "model.json", *FILES, "engine-worker.js"])
 def test_a_folder_that_is_not_whole_says_so(
-    run: Run, tmp_path: Path, sites: Callable[[Path], Site], missing: str
+    site_folder: Path, tmp_path: Path, sites: Callable[[Path], Site], missing: str
 ) -> None:
     """Where a file was not copied along, the page does not wait for ever but says what to do."""
-    page_folder(run, tmp_path / "page", rung="centroid-l2", runtime=runtime())
+    shutil.copytree(site_folder / "some" / "where", tmp_path / "page")
     (tmp_path / "page" / missing).unlink()
     site = sites(tmp_path / "page")
     with context() as opened:
