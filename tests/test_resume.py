@@ -205,7 +205,7 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
         "for out in sys.stdin:\n"
         "    child = os.fork()\n"  # each climb is a process of its own
         "    if not child:\n"
-        "        fl.climb(sys.argv[1], epochs=6, out=out.strip(), **options); os._exit(0)\n"
+        "        fl.climb(sys.argv[1], epochs=12, out=out.strip(), **options); os._exit(0)\n"
         "    print(child, flush=True); print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)"
     )
     command, pipe = [sys.executable, "-c", code, str(root)], subprocess.PIPE
