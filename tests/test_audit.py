@@ -158,9 +158,11 @@ def blank(root: Path) -> None:
     some(root, "train/cat/*.png", 1)[0].write_bytes(file_of(np.full((SIDE, SIDE, 3), 120, np.uint8)))
 
 
-def dark(root: Path) -> None:
+def far_from_the_others(root: Path) -> None:
     path = some(root, "train/cat/*.png", 1)[0]
-    path.write_bytes(file_of((np.asarray(Image.open(path)) // 12).astype(np.uint8)))
+    image = np.asarray(Image.open(path)) // 12
+    image[:4, :4] = 255  # a light, so that it is not dark everywhere
+    path.write_bytes(file_of(image))
 
 
 def mixed(root: Path) -> None:
@@ -188,7 +190,7 @@ PLANTED: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "FL402": (few, set()),
     "FL403": (other_size, set()),
     "FL405": (blank, set()),
-    "FL406": (dark, set()),
+    "FL406": (far_from_the_others, set()),
     "FL407": (mixed, set()),
 }
 

@@ -15,6 +15,7 @@ from firstlight.data.auditing.facts import Facts, gather, labelled
 from firstlight.data.auditing.files import file_findings
 from firstlight.data.auditing.findings import EXAMPLES, Finding, Findings
 from firstlight.data.auditing.folders import folder_findings
+from firstlight.data.auditing.quality import quality_findings
 from firstlight.data.auditing.shift import shift_findings
 from firstlight.data.given import table_of
 from firstlight.data.table import Table
@@ -62,6 +63,7 @@ def _audited(table: Table, *, labels: bool, seed: int, report: Report) -> Findin
         *folder_findings(table),
         *file_findings(table, facts),
         *appearance_findings(table, facts),
+        *quality_findings(table, facts),
         *shift_findings(table, facts),
         *duplicates.found,
         *_shortcuts(table, facts, seed),

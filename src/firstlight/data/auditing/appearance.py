@@ -6,11 +6,11 @@ import numpy as np
 
 from firstlight.data.auditing.facts import Facts, labelled
 from firstlight.data.auditing.findings import EXAMPLES, Finding
+from firstlight.data.auditing.quality import BLANK, too_bright, too_dark
 from firstlight.data.table import Table
 from firstlight.wording import plural
 
 IMAGES_ARE = ("image is", "images are")
-BLANK = 3 / 255  # standard deviation: less than a JPEG's noise, so nothing is drawn on it
 FAR = 8.0  # robust standard deviations of brightness; of a normal distribution one in 10^15 images is there
 MIXED = 0.05  # share of the rarer kind, from which on mixed color is reported: CIFAR-10 has 1.2 %
 SIDES = 0.9  # share of a class whose borders are on one side of middle gray, so that polarity means something
@@ -31,7 +31,7 @@ def appearance_findings(table: Table, facts: Facts) -> list[Finding]:
     if blank.any():
         message = f"{plural(int(blank.sum()), *IMAGES_ARE)} nearly blank."
         found.append(_finding("FL405", message, "Nothing can be learnt from them; check these photos.", keys, blank))
-    far = _far(facts.brightness, readable & ~blank)
+    far = _far(facts.brightness, readable & ~blank) & ~too_dark(facts) & ~too_bright(facts)
     if far.any():
         dark = int((facts.brightness[far] < np.median(facts.brightness[readable])).sum())
         n = int(far.sum())
@@ -102,5 +102,7 @@ def _to_centre(thumbs: np.ndarray) -> np.ndarray:
 def _finding(
     code: str, message: str, advice: str, keys: list[str], rows: np.ndarray, facts: dict[str, object] | None = None
 ) -> Finding:
-    where = np.flatnonzero(rows)
-    return Finding(code, message, len(where), advice, tuple((keys[row],) for row in where[:EXAMPLES]), facts or {})
+    named = tuple(keys[row] for row in np.flatnonzero(rows))
+    examples = tuple((key,) for key in named[:EXAMPLES])
+    # Images of mixed color can be half of a million, so they are counted and not named.
+    return Finding(code, message, len(named), advice, examples, facts or {}, () if code == "FL407" else named)
