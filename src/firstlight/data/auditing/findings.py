@@ -70,24 +70,19 @@ EXAMPLES = 10  # groups of keys that a finding shows
 class Finding:
     """One thing to know about a folder.
 
-        Attributes:
-            code: a key of `CODES`.
-            message: one sentence with the count, such as ``"12 images occur in train and validation."``
-            count: images (for FL102 to FL104, FL106, FL401 and FL402 classes, for FL410 differences) that it concerns.
-            advice: what to do, one sentence.
-            examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
-            facts: numbers for machines, JSON values only.
-    <<<<<<< HEAD
-            keys: the keys of all images concerned, where other modules need them (of FL201, FL202 and FL207 those
-                outside the training split); else empty.
-    =======
-            keys: the keys of all images concerned, where other modules need them (of FL201 and FL202 those
-                outside the training split) or where they are few (FL405, FL406, FL408, FL411 to FL418); else empty.
-    >>>>>>> 5534ebd (Find dark, bright, flat, blurred, noisy, strip-shaped, small and heavily compressed images)
+    Attributes:
+        code: a key of `CODES`.
+        message: one sentence with the count, such as ``"12 images occur in train and validation."``
+        count: images (for FL102 to FL104, FL106, FL401 and FL402 classes, for FL410 differences) that it concerns.
+        advice: what to do, one sentence.
+        examples: groups of keys, at most `EXAMPLES`; of duplicates each group is one image's copies.
+        facts: numbers for machines, JSON values only.
+        keys: the keys of all images concerned, where other modules need them (of FL201, FL202 and FL207 those
+            outside the training split) or where they are few (FL405, FL406, FL408, FL411 to FL418); else empty.
 
-        Example:
-            >>> print(Finding("FL402", "1 class has fewer than 20 images: owl (7).", 1, "Collect more images of it."))
-            FL402 warning  1 class has fewer than 20 images: owl (7). Collect more images of it.
+    Example:
+        >>> print(Finding("FL402", "1 class has fewer than 20 images: owl (7).", 1, "Collect more images of it."))
+        FL402 warning  1 class has fewer than 20 images: owl (7). Collect more images of it.
     """
 
     code: str
